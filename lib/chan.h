@@ -1,0 +1,89 @@
+/* A channel: messages over one connected stream socket, in a loop. Reads in big
+ * gulps, hands over one message at a time, collects what is sent during a turn and
+ * writes it in one batch at its end. Descriptors travel beside messages. */
+#ifndef LIB_CHAN_H
+#define LIB_CHAN_H
+
+#include "lib/loop.h"
+#include "lib/msg.h"
+
+enum {
+	CHAN_FDS_MAX = 8,          /* descriptors with one message */
+	CHAN_OUT_MAX = 64 << 20,   /* bytes waiting to be written */
+	CHAN_GULP = 256 << 10,     /* bytes read at once */
+};
+
+struct chan;
+
+struct chan_ops {
+	/* One message. It and its attributes are valid only during the call. The
+	 * channel may be closed inside. */
+	void (*on_msg)(struct chan *c, const struct msg *m);
+	/* The peer is gone or broke the framing (why says which); called once;
+	 * the channel is still to be closed by its owner. */
+	void (*on_end)(struct chan *c, const struct fault *why);
+};
+
+struct chan_fds {
+	int fd[64];
+	size_t n;
+};
+
+struct chan {
+	struct loop_fd watch;
+	struct loop_work flush;
+	const struct chan_ops *ops;
+	struct loop *loop;
+	struct buf in;
+	struct buf out;
+	struct chan_fds fds; /* received, not yet taken */
+	bool secret;         /* buffers are secret memory */
+	bool ended;          /* on_end has been or is being called */
+	bool paused;         /* not reading (backpressure) */
+	bool creds;          /* check SCM_CREDENTIALS of each read */
+	int32_t creds_pid;   /* … against this pid */
+	bool *gone;          /* set when closed while a handler runs */
+};
+
+/* Takes fd (made nonblocking). secret: buffers in secret memory, for channels
+ * that carry confidential values. */
+void chan_open(struct chan *c, struct loop *l, int fd, bool secret,
+	       const struct chan_ops *ops);
+
+/* Requires of every byte that the kernel attaches this pid to it (SO_PASSCRED
+ * must be set on the socket); anything else ends the channel. */
+void chan_expect_pid(struct chan *c, int32_t pid);
+
+/* Closes the socket, frees and wipes. Safe inside a handler, and twice. */
+void chan_close(struct chan *c);
+bool chan_is_open(const struct chan *c);
+
+/* Queues a message; written at the end of the turn. ERR_TOO_LARGE for a message
+ * over MSG_MAX; ERR_LIMITED when CHAN_OUT_MAX would be passed; ERR_UNAVAILABLE
+ * when the channel is closed. */
+MUST enum err chan_send(struct chan *c, uint32_t kind, uint64_t id,
+			struct attr_view attrs);
+
+/* Sends now (after all that is queued), with descriptors, which stay the
+ * caller's. Blocks if the socket is full: for our own processes only. */
+MUST enum err chan_send_fds(struct chan *c, uint32_t kind, uint64_t id,
+			    struct attr_view attrs, const int *fd, size_t n);
+
+/* The next descriptor that came, now the caller's; -1 if none. */
+int chan_take_fd(struct chan *c);
+
+/* Writes what it can at once. */
+void chan_flush(struct chan *c);
+
+/* Stop and go on reading. */
+void chan_pause(struct chan *c, bool paused);
+
+/* Blocking use, without a loop (startup, one-shot roles, tools): send; receive one
+ * message into in (cleared first), m borrows from it. deadline: CLOCK_BOOTTIME ns,
+ * UINT64_MAX: none. ERR_TIMEOUT, ERR_UNAVAILABLE at end of stream. */
+MUST enum err chan_put1(int fd, uint32_t kind, uint64_t id,
+			struct attr_view attrs);
+MUST enum err chan_get1(int fd, struct buf *in, struct msg *m, int *got_fd,
+			uint64_t deadline, struct fault *f);
+
+#endif
