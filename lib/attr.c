@@ -6,7 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { ATTR_HEAD = 6 };
+enum {
+	ATTR_HEAD = 6
+};
 
 void attrs_init(struct attrs *a)
 {

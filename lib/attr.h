@@ -82,15 +82,17 @@ MUST enum err attr_str(const struct attr *a, char **out);
 /* Appending. Names must be valid (a bug otherwise); ERR_TOO_LARGE past a limit. */
 MUST enum err attrs_add(struct attrs *a, const char *name, uint8_t flags,
 			const void *value, size_t len);
-MUST enum err attrs_add_str(struct attrs *a, const char *name, const char *value);
+MUST enum err attrs_add_str(struct attrs *a, const char *name,
+			    const char *value);
 MUST enum err attrs_add_u64(struct attrs *a, const char *name, uint64_t value);
 MUST enum err attrs_add_fmt(struct attrs *a, const char *name, const char *fmt,
 			    ...) PRINTF(3, 4);
 MUST enum err attrs_add_attr(struct attrs *a, const struct attr *one);
 MUST enum err attrs_add_view(struct attrs *a, struct attr_view v);
 /* Like attrs_add, for a name that is not a C string and not known to be valid. */
-MUST enum err attrs_add_named(struct attrs *a, const char *name, size_t name_len,
-			      uint8_t flags, const void *value, size_t len);
+MUST enum err attrs_add_named(struct attrs *a, const char *name,
+			      size_t name_len, uint8_t flags, const void *value,
+			      size_t len);
 
 /* A decimal value of at most max. */
 MUST enum err attr_u64(const struct attr *a, uint64_t max, uint64_t *v);

@@ -6,10 +6,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define MUST __attribute__((warn_unused_result))
+#define MUST              __attribute__((warn_unused_result))
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
-#define NELEM(a) (sizeof(a) / sizeof((a)[0]))
-#define MIN(a, b) ((a) < (b) ? (a) : (b))
+#define NELEM(a)          (sizeof(a) / sizeof((a)[0]))
+#define MIN(a, b)         ((a) < (b) ? (a) : (b))
 
 /* Returns e from the calling function unless it is OK. */
 #define TRY(e)                                                                 \
@@ -23,7 +23,8 @@
 #define AUTO(end) __attribute__((cleanup(end)))
 
 /* A broken invariant: says where and aborts, in every build. */
-#define ENSURE(cond) ((cond) ? (void)0 : ensure_failed(#cond, __FILE__, __LINE__))
+#define ENSURE(cond)                                                           \
+	((cond) ? (void)0 : ensure_failed(#cond, __FILE__, __LINE__))
 _Noreturn void ensure_failed(const char *cond, const char *file, int line);
 
 /* Memory: abort when there is none (every size is bounded by a named limit). */

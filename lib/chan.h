@@ -8,9 +8,9 @@
 #include "lib/msg.h"
 
 enum {
-	CHAN_FDS_MAX = 8,          /* descriptors with one message */
-	CHAN_OUT_MAX = 64 << 20,   /* bytes waiting to be written */
-	CHAN_GULP = 256 << 10,     /* bytes read at once */
+	CHAN_FDS_MAX = 8,        /* descriptors with one message */
+	CHAN_OUT_MAX = 64 << 20, /* bytes waiting to be written */
+	CHAN_GULP = 256 << 10,   /* bytes read at once */
 };
 
 struct chan;

@@ -12,7 +12,9 @@ uint64_t clock_boot(void); /* ns since boot, counting suspend */
 int64_t clock_wall(void);  /* s since 1970-01-01T00:00:00Z */
 uint64_t clock_wall_ns(void);
 
-enum { CLOCK_TEXT = 32 };
+enum {
+	CLOCK_TEXT = 32
+};
 
 /* "2026-01-02T03:04:05Z" (RFC 3339) into text; years 0000 to 9999. */
 void clock_format(int64_t t, char text[CLOCK_TEXT]);

@@ -34,7 +34,9 @@ MUST enum err err_parse(const char *name, size_t len, enum err *e);
 /* Exit code of the command for an error (design, section 4). */
 int err_exit(enum err e);
 
-enum { FAULT_TEXT_MAX = 512 };
+enum {
+	FAULT_TEXT_MAX = 512
+};
 
 /* What went wrong, for the one who asked: lower case, no full stop, what
  * failed, subject quoted, cause, and what to do. Never a secret. */

@@ -19,7 +19,9 @@ void secret_zero(void *p, size_t n);
 /* Constant-time comparison of n bytes. */
 bool secret_equal(const void *a, const void *b, size_t n);
 
-enum { KEY_SIZE = 32 };
+enum {
+	KEY_SIZE = 32
+};
 
 /* A 32-byte key in secret memory. */
 struct secret;
