@@ -223,6 +223,16 @@ enum err chan_send_fds(struct chan *c, uint32_t kind, uint64_t id,
 	return e;
 }
 
+void chan_last(struct chan *c, uint32_t kind, uint64_t id,
+	       struct attr_view attrs)
+{
+	if (!c->loop || msg_put(&c->out, kind, id, attrs) != OK)
+		return;
+	(void)!send(c->watch.fd, c->out.p, c->out.len,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
+	buf_clear(&c->out);
+}
+
 /* Reading */
 
 int chan_take_fd(struct chan *c)
@@ -379,8 +389,17 @@ static void chan_on(struct loop_fd *w, uint32_t events)
 	struct chan *c =
 		(struct chan *)((char *)w - offsetof(struct chan, watch));
 
-	if (events & EPOLLOUT)
+	if (events & EPOLLOUT) {
+		bool gone = false;
+
+		c->gone = &gone;
 		chan_flush(c);
+		if (!c->out.len && c->ops->on_drain)
+			c->ops->on_drain(c);
+		if (gone)
+			return;
+		c->gone = NULL;
+	}
 	if (c->paused && (events & (EPOLLHUP | EPOLLERR)))
 		chan_end(c, ERR_UNAVAILABLE, "the peer closed the connection");
 	else if (!c->paused && (events & (EPOLLIN | EPOLLHUP | EPOLLERR)))

@@ -22,6 +22,9 @@ struct chan_ops {
 	/* The peer is gone or broke the framing (why says which); called once;
 	 * the channel is still to be closed by its owner. */
 	void (*on_end)(struct chan *c, const struct fault *why);
+	/* All that was waiting to be written has been, after the socket had been
+	 * full. NULL: nobody waits for that. */
+	void (*on_drain)(struct chan *c);
 };
 
 struct chan_fds {
@@ -71,6 +74,11 @@ MUST enum err chan_send_fds(struct chan *c, uint32_t kind, uint64_t id,
 
 /* The next descriptor that came, now the caller's; -1 if none. */
 int chan_take_fd(struct chan *c);
+
+/* Last words: writes one message at once, as far as the socket takes it, also when
+ * the channel has ended. For the error that says why it is being closed. */
+void chan_last(struct chan *c, uint32_t kind, uint64_t id,
+	       struct attr_view attrs);
 
 /* Writes what it can at once. */
 void chan_flush(struct chan *c);

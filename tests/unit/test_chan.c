@@ -38,7 +38,7 @@ static void on_end(struct chan *c, const struct fault *why)
 	s->why = *why;
 }
 
-static const struct chan_ops ops = { on_msg, on_end };
+static const struct chan_ops ops = { on_msg, on_end, NULL };
 
 static void pair(struct loop *l, struct seen *a, struct seen *b)
 {

@@ -1,0 +1,119 @@
+/* The common beginning of every child role. Holds nothing. */
+#include "credd/child.h"
+
+#include "lib/confine.h"
+#include "lib/log.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+static struct confine_report report;
+static const struct child_ops *child_ops;
+
+void child_broken(const char *peer)
+{
+	log_text(LOG_CRIT, "broken_peer", "%s broke the dialogue", peer);
+	_exit(1);
+}
+
+uint64_t child_number(const struct msg *m, const char *name, uint64_t max)
+{
+	struct attr a;
+	uint64_t v;
+
+	if (attr_only(m->attrs, name, &a) != OK || attr_u64(&a, max, &v) != OK)
+		child_broken(name);
+	return v;
+}
+
+const char *child_text(const struct msg *m, const char *name)
+{
+	static char text[4096];
+	struct attr a;
+
+	if (attr_only(m->attrs, name, &a) != OK || a.len >= sizeof text ||
+	    (a.len && memchr(a.value, 0, a.len)))
+		child_broken(name);
+	memcpy(text, a.value, a.len);
+	text[a.len] = 0;
+	return text;
+}
+
+static void from_sup(struct chan *c, const struct msg *m)
+{
+	if (m->kind == SUP_PEER) {
+		int fd = chan_take_fd(c);
+
+		if (fd < 0)
+			child_broken("supervisor");
+		child_ops->peer(child_text(m, "peer"), m, fd);
+		return;
+	}
+	if (!child_ops->other)
+		child_broken("supervisor");
+	child_ops->other(m);
+}
+
+static void sup_end(struct chan *c, const struct fault *why)
+{
+	(void)c;
+	(void)why;
+	_exit(0);
+}
+
+/* Blank ids mean: stay who we are. */
+static void child_confine(const struct msg *m, const char *role)
+{
+	struct confine_spec spec;
+	struct fault f;
+	struct attr a;
+	int r = 0;
+
+	while (strcmp(confine_role_name((enum confine_role)r), role))
+		r++;
+	spec = confine_spec_of((enum confine_role)r);
+	if (attr_find(m->attrs, "uid", &a)) {
+		spec.change_ids = true;
+		spec.uid = (uid_t)child_number(m, "uid", UINT32_MAX);
+		spec.gid = (gid_t)child_number(m, "gid", UINT32_MAX);
+	}
+	if (child_ops->confine)
+		child_ops->confine(&spec);
+	if (confine_apply(&spec, &report, &f) == OK)
+		return;
+	log_text(LOG_CRIT, "not_confined", "%s", f.text);
+	_exit(1);
+}
+
+void child_start(struct loop *l, struct chan *sup, const char *role,
+		 const struct child_ops *ops)
+{
+	static const struct chan_ops sup_ops = { from_sup, sup_end, NULL };
+	struct buf in;
+	struct fault f;
+	struct msg m;
+
+	child_ops = ops;
+	log_open("credd", role, LOG_INFO);
+	buf_init(&in, MSG_MAX + 4);
+	if (chan_get1(SUP_FD, &in, &m, NULL, UINT64_MAX, &f) != OK)
+		_exit(0);
+	if (m.kind != SUP_START)
+		child_broken("supervisor");
+	if (ops->start)
+		ops->start(&m);
+	child_confine(&m, role);
+	buf_wipe(&in);
+	chan_open(sup, l, SUP_FD, false, &sup_ops);
+}
+
+void child_ready(struct chan *sup)
+{
+	struct attrs a;
+
+	attrs_init(&a);
+	for (size_t i = 0; i < report.count; i++)
+		ENSURE(attrs_add_str(&a, "weaker", report.weaker[i]) == OK);
+	(void)chan_send(sup, SUP_READY, 0, attrs_view(&a));
+	attrs_wipe(&a);
+}

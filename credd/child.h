@@ -1,0 +1,42 @@
+/* What every child role does the same way: take SUP_START, confine itself, say
+ * SUP_READY, and receive its channels to the other processes. */
+#ifndef CREDD_CHILD_H
+#define CREDD_CHILD_H
+
+#include "credd/kinds.h"
+#include "lib/chan.h"
+
+#include <string.h>
+
+struct confine_spec;
+
+struct child_ops {
+	/* SUP_PEER: a channel (fd is taken) to the process named peer. */
+	void (*peer)(const char *peer, const struct msg *m, int fd);
+	/* Any other message of the supervisor; NULL: there is none. */
+	void (*other)(const struct msg *m);
+	/* SUP_START, before confinement: what must be opened while it can. */
+	void (*start)(const struct msg *m);
+	/* Fills in what only this role knows about its confinement; NULL: it is
+	 * the table's. */
+	void (*confine)(struct confine_spec *spec);
+};
+
+/* Reads SUP_START (blocking), opens the log, confines this process as role, then
+ * watches the supervisor's channel. Ends the process when any of it fails: a child
+ * that is not confined reads nothing. */
+void child_start(struct loop *l, struct chan *sup, const char *role,
+		 const struct child_ops *ops);
+
+/* SUP_READY, with what is weaker here. */
+void child_ready(struct chan *sup);
+
+/* A trusted peer broke the dialogue: ends this process. */
+_Noreturn void child_broken(const char *peer);
+
+/* The number (at most max) or text that a trusted peer must have sent; ends the
+ * process if it has not. The text is valid until the next call. */
+uint64_t child_number(const struct msg *m, const char *name, uint64_t max);
+const char *child_text(const struct msg *m, const char *name);
+
+#endif

@@ -1,0 +1,197 @@
+/* Door: accepts connections, learns from the kernel who is behind each, and tells
+ * the vault. Holds the listeners, one pidfd and one `maps` descriptor a process, and
+ * CAP_SYS_PTRACE to look at processes of other users. Reads one thing a client
+ * chose: the nonce of the hello, which it made itself.
+ *	door -> vault	DV_CONN conn uid gid groups pid …   vault -> door  DV_KNOWN
+ *	door -> front	DF_CONN conn + the connection       front -> door  DF_CLOSED
+ *	vault -> door	DV_CHECK conn [exe]                 door -> vault  DV_CHECKED
+ * Descriptors at start: 3 supervisor, 4 api.sock, 5 admin.sock (listening). */
+#include "credd/door.h"
+
+#include "credd/child.h"
+#include "credd/kinds.h"
+#include "credd/roles.h"
+#include "lib/clock.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+
+enum {
+	DOOR_API_FD = 4,
+	DOOR_ADMIN_FD = 5,
+	DOOR_ACCEPTS = 32
+};
+
+static void accept_some(struct loop_fd *w, uint32_t events)
+{
+	struct door_listener *l = (struct door_listener *)w;
+
+	(void)events;
+	for (int i = 0; i < DOOR_ACCEPTS; i++) {
+		int sock = accept4(w->fd, NULL, NULL,
+				   SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+		if (sock < 0)
+			return;
+		door_conn_accepted(sock, l->admin);
+	}
+}
+
+/* The vault's questions */
+
+static void check(const struct msg *m)
+{
+	struct door_conn *c = door_conn_find((uint32_t)m->id);
+	bool alive = c && peer_alive(&c->proc->peer);
+	bool runs = false;
+	struct attrs out;
+	struct attr a;
+
+	if (alive && attr_find(m->attrs, "exe", &a)) {
+		char *path = NULL;
+
+		runs = attr_str(&a, &path) == OK &&
+		       peer_runs(&c->proc->peer, path);
+		free(path);
+	}
+	attrs_init(&out);
+	ENSURE(attrs_add_str(&out, "alive", alive ? "yes" : "no") == OK);
+	ENSURE(attrs_add_str(&out, "exe", runs ? "yes" : "no") == OK);
+	if (attr_find(m->attrs, "ref", &a))
+		ENSURE(attrs_add_attr(&out, &a) == OK);
+	(void)chan_send(&door.vault, DV_CHECKED, m->id, attrs_view(&out));
+	attrs_wipe(&out);
+}
+
+static void from_vault(struct chan *ch, const struct msg *m)
+{
+	struct door_conn *c;
+
+	(void)ch;
+	switch ((enum door_vault_kind)m->kind) {
+	case DV_KNOWN:
+		c = door_conn_find((uint32_t)m->id);
+		if (c)
+			door_conn_known(c);
+		return;
+	case DV_CHECK:
+		check(m);
+		return;
+	case DV_CONN:
+	case DV_GONE:
+	case DV_CHECKED:
+		break;
+	}
+	child_broken("vault");
+}
+
+/* The vault is being started anew; every connection is told to the next one. */
+static void vault_end(struct chan *ch, const struct fault *why)
+{
+	(void)why;
+	chan_close(ch);
+}
+
+static void tell_everything(void)
+{
+	for (size_t i = 0; i < DOOR_HASH; i++)
+		for (struct door_conn *c = door.conns[i]; c; c = c->next)
+			if (c->state != DOOR_HELLO)
+				door_conn_tell(c);
+}
+
+/* Fronts */
+
+static void from_front(struct chan *ch, const struct msg *m)
+{
+	struct door_user *u = (struct door_user *)ch;
+	struct door_conn *c = door_conn_find((uint32_t)m->id);
+
+	if (m->kind != DF_CLOSED) {
+		child_broken("front");
+		return;
+	}
+	/* a front speaks of its own connections only */
+	if (c && c->user == u && c->state == DOOR_HANDED)
+		door_conn_end(c, false);
+}
+
+static void front_end(struct chan *ch, const struct fault *why)
+{
+	struct door_user *u = (struct door_user *)ch;
+	struct door_conn *c, *next;
+
+	(void)why;
+	chan_close(ch);
+	u->conns++; /* keeps u while its connections end */
+	for (size_t i = 0; i < DOOR_HASH; i++) {
+		for (c = door.conns[i]; c; c = next) {
+			next = c->next;
+			if (c->user == u && c->state == DOOR_HANDED)
+				door_conn_end(c, false);
+		}
+	}
+	u->conns--;
+}
+
+static void front_came(int fd, uid_t uid)
+{
+	static const struct chan_ops ops = { from_front, front_end, NULL };
+	struct door_user *u = door_user_get(uid);
+	struct door_conn *c, *next;
+
+	if (chan_is_open(&u->front))
+		front_end(&u->front, NULL);
+	chan_open(&u->front, door.loop, fd, false, &ops);
+	u->asked = false;
+	for (size_t i = 0; i < DOOR_HASH; i++) {
+		for (c = door.conns[i]; c; c = next) {
+			next = c->next;
+			if (c->user == u && c->state == DOOR_KNOWN)
+				door_conn_hand_over(c);
+		}
+	}
+}
+
+/* The supervisor */
+
+static void peer_came(const char *peer, const struct msg *m, int fd)
+{
+	static const struct chan_ops vault_ops = { from_vault, vault_end,
+						   NULL };
+	uint64_t uid;
+
+	if (!strcmp(peer, "vault")) {
+		chan_close(&door.vault);
+		chan_open(&door.vault, door.loop, fd, false, &vault_ops);
+		tell_everything();
+	} else if (!strcmp(peer, "front")) {
+		uid = child_number(m, "uid", UINT32_MAX);
+		front_came(fd, (uid_t)uid);
+	} else {
+		child_broken("supervisor");
+	}
+}
+
+static void listen_on(struct door_listener *l, int fd, bool admin)
+{
+	l->watch = (struct loop_fd){ .fd = fd,
+				     .events = EPOLLIN,
+				     .on = accept_some };
+	l->admin = admin;
+	ENSURE(loop_watch(door.loop, &l->watch) == OK);
+}
+
+int role_door(void)
+{
+	static const struct child_ops ops = { .peer = peer_came };
+
+	door.loop = loop_new();
+	child_start(door.loop, &door.sup, "door", &ops);
+	listen_on(&door.api, DOOR_API_FD, false);
+	listen_on(&door.admin, DOOR_ADMIN_FD, true);
+	child_ready(&door.sup);
+	loop_run(door.loop);
+	return 0;
+}

@@ -1,0 +1,94 @@
+/* Door's own structures (credd/door.c, credd/door_conn.c). */
+#ifndef CREDD_DOOR_H
+#define CREDD_DOOR_H
+
+#include "lib/chan.h"
+#include "lib/hello.h"
+#include "lib/peer.h"
+
+enum {
+	DOOR_CONNS = 8192,      /* connections in all */
+	DOOR_USER_CONNS = 1024, /* of one uid */
+	DOOR_USER_HELLOS = 256, /* of one uid that have not answered yet */
+	DOOR_HASH = 1024,
+};
+
+#define DOOR_HELLO_NS (5 * CLOCK_SECOND)
+
+/* A process and the program it runs, shared by its connections. */
+struct door_proc {
+	struct loop_fd watch; /* pidfd: readable when the process has ended */
+	struct peer peer;
+	unsigned refs;
+	bool dead;
+	struct door_proc *next;
+};
+
+/* A uid with connections; its front once there is one. */
+struct door_user {
+	struct chan front; /* first member */
+	uid_t uid;
+	unsigned conns;
+	unsigned hellos;
+	bool asked; /* a front is on its way */
+	struct door_user *next;
+};
+
+enum door_state {
+	DOOR_HELLO,  /* nonce sent */
+	DOOR_TOLD,   /* the vault has been told */
+	DOOR_KNOWN,  /* the vault knows; waiting for the front */
+	DOOR_HANDED, /* the front has it */
+};
+
+struct door_conn {
+	struct loop_fd watch; /* first member; only during the hello */
+	struct loop_timer deadline;
+	enum door_state state;
+	uint32_t id;
+	int sock; /* -1 once handed over */
+	bool admin;
+	uint8_t nonce[HELLO_NONCE];
+	struct door_proc *proc;
+	struct door_user *user;
+	struct attrs subject;
+	struct door_conn *next;
+};
+
+struct door_listener {
+	struct loop_fd watch; /* first member */
+	bool admin;
+};
+
+struct door {
+	struct loop *loop;
+	struct chan sup;
+	struct chan vault;
+	struct door_listener api, admin;
+	struct door_proc *procs[DOOR_HASH];
+	struct door_conn *conns[DOOR_HASH];
+	struct door_user *users;
+	unsigned n_conns;
+	uint32_t last_id;
+};
+
+extern struct door door;
+
+/* A connection was accepted (door_conn.c). Takes sock. */
+void door_conn_accepted(int sock, bool admin);
+
+struct door_conn *door_conn_find(uint32_t id);
+
+/* Tells the vault who is behind c (again). */
+void door_conn_tell(struct door_conn *c);
+
+/* The vault knows c: hand it to its front, asking for one if there is none. */
+void door_conn_known(struct door_conn *c);
+void door_conn_hand_over(struct door_conn *c);
+
+/* Forgets c; tell_front: its front is to close it. */
+void door_conn_end(struct door_conn *c, bool tell_front);
+
+struct door_user *door_user_get(uid_t uid);
+
+#endif

@@ -1,0 +1,401 @@
+/* Door, its connections: accepts them, learns from the kernel who is behind each, and tells
+ * the vault. Holds the listeners, one pidfd and one `maps` descriptor a process, and
+ * CAP_SYS_PTRACE to look at processes of other users. Reads one thing a client
+ * chose: the nonce of the hello, which it made itself.
+ *	door -> vault	DV_CONN conn uid gid groups pid …   vault -> door  DV_KNOWN
+ *	door -> front	DF_CONN conn + the connection       front -> door  DF_CLOSED
+ *	vault -> door	DV_CHECK conn [exe]                 door -> vault  DV_CHECKED
+ * Descriptors at start: 3 supervisor, 4 api.sock, 5 admin.sock (listening). */
+#include "credd/door.h"
+
+#include "credd/kinds.h"
+#include "lib/clock.h"
+#include "lib/hello.h"
+#include "lib/log.h"
+#include "lib/secret.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct door door;
+
+/* Processes: one entry a process and program, shared by its connections */
+
+static struct door_proc *proc_find(pid_t pid)
+{
+	struct door_proc *p = door.procs[(unsigned)pid % DOOR_HASH];
+
+	while (p && (p->peer.pid != pid || p->dead || !peer_alive(&p->peer)))
+		p = p->next;
+	return p;
+}
+
+static void proc_drop(struct door_proc *p)
+{
+	struct door_proc **at = &door.procs[(unsigned)p->peer.pid % DOOR_HASH];
+
+	if (--p->refs)
+		return;
+	while (*at != p)
+		at = &(*at)->next;
+	*at = p->next;
+	loop_unwatch(&p->watch);
+	peer_close(&p->peer);
+	free(p);
+}
+
+static void proc_died(struct loop_fd *w, uint32_t events)
+{
+	struct door_proc *p = (struct door_proc *)w; /* its first member */
+	struct door_conn *c, *next;
+
+	(void)events;
+	loop_unwatch(w);
+	p->dead = true;
+	p->refs++;
+	for (size_t i = 0; i < DOOR_HASH; i++) {
+		for (c = door.conns[i]; c; c = next) {
+			next = c->next;
+			if (c->proc == p)
+				door_conn_end(c, true);
+		}
+	}
+	proc_drop(p);
+}
+
+static enum err proc_get(int sock, struct door_proc **out, struct fault *f)
+{
+	struct ucred u;
+	socklen_t n = sizeof u;
+	struct door_proc *p;
+
+	if (!getsockopt(sock, SOL_SOCKET, SO_PEERCRED, &u, &n) &&
+	    (p = proc_find(u.pid)) && p->peer.uid == u.uid) {
+		p->refs++;
+		*out = p;
+		return OK;
+	}
+	p = xcalloc(1, sizeof *p);
+	if (peer_open(sock, &p->peer, f) != OK) {
+		free(p);
+		return ERR_UNAUTHENTICATED;
+	}
+	p->refs = 1;
+	p->next = door.procs[(unsigned)p->peer.pid % DOOR_HASH];
+	door.procs[(unsigned)p->peer.pid % DOOR_HASH] = p;
+	p->watch = (struct loop_fd){ .fd = p->peer.pidfd,
+				     .events = EPOLLIN,
+				     .on = proc_died };
+	ENSURE(loop_watch(door.loop, &p->watch) == OK);
+	*out = p;
+	return OK;
+}
+
+/* Users: what one uid may have open at once, and its front */
+
+struct door_user *door_user_get(uid_t uid)
+{
+	struct door_user *u = door.users;
+
+	while (u && u->uid != uid)
+		u = u->next;
+	if (u)
+		return u;
+	u = xcalloc(1, sizeof *u);
+	u->uid = uid;
+	u->next = door.users;
+	door.users = u;
+	return u;
+}
+
+static void user_drop(struct door_user *u)
+{
+	struct door_user **at = &door.users;
+
+	if (u->conns || chan_is_open(&u->front))
+		return;
+	while (*at != u)
+		at = &(*at)->next;
+	*at = u->next;
+	free(u);
+}
+
+/* Connections */
+
+struct door_conn *door_conn_find(uint32_t id)
+{
+	struct door_conn *c = door.conns[id % DOOR_HASH];
+
+	while (c && c->id != id)
+		c = c->next;
+	return c;
+}
+
+/* Says why in the protocol's own words, before closing. */
+static void refuse(int sock, enum err code, const char *text)
+{
+	struct attrs a;
+	struct buf b;
+
+	attrs_init(&a);
+	buf_init(&b, MSG_MAX);
+	if (attrs_add_str(&a, "error", err_name(code)) == OK &&
+	    attrs_add_str(&a, "text", text) == OK &&
+	    msg_put(&b, CLIENT_ERROR, UINT32_MAX, attrs_view(&a)) == OK)
+		(void)!send(sock, b.p, b.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	attrs_wipe(&a);
+	buf_wipe(&b);
+}
+
+void door_conn_end(struct door_conn *c, bool tell_front)
+{
+	struct door_conn **at = &door.conns[c->id % DOOR_HASH];
+	struct door_user *u = c->user;
+
+	if (c->state == DOOR_HELLO)
+		u->hellos--;
+	if (c->state >= DOOR_TOLD)
+		(void)chan_send(&door.vault, DV_GONE, c->id,
+				(struct attr_view){ 0 });
+	if (c->state == DOOR_HANDED && tell_front)
+		(void)chan_send(&u->front, DF_DROP, c->id,
+				(struct attr_view){ 0 });
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	loop_disarm(&c->deadline);
+	loop_unwatch(&c->watch);
+	fd_close(&c->sock);
+	attrs_wipe(&c->subject);
+	proc_drop(c->proc);
+	u->conns--;
+	door.n_conns--;
+	free(c);
+	user_drop(u);
+}
+
+static void conn_refuse(struct door_conn *c, enum err code, const char *text)
+{
+	refuse(c->sock, code, text);
+	door_conn_end(c, false);
+}
+
+static void conn_late(struct loop_timer *t)
+{
+	struct door_conn *c =
+		(struct door_conn *)((char *)t -
+				     offsetof(struct door_conn, deadline));
+
+	conn_refuse(c, ERR_TIMEOUT,
+		    "the hello was not answered within 5 seconds: send the "
+		    "nonce back and the version");
+}
+
+void door_conn_hand_over(struct door_conn *c)
+{
+	struct attrs a;
+
+	attrs_init(&a);
+	ENSURE(attrs_add_u64(&a, "pid", (uint64_t)c->proc->peer.pid) == OK);
+	if (c->admin)
+		ENSURE(attrs_add_str(&a, "admin", "yes") == OK);
+	if (chan_send_fds(&c->user->front, DF_CONN, c->id, attrs_view(&a),
+			  &c->sock, 1) == OK)
+		c->state = DOOR_HANDED;
+	attrs_wipe(&a);
+	fd_close(&c->sock);
+	if (c->state != DOOR_HANDED)
+		door_conn_end(c, false);
+}
+
+void door_conn_known(struct door_conn *c)
+{
+	struct attrs a;
+
+	if (c->state != DOOR_TOLD)
+		return;
+	c->state = DOOR_KNOWN;
+	if (chan_is_open(&c->user->front)) {
+		door_conn_hand_over(c);
+		return;
+	}
+	if (c->user->asked)
+		return;
+	c->user->asked = true;
+	attrs_init(&a);
+	ENSURE(attrs_add_u64(&a, "uid", c->user->uid) == OK);
+	(void)chan_send(&door.sup, SUP_FRONT, 0, attrs_view(&a));
+	attrs_wipe(&a);
+}
+
+void door_conn_tell(struct door_conn *c)
+{
+	if (c->state == DOOR_HELLO)
+		c->state = DOOR_TOLD;
+	(void)chan_send(&door.vault, DV_CONN, c->id, attrs_view(&c->subject));
+}
+
+/* The hello: the answer must come from the process that connected, which must
+ * still be the program it was. */
+
+static ssize_t hello_read(int sock, uint8_t *p, pid_t *pid)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(256)];
+	} ctl;
+	struct iovec iov = { .iov_base = p, .iov_len = HELLO_CLIENT };
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = &ctl,
+			    .msg_controllen = sizeof ctl };
+	ssize_t n = recvmsg(sock, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+
+	*pid = -1;
+	for (struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&m) : NULL; h;
+	     h = CMSG_NXTHDR(&m, h)) {
+		struct ucred u;
+		int fd;
+
+		if (h->cmsg_level != SOL_SOCKET)
+			continue;
+		if (h->cmsg_type == SCM_CREDENTIALS) {
+			memcpy(&u, CMSG_DATA(h), sizeof u);
+			*pid = u.pid;
+		}
+		for (size_t i = 0; h->cmsg_type == SCM_RIGHTS &&
+				   CMSG_LEN((i + 1) * sizeof fd) <= h->cmsg_len;
+		     i++) {
+			memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
+			close(fd);
+		}
+	}
+	return n;
+}
+
+static void hello_check(struct door_conn *c, const uint8_t *answer, pid_t pid)
+{
+	struct rd r = rd_from(answer + HELLO_NONCE, 2);
+	const struct peer *p = &c->proc->peer;
+	uint16_t version;
+
+	ENSURE(rd_u16(&r, &version) == OK);
+	if (pid != p->pid)
+		conn_refuse(c, ERR_UNAUTHENTICATED,
+			    "the hello was answered by another process than "
+			    "the one that connected");
+	else if (!secret_equal(answer, c->nonce, HELLO_NONCE))
+		conn_refuse(
+			c, ERR_UNAUTHENTICATED,
+			"the hello carries another nonce than the one sent");
+	else if (version != HELLO_VERSION)
+		conn_refuse(c, ERR_UNSUPPORTED,
+			    "this server speaks version 1 of the protocol");
+	else if (!peer_alive(p) || (p->exe_known && !peer_same_program(p)))
+		conn_refuse(c, ERR_UNAUTHENTICATED,
+			    "the process ran another program before it "
+			    "answered the hello: connect again");
+	else if (peer_format(p, c->sock, &c->subject) != OK ||
+		 (c->admin && attrs_add_str(&c->subject, "admin", "yes") != OK))
+		conn_refuse(c, ERR_INTERNAL, "the subject is too large");
+	else {
+		loop_disarm(&c->deadline);
+		loop_unwatch(&c->watch);
+		c->user->hellos--;
+		door_conn_tell(c);
+	}
+}
+
+static void conn_readable(struct loop_fd *w, uint32_t events)
+{
+	struct door_conn *c = (struct door_conn *)w; /* its first member */
+	uint8_t answer[HELLO_CLIENT];
+	pid_t pid;
+	ssize_t n = hello_read(c->sock, answer, &pid);
+
+	(void)events;
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n == HELLO_CLIENT)
+		hello_check(c, answer, pid);
+	else if (n > 0)
+		conn_refuse(c, ERR_INVALID,
+			    "the hello has to be answered in one piece: nonce "
+			    "and version, 18 bytes");
+	else
+		door_conn_end(c, false);
+}
+
+static enum err hello_send(struct door_conn *c)
+{
+	struct buf b;
+	enum err e = OK;
+
+	random_fill(c->nonce, sizeof c->nonce);
+	buf_init(&b, HELLO_SERVER);
+	ENSURE(buf_put(&b, c->nonce, sizeof c->nonce) == OK);
+	ENSURE(buf_u16(&b, HELLO_VERSION) == OK);
+	ENSURE(buf_u16(&b, HELLO_VERSION) == OK);
+	if (send(c->sock, b.p, b.len, MSG_DONTWAIT | MSG_NOSIGNAL) !=
+	    HELLO_SERVER)
+		e = ERR_UNAVAILABLE;
+	buf_wipe(&b);
+	return e;
+}
+
+static void conn_new(int sock, struct door_proc *p, struct door_user *u,
+		     bool admin)
+{
+	struct door_conn *c = xcalloc(1, sizeof *c);
+	int on = 1;
+
+	*c = (struct door_conn){ .id = ++door.last_id,
+				 .sock = sock,
+				 .proc = p,
+				 .user = u,
+				 .admin = admin };
+	c->watch = (struct loop_fd){ .fd = sock,
+				     .events = EPOLLIN,
+				     .on = conn_readable };
+	c->deadline.on = conn_late;
+	attrs_init(&c->subject);
+	c->next = door.conns[c->id % DOOR_HASH];
+	door.conns[c->id % DOOR_HASH] = c;
+	door.n_conns++;
+	u->conns++;
+	u->hellos++;
+	loop_arm(door.loop, &c->deadline, loop_now(door.loop) + DOOR_HELLO_NS);
+	/* before the nonce leaves: its answer carries credentials for sure */
+	ENSURE(!setsockopt(sock, SOL_SOCKET, SO_PASSCRED, &on, sizeof on));
+	ENSURE(loop_watch(door.loop, &c->watch) == OK);
+	if (hello_send(c) != OK)
+		door_conn_end(c, false);
+}
+
+void door_conn_accepted(int sock, bool admin)
+{
+	struct door_proc *p;
+	struct door_user *u;
+	struct fault f;
+
+	if (proc_get(sock, &p, &f) != OK) {
+		refuse(sock, f.code, f.text);
+		close(sock);
+		return;
+	}
+	u = door_user_get(p->peer.uid);
+	if (u->conns >= DOOR_USER_CONNS || u->hellos >= DOOR_USER_HELLOS ||
+	    door.n_conns >= DOOR_CONNS) {
+		refuse(sock, ERR_LIMITED,
+		       "too many connections of this user are open: close some "
+		       "or send several requests over one");
+		close(sock);
+		proc_drop(p);
+		user_drop(u);
+		return;
+	}
+	conn_new(sock, p, u, admin);
+}

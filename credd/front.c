@@ -1,0 +1,370 @@
+/* Front: parses what clients of one uid send. Holds their connections and no
+ * secret; names connections, never subjects.
+ *	door -> front	DF_CONN conn + descriptor	front -> door	DF_CLOSED conn
+ *	front -> vault	CLIENT_CALL conn|id …		vault -> front	CLIENT_REPLY …
+ * A broken front can use what its uid may use, and nothing else. */
+#include "credd/child.h"
+#include "credd/roles.h"
+#include "lib/clock.h"
+
+#include <stdlib.h>
+
+#define FRONT_IDLE_NS (30 * CLOCK_SECOND)
+
+enum {
+	FRONT_HASH = 256,
+	FRONT_IN_FLIGHT = 128,      /* calls of one connection */
+	FRONT_CLIENT_OUT = 4 << 20, /* unread answers until we stop reading */
+	FRONT_VAULT_OUT = 16 << 20, /* unread calls until we stop reading */
+};
+
+struct front_conn {
+	struct chan chan; /* first member */
+	uint32_t id;
+	unsigned in_flight;
+	uint32_t call[FRONT_IN_FLIGHT]; /* their ids */
+	struct front_conn *next;
+};
+
+static struct {
+	struct loop *loop;
+	struct chan sup, door, vault;
+	struct front_conn *conns[FRONT_HASH];
+	bool held; /* clients are not read: no vault, or it is behind */
+	unsigned n_conns;
+	struct loop_timer idle;
+} front;
+
+static struct front_conn *conn_find(uint32_t id)
+{
+	struct front_conn *c = front.conns[id % FRONT_HASH];
+
+	while (c && c->id != id)
+		c = c->next;
+	return c;
+}
+
+/* Forgets a connection; the others are told unless they told us. */
+static void conn_end(struct front_conn *c, bool tell_door)
+{
+	struct front_conn **at = &front.conns[c->id % FRONT_HASH];
+
+	if (tell_door)
+		(void)chan_send(&front.door, DF_CLOSED, c->id,
+				(struct attr_view){ 0 });
+	if (chan_is_open(&front.vault))
+		(void)chan_send(&front.vault, FV_CLOSED, (uint64_t)c->id << 32,
+				(struct attr_view){ 0 });
+	while (*at != c)
+		at = &(*at)->next;
+	*at = c->next;
+	chan_close(&c->chan);
+	free(c);
+	if (!--front.n_conns)
+		loop_arm(front.loop, &front.idle,
+			 loop_now(front.loop) + FRONT_IDLE_NS);
+}
+
+static void for_each_conn(void (*each)(struct front_conn *c))
+{
+	struct front_conn *c, *next;
+
+	for (size_t i = 0; i < FRONT_HASH; i++) {
+		for (c = front.conns[i]; c; c = next) {
+			next = c->next;
+			each(c);
+		}
+	}
+}
+
+/* Errors of our own */
+
+static void make_error(struct attrs *a, enum err code, const char *text)
+{
+	attrs_init(a);
+	ENSURE(attrs_add_str(a, "error", err_name(code)) == OK);
+	ENSURE(attrs_add_str(a, "text", text) == OK);
+	if (code == ERR_UNAVAILABLE || code == ERR_LIMITED)
+		ENSURE(attrs_add_u64(a, "retry_after", 1) == OK);
+}
+
+static void answer_error(struct front_conn *c, uint32_t id, enum err code,
+			 const char *text)
+{
+	struct attrs a;
+
+	make_error(&a, code, text);
+	(void)chan_send(&c->chan, CLIENT_ERROR, id, attrs_view(&a));
+	attrs_wipe(&a);
+}
+
+/* About the connection itself, which then ends. */
+static void conn_refuse(struct front_conn *c, enum err code, const char *text)
+{
+	struct attrs a;
+
+	make_error(&a, code, text);
+	chan_last(&c->chan, CLIENT_ERROR, UINT32_MAX, attrs_view(&a));
+	attrs_wipe(&a);
+	conn_end(c, true);
+}
+
+/* Calls */
+
+static enum err check_plain(struct attr_view v, struct fault *f)
+{
+	struct attr a;
+
+	while (attr_next(&v, &a))
+		if (a.flags & ATTR_CONFIDENTIAL)
+			return fault_set(
+				f, ERR_INVALID,
+				"the confidential value of '%.*s' came "
+				"bare: seal it to the key in "
+				"transport.pub and send it as box",
+				a.name_len, a.name);
+	return OK;
+}
+
+/* Every list inside a call is checked here, so that the vault only meets bytes
+ * that have been parsed once. */
+static enum err check_call(const struct msg *m, struct fault *f)
+{
+	static const char *const lists[] = { "request", "attributes", "grant",
+					     "subject" };
+	struct attr_view it = m->attrs, inner;
+	struct attr a;
+
+	TRY(check_plain(m->attrs, f));
+	while (attr_next(&it, &a)) {
+		for (size_t i = 0; i < NELEM(lists); i++) {
+			if (!attr_named(&a, lists[i]))
+				continue;
+			TRY(attr_parse(a.value, a.len, &inner, f));
+			TRY(check_plain(inner, f));
+		}
+	}
+	return OK;
+}
+
+static bool call_known(const struct front_conn *c, uint32_t id)
+{
+	for (unsigned i = 0; i < c->in_flight; i++)
+		if (c->call[i] == id)
+			return true;
+	return false;
+}
+
+static void call_done(struct front_conn *c, uint32_t id)
+{
+	for (unsigned i = 0; i < c->in_flight; i++) {
+		if (c->call[i] == id) {
+			c->call[i] = c->call[--c->in_flight];
+			return;
+		}
+	}
+}
+
+static void pace(struct front_conn *c)
+{
+	chan_pause(&c->chan, front.held || c->chan.out.len > FRONT_CLIENT_OUT);
+}
+
+static void hold(bool held)
+{
+	if (front.held == held)
+		return;
+	front.held = held;
+	for_each_conn(pace);
+}
+
+static void from_client(struct chan *ch, const struct msg *m)
+{
+	struct front_conn *c = (struct front_conn *)ch;
+	struct fault f;
+
+	if (m->kind != CLIENT_CALL || m->id >= UINT32_MAX) {
+		conn_refuse(c, ERR_INVALID,
+			    "a client sends calls (kind 1) with ids below "
+			    "2^32-1");
+		return;
+	}
+	if (check_call(m, &f) != OK) {
+		answer_error(c, (uint32_t)m->id, f.code, f.text);
+		return;
+	}
+	if (call_known(c, (uint32_t)m->id)) {
+		conn_refuse(c, ERR_INVALID,
+			    "two calls in flight have the same id");
+		return;
+	}
+	if (c->in_flight == FRONT_IN_FLIGHT) {
+		answer_error(c, (uint32_t)m->id, ERR_LIMITED,
+			     "more than 128 calls of this connection are in "
+			     "flight: read answers first");
+		return;
+	}
+	c->call[c->in_flight++] = (uint32_t)m->id;
+	if (chan_send(&front.vault, CLIENT_CALL, (uint64_t)c->id << 32 | m->id,
+		      m->attrs) != OK)
+		child_broken("vault");
+	if (front.vault.out.len > FRONT_VAULT_OUT)
+		hold(true);
+}
+
+static void client_end(struct chan *ch, const struct fault *why)
+{
+	struct front_conn *c = (struct front_conn *)ch;
+
+	if (why->code == ERR_UNAVAILABLE) /* simply closed */
+		conn_end(c, true);
+	else
+		conn_refuse(c, why->code, why->text);
+}
+
+static void client_drained(struct chan *ch)
+{
+	pace((struct front_conn *)ch);
+}
+
+static void conn_came(const struct msg *m, int fd)
+{
+	static const struct chan_ops ops = { from_client, client_end,
+					     client_drained };
+	struct front_conn *c = xcalloc(1, sizeof *c);
+
+	front.n_conns++;
+	loop_disarm(&front.idle);
+	c->id = (uint32_t)m->id;
+	chan_open(&c->chan, front.loop, fd, false, &ops);
+	chan_expect_pid(&c->chan, (int32_t)child_number(m, "pid", INT32_MAX));
+	c->next = front.conns[c->id % FRONT_HASH];
+	front.conns[c->id % FRONT_HASH] = c;
+	pace(c);
+}
+
+/* Door */
+
+static void from_door(struct chan *ch, const struct msg *m)
+{
+	struct front_conn *c = conn_find((uint32_t)m->id);
+	int fd;
+
+	switch ((enum door_front_kind)m->kind) {
+	case DF_CONN:
+		fd = chan_take_fd(ch);
+		if (fd < 0 || c)
+			child_broken("door");
+		conn_came(m, fd);
+		return;
+	case DF_DROP:
+		if (c)
+			conn_end(c, false);
+		return;
+	case DF_CLOSED:
+		break;
+	}
+	child_broken("door");
+}
+
+static void drop_conn(struct front_conn *c)
+{
+	conn_end(c, false);
+}
+
+/* What door knew about our connections is gone with it, so they end too: a client
+ * connects again and is examined again. */
+static void door_end(struct chan *ch, const struct fault *why)
+{
+	(void)why;
+	chan_close(ch);
+	for_each_conn(drop_conn);
+}
+
+/* Vault */
+
+static void from_vault(struct chan *ch, const struct msg *m)
+{
+	struct front_conn *c = conn_find((uint32_t)(m->id >> 32));
+	uint32_t id = (uint32_t)m->id;
+
+	(void)ch;
+	if (m->kind == FV_DROP) {
+		if (c)
+			conn_end(c, true);
+		return;
+	}
+	if (m->kind != CLIENT_REPLY && m->kind != CLIENT_ERROR &&
+	    m->kind != CLIENT_ITEM)
+		child_broken("vault");
+	if (!c || !call_known(c, id))
+		return;
+	if (m->kind != CLIENT_ITEM)
+		call_done(c, id);
+	if (chan_send(&c->chan, m->kind, id, m->attrs) != OK) {
+		conn_end(c, true); /* it never reads */
+		return;
+	}
+	pace(c);
+}
+
+static void give_up_calls(struct front_conn *c)
+{
+	while (c->in_flight)
+		answer_error(c, c->call[--c->in_flight], ERR_UNAVAILABLE,
+			     "the vault was started anew while this call was "
+			     "in flight: send it again");
+}
+
+static void vault_end(struct chan *ch, const struct fault *why)
+{
+	(void)why;
+	chan_close(ch);
+	for_each_conn(give_up_calls);
+	hold(true);
+}
+
+/* The vault has caught up: read from clients again. */
+static void vault_drained(struct chan *ch)
+{
+	(void)ch;
+	hold(false);
+}
+
+static void peer_came(const char *peer, const struct msg *m, int fd)
+{
+	static const struct chan_ops door_ops = { from_door, door_end, NULL };
+	static const struct chan_ops vault_ops = { from_vault, vault_end,
+						   vault_drained };
+
+	(void)m;
+	if (!strcmp(peer, "door")) {
+		chan_close(&front.door);
+		chan_open(&front.door, front.loop, fd, false, &door_ops);
+	} else if (!strcmp(peer, "vault")) {
+		chan_close(&front.vault);
+		chan_open(&front.vault, front.loop, fd, false, &vault_ops);
+		hold(false);
+	} else {
+		child_broken("supervisor");
+	}
+}
+
+static void idle(struct loop_timer *t)
+{
+	(void)t;
+	(void)chan_send(&front.sup, SUP_IDLE, 0, (struct attr_view){ 0 });
+}
+
+int role_front(void)
+{
+	static const struct child_ops ops = { .peer = peer_came };
+
+	front.loop = loop_new();
+	front.held = true;
+	front.idle.on = idle;
+	child_start(front.loop, &front.sup, "front", &ops);
+	child_ready(&front.sup);
+	loop_run(front.loop);
+	return 0;
+}
