@@ -1,0 +1,224 @@
+/* Used by the store, which holds no key: what it opens may have been edited by
+ * anybody who could write to the disk. */
+#include "credd/store_file.h"
+
+#include "lib/row.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+	FOLDER_MODE = 0700,
+	FILE_MODE = 0600,
+	MODE_BITS = 07777,
+	VALUE_MAX = ROW_BLOB_MAX + (64 << 10),
+	SQL_MAX = 4096,
+};
+
+enum err store_folder_check(struct fault *f)
+{
+	struct stat st;
+
+	if (stat(".", &st))
+		return fault_set(f, ERR_UNAVAILABLE,
+				 "the state folder cannot be read: %s",
+				 strerror(errno));
+	if (st.st_uid != geteuid())
+		return fault_set(f, ERR_INVALID,
+				 "the state folder belongs to uid %u instead "
+				 "of %u: give it back with chown",
+				 st.st_uid, geteuid());
+	if ((st.st_mode & MODE_BITS) != FOLDER_MODE)
+		return fault_set(f, ERR_INVALID,
+				 "the state folder has mode %04o: set it to "
+				 "0700 with chmod",
+				 st.st_mode & MODE_BITS);
+	return OK;
+}
+
+enum err store_file_check(bool *there, struct fault *f)
+{
+	struct stat st;
+
+	*there = false;
+	if (fstatat(AT_FDCWD, STORE_FILE, &st, AT_SYMLINK_NOFOLLOW)) {
+		if (errno == ENOENT)
+			return OK;
+		return fault_set(f, ERR_UNAVAILABLE, "%s cannot be read: %s",
+				 STORE_FILE, strerror(errno));
+	}
+	if (!S_ISREG(st.st_mode))
+		return fault_set(f, ERR_INVALID,
+				 "%s is not a plain file (a symbolic link is "
+				 "not followed)",
+				 STORE_FILE);
+	if (st.st_uid != geteuid() || st.st_nlink != 1)
+		return fault_set(f, ERR_INVALID,
+				 "%s belongs to uid %u and has %lu names: it "
+				 "has to be ours alone",
+				 STORE_FILE, st.st_uid,
+				 (unsigned long)st.st_nlink);
+	if ((st.st_mode & MODE_BITS) != FILE_MODE)
+		return fault_set(f, ERR_INVALID,
+				 "%s has mode %04o: set it to 0600 with chmod",
+				 STORE_FILE, st.st_mode & MODE_BITS);
+	*there = true;
+	return OK;
+}
+
+enum err store_file_make(struct fault *f)
+{
+	int fd = openat(AT_FDCWD, STORE_FILE,
+			O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			FILE_MODE);
+
+	if (fd < 0)
+		return fault_set(f, ERR_UNAVAILABLE, "%s cannot be created: %s",
+				 STORE_FILE, strerror(errno));
+	/* The mode must not depend on the umask. */
+	if (fchmod(fd, FILE_MODE))
+		(void)fault_set(f, ERR_UNAVAILABLE, "%s: %s", STORE_FILE,
+				strerror(errno));
+	close(fd);
+	return OK;
+}
+
+/* SQLite makes every name absolute and walks there; we may not search the folders
+ * above ours, and need not: the file is in the current one. */
+static int same_name(sqlite3_vfs *vfs, const char *name, int room, char *out)
+{
+	size_t n = strlen(name);
+
+	(void)vfs;
+	if ((size_t)room < n + 1)
+		return SQLITE_CANTOPEN;
+	memcpy(out, name, n + 1);
+	return SQLITE_OK;
+}
+
+static const char *relative_vfs(void)
+{
+	static sqlite3_vfs vfs;
+
+	if (vfs.zName)
+		return vfs.zName;
+	ENSURE(sqlite3_initialize() == SQLITE_OK);
+	ENSURE(sqlite3_vfs_find(NULL) != NULL);
+	vfs = *sqlite3_vfs_find(NULL);
+	vfs.zName = "cretula";
+	vfs.xFullPathname = same_name;
+	vfs.pNext = NULL;
+	ENSURE(sqlite3_vfs_register(&vfs, 0) == SQLITE_OK);
+	return vfs.zName;
+}
+
+static enum err disk(struct fault *f)
+{
+	return fault_set(f, ERR_UNAVAILABLE,
+			 "the disk is full: free space under the state folder; "
+			 "nothing was changed");
+}
+
+enum err store_file_fault(sqlite3 *sql, int rc, struct fault *f)
+{
+	const char *why = sql ? sqlite3_errmsg(sql) : sqlite3_errstr(rc);
+	int sys = sql ? sqlite3_system_errno(sql) : 0;
+
+	switch (rc & 0xff) {
+	case SQLITE_FULL:
+		return disk(f);
+	case SQLITE_IOERR:
+		if (sys == ENOSPC || sys == EDQUOT)
+			return disk(f);
+		return fault_set(f, ERR_UNAVAILABLE,
+				 "%s cannot be read or written: %s", STORE_FILE,
+				 sys ? strerror(sys) : why);
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return fault_set(f, ERR_UNAVAILABLE,
+				 "%s is in use by another process", STORE_FILE);
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return fault_set(f, ERR_INVALID,
+				 "%s is damaged (%s): restore it from a backup",
+				 STORE_FILE, why);
+	default:
+		return fault_set(f, ERR_UNAVAILABLE, "%s cannot be used: %s",
+				 STORE_FILE, why);
+	}
+}
+
+enum err store_file_exec(sqlite3 *sql, const char *text, struct fault *f)
+{
+	int rc = sqlite3_exec(sql, text, NULL, NULL, NULL);
+
+	return rc == SQLITE_OK ? OK : store_file_fault(sql, rc, f);
+}
+
+/* The schema is data of whoever could write the file: no triggers, no views, no
+ * functions with side effects, no huge values. */
+static void distrust(sqlite3 *sql)
+{
+	static const struct {
+		int op;
+		int on;
+	} config[] = {
+		{ SQLITE_DBCONFIG_DEFENSIVE, 1 },
+		{ SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0 },
+		{ SQLITE_DBCONFIG_ENABLE_TRIGGER, 0 },
+		{ SQLITE_DBCONFIG_ENABLE_VIEW, 0 },
+		{ SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0 },
+		{ SQLITE_DBCONFIG_DQS_DML, 0 },
+		{ SQLITE_DBCONFIG_DQS_DDL, 0 },
+	};
+
+	for (size_t i = 0; i < NELEM(config); i++)
+		ENSURE(sqlite3_db_config(sql, config[i].op, config[i].on,
+					 NULL) == SQLITE_OK);
+	sqlite3_limit(sql, SQLITE_LIMIT_LENGTH, VALUE_MAX);
+	sqlite3_limit(sql, SQLITE_LIMIT_SQL_LENGTH, SQL_MAX);
+	sqlite3_limit(sql, SQLITE_LIMIT_ATTACHED, 0);
+}
+
+/* Exclusive locking comes first: then the log needs no shared memory. */
+static enum err configure(sqlite3 *sql, struct fault *f)
+{
+	return store_file_exec(sql,
+			       "PRAGMA locking_mode=EXCLUSIVE;"
+			       "PRAGMA journal_mode=WAL;"
+			       "PRAGMA synchronous=FULL;"
+			       "PRAGMA temp_store=MEMORY;"
+			       "PRAGMA mmap_size=0;"
+			       "PRAGMA cell_size_check=ON;"
+			       "PRAGMA foreign_keys=OFF;"
+			       "PRAGMA secure_delete=ON;"
+			       "PRAGMA journal_size_limit=16777216;",
+			       f);
+}
+
+enum err store_file_open(sqlite3 **sql, struct fault *f)
+{
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
+		    SQLITE_OPEN_PRIVATECACHE;
+	sqlite3 *got = NULL;
+	int rc = sqlite3_open_v2(STORE_FILE, &got, flags, relative_vfs());
+	enum err e;
+
+	if (rc != SQLITE_OK) {
+		e = store_file_fault(got, rc, f);
+		sqlite3_close(got);
+		return e;
+	}
+	sqlite3_extended_result_codes(got, 1);
+	distrust(got);
+	e = configure(got, f);
+	if (e != OK) {
+		sqlite3_close(got);
+		return e;
+	}
+	*sql = got;
+	return OK;
+}
