@@ -1,0 +1,429 @@
+/* The system calls each role may make; used by every confined process, holds
+ * nothing. A role's list is made of groups, so that one reads what it can do. */
+#include "lib/confine.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sched.h>
+#include <seccomp.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+enum {
+	RULE_ARGS = 3,
+	GROUPS_MAX = 12,
+	FILTER_INSNS_MAX = 4096,
+	/* Stands for "my own pid" until a filter is loaded; no pid is that high. */
+	PID_MARK = 0x7ead5eed,
+};
+
+struct rule {
+	int nr;
+	unsigned args;
+	struct scmp_arg_cmp arg[RULE_ARGS];
+};
+
+#define CALL(name)                                                             \
+	{                                                                      \
+		.nr = SCMP_SYS(name)                                           \
+	}
+#define CALL1(name, a)                                                         \
+	{                                                                      \
+		.nr = SCMP_SYS(name), .args = 1, .arg = { a }                  \
+	}
+#define CALL2(name, a, b)                                                      \
+	{                                                                      \
+		.nr = SCMP_SYS(name), .args = 2, .arg = { a, b }               \
+	}
+#define IS(n, v)                                                               \
+	{                                                                      \
+		.arg = (n), .op = SCMP_CMP_EQ, .datum_a = (scmp_datum_t)(v)    \
+	}
+#define BITS(n, mask, v)                                                       \
+	{                                                                      \
+		.arg = (n), .op = SCMP_CMP_MASKED_EQ,                          \
+		.datum_a = (scmp_datum_t)(mask), .datum_b = (scmp_datum_t)(v)  \
+	}
+#define END                                                                    \
+	{                                                                      \
+		.nr = -1                                                       \
+	}
+
+/* Memory that is never executable, time, randomness, and an end, which may be
+ * abort(): a broken invariant has to be able to say so. */
+static const struct rule self[] = {
+	CALL(futex),
+	CALL(exit),
+	CALL(exit_group),
+	CALL(rt_sigreturn),
+	CALL(rt_sigprocmask),
+	CALL(rt_sigaction),
+	CALL(sigaltstack),
+	CALL2(tgkill, IS(0, PID_MARK), IS(2, SIGABRT)),
+	CALL(gettid),
+	CALL(getpid),
+	CALL(brk),
+	CALL(munmap),
+	CALL(mremap),
+	CALL(madvise),
+	CALL(mlock),
+	CALL(munlock),
+	CALL1(mprotect, BITS(2, PROT_EXEC, 0)),
+	CALL2(mmap, BITS(2, PROT_EXEC, 0),
+	      BITS(3, MAP_ANONYMOUS, MAP_ANONYMOUS)),
+	CALL(getrandom),
+	CALL(clock_gettime),
+	CALL(restart_syscall),
+	CALL(read),
+	CALL(write),
+	END,
+};
+
+/* Connected sockets it was handed, and waiting for them. */
+static const struct rule sockets[] = {
+	CALL(readv),
+	CALL(writev),
+	CALL(recvmsg),
+	CALL(sendmsg),
+	CALL(recvfrom),
+	CALL(sendto),
+	CALL(shutdown),
+	CALL(close),
+	CALL(getsockopt),
+	CALL(poll),
+	CALL(ppoll),
+	CALL(epoll_create1),
+	CALL(epoll_ctl),
+	CALL(epoll_wait),
+	CALL(epoll_pwait),
+	CALL(epoll_pwait2),
+	CALL(clock_nanosleep),
+	CALL1(fcntl, IS(1, F_GETFD)),
+	CALL1(fcntl, IS(1, F_SETFD)),
+	CALL1(fcntl, IS(1, F_GETFL)),
+	CALL1(fcntl, IS(1, F_SETFL)),
+	CALL1(fcntl, IS(1, F_DUPFD_CLOEXEC)),
+	END,
+};
+
+/* Descriptors of memory files it was handed. */
+static const struct rule memfds[] = {
+	CALL(fstat),
+	CALL1(newfstatat, BITS(3, AT_EMPTY_PATH, AT_EMPTY_PATH)),
+	CALL(lseek),
+	CALL(pread64),
+	CALL1(mmap, BITS(2, PROT_EXEC, 0)),
+	CALL1(fcntl, IS(1, F_GET_SEALS)),
+	END,
+};
+
+/* Files by name, but only to read them. */
+static const struct rule reading[] = {
+	CALL1(openat, BITS(2, O_ACCMODE | O_CREAT | O_TRUNC, O_RDONLY)),
+	CALL(fstat),
+	CALL(newfstatat),
+	CALL(statx),
+	CALL(readlinkat),
+	CALL(readlink),
+	CALL(lseek),
+	CALL(pread64),
+	END,
+};
+
+static const struct rule listening[] = {
+	CALL(accept4),     CALL(setsockopt), CALL(getsockname),
+	CALL(getpeername), CALL(pidfd_open), CALL(pidfd_send_signal),
+	CALL(getdents64),  CALL(dup),        END,
+};
+
+/* A vault makes the channels of its workers. */
+static const struct rule pairs[] = {
+	CALL1(socketpair, IS(0, AF_UNIX)),
+	CALL(dup),
+	END,
+};
+
+/* What SQLite and a log need below a folder; Landlock says which folder. */
+static const struct rule storing[] = {
+	CALL(openat),
+	CALL(open),
+	CALL(fstat),
+	CALL(stat),
+	CALL(lstat),
+	CALL(newfstatat),
+	CALL(statx),
+	CALL(statfs),
+	CALL(fstatfs),
+	CALL(readlink),
+	CALL(readlinkat),
+	CALL(access),
+	CALL(faccessat),
+	CALL(faccessat2),
+	CALL(getcwd),
+	CALL(getdents64),
+	CALL(lseek),
+	CALL(pread64),
+	CALL(preadv),
+	CALL(pwrite64),
+	CALL(pwritev),
+	CALL(fsync),
+	CALL(fdatasync),
+	CALL(msync),
+	CALL(ftruncate),
+	CALL(fallocate),
+	CALL(unlink),
+	CALL(unlinkat),
+	CALL(rename),
+	CALL(renameat),
+	CALL(renameat2),
+	CALL(mkdir),
+	CALL(mkdirat),
+	CALL(rmdir),
+	CALL(linkat),
+	CALL(fchmod),
+	CALL(fchown),
+	CALL(umask),
+	CALL(utimensat),
+	CALL(flock),
+	CALL(fcntl),
+	CALL(dup),
+	CALL(getuid),
+	CALL(geteuid),
+	CALL(getgid),
+	CALL(getegid),
+	CALL(uname),
+	CALL(nanosleep),
+	CALL1(mmap, BITS(2, PROT_EXEC, 0)),
+	END,
+};
+
+/* The loader: code from a file, and never memory both writable and executable;
+ * mprotect gives nothing the right to execute. */
+static const struct rule loading[] = {
+	CALL(close),
+	CALL1(mmap, BITS(2, PROT_EXEC, 0)),
+	CALL2(mmap, BITS(2, PROT_EXEC | PROT_WRITE, PROT_EXEC),
+	      BITS(3, MAP_ANONYMOUS, 0)),
+	CALL2(seccomp, IS(0, SECCOMP_SET_MODE_FILTER), IS(1, 0)),
+	END,
+};
+
+enum {
+	WORKER_CLONE = CLONE_PIDFD | SIGCHLD,
+	WORKER_CLONE_NS = WORKER_CLONE | CLONE_NEWPID | CLONE_NEWNET |
+			  CLONE_NEWIPC | CLONE_NEWNS | CLONE_NEWUTS |
+			  CLONE_NEWCGROUP,
+};
+
+/* What takes a worker from the zygote's process into its sandbox. */
+static const struct rule cages[] = {
+	CALL1(clone, IS(0, WORKER_CLONE)),
+	CALL1(clone, IS(0, WORKER_CLONE_NS)),
+	CALL(pidfd_send_signal),
+	CALL(waitid),
+	CALL(wait4),
+	CALL(mount),
+	CALL(umount2),
+	CALL(pivot_root),
+	CALL(chdir),
+	CALL(openat),
+	CALL(fchmod),
+	CALL(sendfile),
+	CALL(setgroups),
+	CALL(setresuid),
+	CALL(setresgid),
+	CALL(capget),
+	CALL(capset),
+	CALL(prctl),
+	CALL(seccomp),
+	CALL(landlock_create_ruleset),
+	CALL(landlock_add_rule),
+	CALL(landlock_restrict_self),
+	CALL(prlimit64),
+	CALL(setrlimit),
+	CALL(getrlimit),
+	CALL(dup2),
+	CALL(dup3),
+	CALL(close_range),
+	END,
+};
+
+/* The supervisor starts all others, which inherit its filter: it allows what is
+ * not listed here. Nobody in the system has a use for these. */
+static const struct rule never[] = {
+	CALL(ptrace),
+	CALL(process_vm_readv),
+	CALL(process_vm_writev),
+	CALL(process_madvise),
+	CALL(pidfd_getfd),
+	CALL(kcmp),
+	CALL(bpf),
+	CALL(perf_event_open),
+	CALL(io_uring_setup),
+	CALL(io_uring_enter),
+	CALL(io_uring_register),
+	CALL(userfaultfd),
+	CALL(keyctl),
+	CALL(add_key),
+	CALL(request_key),
+	CALL(init_module),
+	CALL(finit_module),
+	CALL(delete_module),
+	CALL(kexec_load),
+	CALL(kexec_file_load),
+	CALL(reboot),
+	CALL(swapon),
+	CALL(swapoff),
+	CALL(acct),
+	CALL(quotactl),
+	CALL(syslog),
+	CALL(settimeofday),
+	CALL(clock_settime),
+	CALL(clock_adjtime),
+	CALL(adjtimex),
+	CALL(open_by_handle_at),
+	CALL(personality),
+	CALL(ioperm),
+	CALL(iopl),
+	CALL(vhangup),
+	END,
+};
+
+static const struct {
+	const char *name;
+	bool listed_are_denied;
+	const struct rule *group[GROUPS_MAX];
+} filters[] = {
+	[CONFINE_SUPERVISOR] = { "supervisor", true, { never } },
+	[CONFINE_DOOR] = { "door",
+			   false,
+			   { self, sockets, reading, listening } },
+	[CONFINE_FRONT] = { "front", false, { self, sockets } },
+	[CONFINE_VAULT] = { "vault", false, { self, sockets, memfds, pairs } },
+	[CONFINE_STORE] = { "store", false, { self, sockets, storing } },
+	[CONFINE_OPENER] = { "opener", false, { self, sockets } },
+	[CONFINE_ZYGOTE] = { "zygote",
+			     false,
+			     { self, sockets, memfds, reading, loading,
+			       cages } },
+	[CONFINE_WORKER_LOAD] = { "worker", false, { self, reading, loading } },
+	[CONFINE_WORKER] = { "worker", false, { self } },
+};
+
+_Static_assert(NELEM(filters) == CONFINE__MAX, "every role has a filter");
+
+const char *confine_role_name(enum confine_role role)
+{
+	ENSURE((unsigned)role < CONFINE__MAX);
+	return filters[role].name;
+}
+
+struct confine_filter {
+	unsigned short count;
+	struct sock_filter insn[];
+};
+
+static int rules_add(scmp_filter_ctx ctx, uint32_t action,
+		     const struct rule *group)
+{
+	for (const struct rule *r = group; r->nr != -1; r++) {
+		int e = seccomp_rule_add_array(ctx, action, r->nr, r->args,
+					       r->arg);
+
+		if (e)
+			return e;
+	}
+	return 0;
+}
+
+static int filter_fill(scmp_filter_ctx ctx, enum confine_role role)
+{
+	uint32_t action = filters[role].listed_are_denied
+				  ? confine_variant_action()
+				  : SCMP_ACT_ALLOW;
+	int e = 0;
+
+	for (size_t i = 0; !e && i < GROUPS_MAX && filters[role].group[i]; i++)
+		e = rules_add(ctx, action, filters[role].group[i]);
+	if (!e)
+		e = seccomp_attr_set(ctx, SCMP_FLTATR_ACT_BADARCH,
+				     SCMP_ACT_KILL_PROCESS);
+	/* A binary tree instead of a list; pointless for a short list. */
+	if (!e)
+		e = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2);
+	return e;
+}
+
+/* This libseccomp gives the program only to a file. */
+static int filter_export(scmp_filter_ctx ctx, struct confine_filter **out)
+{
+	AUTO(fd_close) int fd = memfd_create("filter", MFD_CLOEXEC);
+	struct confine_filter *c;
+	off_t len;
+	int e;
+
+	if (fd < 0)
+		return -errno;
+	e = seccomp_export_bpf(ctx, fd);
+	if (e)
+		return e;
+	len = lseek(fd, 0, SEEK_END);
+	ENSURE(len > 0 && len % (off_t)sizeof(struct sock_filter) == 0 &&
+	       len / (off_t)sizeof(struct sock_filter) <= FILTER_INSNS_MAX);
+	c = xcalloc(1, sizeof *c + (size_t)len);
+	c->count = (unsigned short)((size_t)len / sizeof(struct sock_filter));
+	ENSURE(pread(fd, c->insn, (size_t)len, 0) == len);
+	*out = c;
+	return 0;
+}
+
+enum err confine_filter_new(enum confine_role role, struct confine_filter **out,
+			    struct fault *f)
+{
+	scmp_filter_ctx ctx;
+	int e = -ENOMEM;
+
+	ENSURE((unsigned)role < CONFINE__MAX);
+	ctx = seccomp_init(filters[role].listed_are_denied
+				   ? SCMP_ACT_ALLOW
+				   : confine_variant_action());
+	if (ctx) {
+		e = filter_fill(ctx, role);
+		if (!e)
+			e = filter_export(ctx, out);
+		seccomp_release(ctx);
+	}
+	if (e)
+		return fault_set(f, ERR_INTERNAL,
+				 "cannot make the system call filter of '%s': "
+				 "%s",
+				 filters[role].name, strerror(-e));
+	return OK;
+}
+
+void confine_filter_free(struct confine_filter *c)
+{
+	free(c);
+}
+
+enum err confine_filter_load(struct confine_filter *c, struct fault *f)
+{
+	struct sock_fprog prog = { .len = c->count, .filter = c->insn };
+
+	for (unsigned i = 0; i < c->count; i++)
+		if (c->insn[i].k == PID_MARK)
+			c->insn[i].k = (uint32_t)getpid();
+	if (syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &prog))
+		return fault_set(f, ERR_UNSUPPORTED,
+				 "the kernel takes no system call filter "
+				 "(CONFIG_SECCOMP_FILTER): %s",
+				 strerror(errno));
+	return OK;
+}

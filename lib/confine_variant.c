@@ -1,0 +1,24 @@
+/* Release variant of confinement: a forbidden system call ends the process, and
+ * memory is limited. Its twin is confine_san.c. */
+#include "lib/confine.h"
+
+#include <seccomp.h>
+
+uint32_t confine_variant_action(void)
+{
+	return SCMP_ACT_KILL_PROCESS;
+}
+
+bool confine_variant_limits(void)
+{
+	return true;
+}
+
+const char *confine_variant_name(void)
+{
+	return "release";
+}
+
+void confine_variant_begin(void)
+{
+}
