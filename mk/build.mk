@@ -1,6 +1,7 @@
 # What is built: one archive of lib/, the daemons, the command, the modules.
-# confine_san.c replaces confine.c's filters in the sanitizer variant.
-LIB_SKIP := $(if $(filter san,$(VARIANT)),lib/confine_variant.c,lib/confine_san.c)
+# A sanitizer cannot live under the real filters: confine_san.c takes the place
+# of confine_variant.c in the variants that have one.
+LIB_SKIP := $(if $(filter release,$(VARIANT)),lib/confine_san.c,lib/confine_variant.c)
 LIB_SRC  := $(filter-out $(LIB_SKIP),$(wildcard lib/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/obj/%.o)
 LIB      := $(B)/libcretula_internal.a
@@ -12,33 +13,61 @@ TOOL_OBJ  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/*.c))
 MODULES   := $(notdir $(patsubst %/,%,$(dir $(wildcard modules/*/*.c))))
 MODULES   := $(sort $(MODULES))
 
-all: $(B)/bin/credd $(B)/bin/cretula $(MODULES:%=$(B)/modules/%.so)
+all: $(if $(CREDD_OBJ),$(B)/bin/credd) $(if $(TOOL_OBJ),$(B)/bin/cretula) \
+	$(MODULES:%=$(B)/modules/%.so) $(LIB)
 
-$(B)/obj/%.o: %.c Makefile $(wildcard mk/*.mk)
+# Changes only when the compiler or a flag does, and then all is made anew.
+$(B)/flags: FORCE
 	@mkdir -p $(@D)
-	$(CC) $(CFLAGS_ALL) -c $< -o $@
+	@echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL)' | cmp -s - $@ || \
+		echo '$(CC) $(CFLAGS_ALL) $(LDFLAGS_ALL)' > $@
+FORCE:
+
+$(B)/obj/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(call say,CC,$@)
+	$(Q)$(CC) $(CFLAGS_ALL) -c $< -o $@
 
 $(LIB): $(LIB_OBJ)
 	@mkdir -p $(@D)
-	rm -f $@ && ar rcs $@ $^
+	$(call say,AR,$@)
+	$(Q)rm -f $@ && ar rcs $@ $^
 
 $(B)/bin/credd: $(CREDD_OBJ) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) -pie $(CREDD_OBJ) $(LIB) -o $@ $(LDFLAGS_ALL) $(LIBS) $(SUP_LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(CREDD_OBJ) $(LIB) -o $@ $(LDFLAGS_ALL) $(LIBS) $(SUP_LIBS)
 
 $(B)/bin/cretula: $(TOOL_OBJ) $(LIB)
 	@mkdir -p $(@D)
-	$(CC) -pie $(TOOL_OBJ) $(LIB) -o $@ $(LDFLAGS_ALL) $(LIBS)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(TOOL_OBJ) $(LIB) -o $@ $(LDFLAGS_ALL) $(LIBS)
 
+# $(call module_rule,NAME,FOLDER OF SOURCES,RESULT)
 define module_rule
-$(B)/modules/$(1).so: $(patsubst %.c,$(B)/obj/%.o,$(wildcard modules/$(1)/*.c)) $(LIB)
+$(3): $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(2)/*.c)) $(LIB)
 	@mkdir -p $$(@D)
-	$(CC) -shared $$(filter %.o,$$^) $(LIB) -o $$@ $(LDFLAGS_ALL) \
+	$$(call say,LD,$$@)
+	$$(Q)$(CC) -shared $$(filter %.o,$$^) $(LIB) -o $$@ $(LDFLAGS_ALL) \
 		-Wl,--gc-sections,--exclude-libs,ALL,-z,defs $(LIBS)
 endef
-$(foreach m,$(MODULES),$(eval $(call module_rule,$(m))))
+$(foreach m,$(MODULES),$(eval $(call module_rule,$(m),modules/$(m),$(B)/modules/$(m).so)))
+
+# DESTDIR and PREFIX as everywhere; services and users are the package's matter.
+PREFIX  ?= /usr/local
+TRIPLET  = $(shell $(CC) -print-multiarch 2>/dev/null)
+install: all
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/bin/cretula
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(B)/bin/credd
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/$(TRIPLET)/cretula \
+		$(MODULES:%=$(B)/modules/%.so)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/cretula \
+		include/cretula/*.h
 
 clean:
 	rm -rf $(B)
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
-.PHONY: all clean
+.SECONDARY:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+.PHONY: all install clean FORCE

@@ -1,9 +1,82 @@
-# Tests: tests/unit/test_X.c (cmocka) and tests/fuzz/fuzz_X.c (replayed here).
-UNIT := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
+# Tests. By kind: tests/unit/test_X.c (cmocka), tests/fuzz/fuzz_X.c (replayed
+# here over tests/data/fuzz/X, searched by `make fuzz`), tests/e2e/e2e_X.c and
+# tests/e2e/test_X.py (against the built daemons), tests/modules/X/*.c (modules
+# that misbehave on purpose), tests/bench/bench_X.c (run by `make bench`).
+UNIT   := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_*.c))
+FUZZ   := $(patsubst tests/fuzz/fuzz_%.c,%,$(wildcard tests/fuzz/fuzz_*.c))
+REPLAY := $(FUZZ:%=$(B)/tests/replay_%)
+E2E    := $(patsubst tests/e2e/%.c,$(B)/tests/e2e/%,$(wildcard tests/e2e/e2e_*.c))
+BENCH  := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
+BAD    := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/modules/*/*.c)))))
+BAD_SO := $(BAD:%=$(B)/tests/modules/%.so)
+E2E_LIB := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/e2e/lib/*.c))
+TEST_LIBS = $(LIBS) $(SUP_LIBS) -ldl
+
 $(B)/tests/test_%: $(B)/obj/tests/unit/test_%.o $(LIB)
 	@mkdir -p $(@D)
-	$(CC) -pie $< $(LIB) -o $@ $(LDFLAGS_ALL) -lcmocka $(LIBS) $(SUP_LIBS) -ldl
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(filter %.o,$^) $(LIB) -o $@ $(LDFLAGS_ALL) -lcmocka $(TEST_LIBS)
+$(B)/tests/replay_%: $(B)/obj/tests/fuzz/fuzz_%.o $(B)/obj/tests/fuzz/replay.o $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(filter %.o,$^) $(LIB) -o $@ $(LDFLAGS_ALL) $(TEST_LIBS)
+$(B)/tests/e2e/%: $(B)/obj/tests/e2e/%.o $(E2E_LIB) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(filter %.o,$^) $(LIB) -o $@ $(LDFLAGS_ALL) $(TEST_LIBS)
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(filter %.o,$^) $(LIB) -o $@ $(LDFLAGS_ALL) $(TEST_LIBS)
+$(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) $(filter %.o,$^) $(LIB) -o $@ $(LDFLAGS_ALL) -fsanitize=fuzzer $(TEST_LIBS)
+$(foreach m,$(BAD),$(eval $(call module_rule,$(m),tests/modules/$(m),$(B)/tests/modules/$(m).so)))
+
+# What a test needs besides lib/, a line a test, e.g. for one that includes a
+# daemon's noun:  $(B)/tests/test_grant: $(B)/obj/credd/grant.o
+
+tests: $(UNIT) $(REPLAY) $(E2E) $(BAD_SO)
 unit: $(UNIT)
-	@for t in $(UNIT); do $$t || exit 1; done
-.PRECIOUS: $(B)/obj/%.o
-.PHONY: unit
+	scripts/run-tests --build $(B) --kind unit
+check: all tests
+	scripts/run-tests --build $(B) $(RUN)
+
+# The sub-make begins after the packages are there, and so sees the compiler.
+test: deps
+	+@$(MAKE) --no-print-directory $(JOBS) check
+
+demo: deps
+	+@$(MAKE) --no-print-directory $(JOBS) all
+	$(B)/bin/cretula playground -- scripts/demo
+
+bench:
+	+@$(MAKE) --no-print-directory $(JOBS) all bench-programs
+	@set -e; for b in $(BENCH); do CRETULA_BUILD=$(abspath $(B)) $$b; done
+bench-programs: $(BENCH)
+
+# FUZZ_SECONDS for each target; FUZZ_ONLY=attr for one of them.
+FUZZ_SECONDS ?= 20
+FUZZ_ONLY    ?= $(FUZZ)
+fuzz:
+	+@$(MAKE) --no-print-directory $(JOBS) CC=clang VARIANT=fuzz \
+		B=$(B)-fuzz fuzz-run FUZZ_ONLY='$(FUZZ_ONLY)'
+fuzz-run: $(FUZZ_ONLY:%=$(B)/fuzz/fuzz_%)
+	@set -e; for t in $(FUZZ_ONLY); do \
+		echo "fuzz $$t"; \
+		mkdir -p $(B)/corpus/$$t $(B)/found; \
+		seeds=tests/data/fuzz/$$t; [ -d $$seeds ] || seeds=; \
+		$(B)/fuzz/fuzz_$$t -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
+			-rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
+			-artifact_prefix=$(B)/found/$$t- \
+			$(B)/corpus/$$t $$seeds; \
+	done
+
+# Not for confined daemons: unit tests and replays only.
+valgrind: $(UNIT) $(REPLAY)
+	scripts/run-tests --build $(B) --kind unit --kind replay --valgrind
+
+lint:
+	scripts/lint
+.PHONY: tests unit check test demo bench bench-programs fuzz fuzz-run valgrind lint
