@@ -12,6 +12,7 @@
 #include "credd/kinds.h"
 #include "credd/roles.h"
 #include "lib/clock.h"
+#include "lib/secret.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -188,6 +189,9 @@ int role_door(void)
 	static const struct child_ops ops = { .peer = peer_came };
 
 	door.loop = loop_new();
+	/* not from 1: an answer on its way to a connection of the door before
+	 * this one must not find a new connection of that number */
+	random_fill(&door.last_id, sizeof door.last_id);
 	child_start(door.loop, &door.sup, "door", &ops);
 	listen_on(&door.api, DOOR_API_FD, false);
 	listen_on(&door.admin, DOOR_ADMIN_FD, true);

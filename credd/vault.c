@@ -1,0 +1,186 @@
+/* Vault: the only process that holds unsealed credentials. It decides who may use
+ * what, on attributes that a front has parsed; reads no file and reaches no network.
+ *	door -> vault	who is behind a connection	front -> vault	calls
+ *	vault <-> store	rows and log records, sealed	vault <-> zygote, workers
+ *	vault <-> opener passphrase in, master key out
+ * Descriptors at start: 3 supervisor, then the arena (arena=yes) and the key file
+ * (keyfile=yes) as far as there are any. */
+#include "credd/vault.h"
+
+#include "credd/child.h"
+#include "credd/roles.h"
+#include "lib/confine.h"
+#include "lib/log.h"
+
+#include <sodium.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+enum {
+	VAULT_ARENA_SIZE = 4096
+};
+
+struct vault vault;
+
+/* Before confinement: what needs a system call that is not allowed later. */
+static void start(const struct msg *m)
+{
+	struct attr a;
+	int fd = SUP_FD + 1;
+
+	vault.keyfile = -1;
+	if (attr_find(m->attrs, "arena", &a)) {
+		void *p = mmap(NULL, VAULT_ARENA_SIZE, PROT_READ | PROT_WRITE,
+			       MAP_SHARED, fd, 0);
+
+		ENSURE(p != MAP_FAILED);
+		vault.arena = p;
+		close(fd++);
+	}
+	if (attr_find(m->attrs, "keyfile", &a))
+		vault.keyfile = fd;
+	vault.durable = attr_find(m->attrs, "durable", &a);
+	ENSURE(sodium_init() >= 0);
+	random_fill(vault.boot, sizeof vault.boot);
+	vault.boot_transport = box_keys_random();
+}
+
+/* Peers */
+
+static void from_store(struct chan *ch, const struct msg *m)
+{
+	bool rows = m->kind == VS_LOAD || m->kind == VS_ROW ||
+		    m->kind == VS_LOADED || m->id == STORE_ID_COMMIT ||
+		    m->id == STORE_ID_LOAD;
+
+	(void)ch;
+	if (rows)
+		rows_from_store(m);
+	else
+		audit_from_store(m);
+}
+
+static void store_end(struct chan *ch, const struct fault *why)
+{
+	(void)why;
+	chan_close(ch);
+	vault.loading = false;
+	vault.audit_loading = false;
+	audit_store_gone();
+}
+
+/* While starting, everything is loaded; later only what a change came to, and
+ * where the log stands. */
+static void store_came(int fd)
+{
+	static const struct chan_ops ops = { from_store, store_end, NULL };
+
+	chan_close(&vault.store);
+	chan_open(&vault.store, vault.loop, fd, false, &ops);
+	if (!vault.rows_known) {
+		rows_forget();
+		rows_load();
+		return;
+	}
+	if (vault.change) {
+		vault.store_lost = true;
+		rows_load();
+	}
+	if (vault.opening_log)
+		audit_open_log();
+	else
+		audit_store_came();
+}
+
+static void peer_came(const char *peer, const struct msg *m, int fd)
+{
+	static const struct chan_ops door_ops = { conn_from_door, conn_door_end,
+						  NULL };
+
+	if (!strcmp(peer, "door")) {
+		if (chan_is_open(&vault.door))
+			conn_door_end(&vault.door, NULL);
+		chan_open(&vault.door, vault.loop, fd, false, &door_ops);
+	} else if (!strcmp(peer, "front")) {
+		front_came(fd, (uid_t)child_number(m, "uid", UINT32_MAX));
+	} else if (!strcmp(peer, "store")) {
+		store_came(fd);
+	} else if (!strcmp(peer, "zygote")) {
+		worker_zygote_came(fd);
+		seal_loaded();
+	} else if (!strcmp(peer, "opener")) {
+		seal_opener_came(fd);
+	} else {
+		child_broken("supervisor");
+	}
+}
+
+static void keep_note(const struct msg *m)
+{
+	struct attr_view it = m->attrs;
+	const char *role = child_text(m, "role");
+	struct attr a;
+
+	while (attr_next(&it, &a))
+		if (attr_named(&a, "weaker"))
+			(void)attrs_add_fmt(&vault.notes, "weaker", "%s: %.*s",
+					    role, (int)a.len, a.value);
+}
+
+static void from_sup(const struct msg *m)
+{
+	switch ((enum sup_kind)m->kind) {
+	case SUP_MODULE:
+		module_from_sup(m, chan_take_fd(&vault.sup));
+		return;
+	case SUP_MODULES_END:
+		vault.modules_known = true;
+		seal_loaded();
+		return;
+	case SUP_NOTE:
+		keep_note(m);
+		return;
+	case SUP_START:
+	case SUP_PEER:
+	case SUP_READY:
+	case SUP_FRONT:
+	case SUP_IDLE:
+	case SUP_OPENER:
+	case SUP_MODULES:
+	case SUP_TRANSPORT:
+	case SUP_UNSEALED:
+	case SUP_SEALED:
+		break;
+	}
+	child_broken("supervisor");
+}
+
+void vault_is_ready(void)
+{
+	if (vault.announced)
+		return;
+	vault.announced = true;
+	child_ready(&vault.sup);
+}
+
+int role_vault(void)
+{
+	static const struct child_ops ops = { .peer = peer_came,
+					      .other = from_sup,
+					      .start = start };
+
+	vault.loop = loop_new();
+	child_start(vault.loop, &vault.sup, "vault", &ops);
+	vault.started = clock_wall();
+	attrs_init(&vault.notes);
+	conn_init();
+	rows_init();
+	run_init();
+	creds_init();
+	audit_init();
+	vault.grants = grant_set_new();
+	(void)chan_send(&vault.sup, SUP_MODULES, 0, (struct attr_view){ 0 });
+	loop_run(vault.loop);
+	return 0;
+}

@@ -1,0 +1,308 @@
+/* The vault's structures and the nouns it is made of (credd/vault*.c). One process,
+ * one thread, one instance: the struct vault that every file shares. */
+#ifndef CREDD_VAULT_H
+#define CREDD_VAULT_H
+
+#include "credd/kinds.h"
+#include "lib/audit.h"
+#include "lib/box.h"
+#include "lib/chan.h"
+#include "lib/clock.h"
+#include "lib/grant.h"
+#include "lib/grant_set.h"
+#include "lib/map.h"
+#include "lib/set.h"
+#include "lib/slot.h"
+#include "lib/subject.h"
+
+enum {
+	VAULT_NAME_MAX = 64,     /* bytes of a credential's name */
+	VAULT_WORKERS = 128,     /* at once, in all */
+	VAULT_USER_WORKERS = 32, /* … that one uid made start */
+	VAULT_RUNS = 16384,      /* requests in flight */
+	VAULT_REQUEST_MAX = 768 << 10,
+	VAULT_MODULES = 64,
+	VAULT_JOBS = 256, /* admin calls that wait */
+	VAULT_SLOTS = 32,
+	VAULT_WORKER_MEMORY = 96 << 20,
+	VAULT_CREDENTIAL_MAX = 64 << 10, /* bytes of its attributes */
+	VAULT_READ_MAX = 1000,           /* records of one audit.show */
+	VAULT_FACT_KEPT = 256,           /* bytes of a fact in a record */
+	VAULT_VERSIONS = 64,             /* of one credential kept at once */
+};
+
+#define VAULT_WORKER_NS (5 * CLOCK_SECOND)   /* for a worker to answer */
+#define VAULT_IDLE_NS   (300 * CLOCK_SECOND) /* an unused worker ends */
+#define VAULT_SWEEP_NS  (30 * CLOCK_SECOND)
+#define VAULT_OPENER_NS (60 * CLOCK_SECOND)
+#define VAULT_GRACE_MAX (30ull * 86400)
+
+enum vault_state {
+	VAULT_STARTING, /* loading what there is; clients wait */
+	VAULT_EMPTY,    /* no store yet */
+	VAULT_SEALED,
+	VAULT_OPEN,
+	VAULT_BROKEN, /* the store or the log is not what it says */
+};
+
+/* A row as stored; its blob is sealed. */
+struct vrow_place {
+	uint64_t table; /* enum row_table */
+	uint64_t row;
+};
+
+struct vrow {
+	struct vrow_place place;
+	uint64_t version;
+	uint64_t generation;
+	char *name, *module;
+	uint8_t *blob;
+	size_t blob_len;
+};
+
+/* Modules (vault_module.c) */
+
+struct module {
+	char name[ATTR_NAME_MAX + 1];
+	int image;        /* sealed memfd, -1 if not on disk */
+	uint8_t hash[32]; /* of image */
+	bool pinned;      /* … is what the store says */
+	bool has_facts;
+	struct attrs declaration;
+	struct vrow *row;
+	struct worker *facts; /* its worker without a credential */
+};
+
+/* Credentials (vault_cred.c) */
+
+struct version {
+	struct vrow *row;
+	uint64_t number;
+	int64_t made;
+	int64_t destroy_at; /* 0: not before it is replaced */
+	int64_t not_after;  /* the attribute not_after=; 0: none */
+	bool current;
+	struct worker *worker;
+	struct version *next; /* older ones */
+};
+
+struct cred {
+	char name[VAULT_NAME_MAX + 1];
+	struct module *module;
+	bool enabled;
+	struct version *current; /* the newest; the others hang behind it */
+};
+
+/* Connections (vault_conn.c) */
+
+struct front {
+	struct chan chan; /* first member */
+	uid_t uid;
+	struct front *next;
+};
+
+struct conn {
+	uint32_t id;
+	struct subject subject;
+};
+
+/* A call of a client, answered exactly once. */
+struct call {
+	uint64_t id;     /* conn << 32 | client's id */
+	uint64_t number; /* of this vault: makes the request id */
+};
+
+/* Workers (vault_worker.c) */
+
+enum worker_state {
+	WORKER_STARTING, /* loading the module */
+	WORKER_READY,
+	WORKER_ENDED, /* killed or gone; waits to be freed */
+};
+
+struct worker {
+	struct chan chan; /* first member */
+	uint64_t id;
+	enum worker_state state;
+	struct module *module;
+	struct cred *cred; /* NULL: without a credential */
+	struct version *version;
+	struct attrs secret;     /* of a check: sent at READY, then wiped */
+	uid_t uid;               /* who made it start */
+	struct run *runs, *last; /* given to it, oldest first */
+	bool retired;            /* ends when they are done */
+	struct job *job;         /* a check or a declaration waits */
+	uint64_t used;           /* CLOCK_BOOTTIME of the last answer */
+	struct loop_timer timer;
+	struct worker *next;
+};
+
+/* One request to use a credential (vault_run.c) */
+
+enum run_phase {
+	RUN_FACTS,   /* the module without a credential looks at it */
+	RUN_PROOF,   /* door looks at the process again */
+	RUN_SIGNING, /* the worker signs, the store writes */
+	RUN_DENIED,  /* the store writes */
+};
+
+struct run {
+	struct call call;
+	enum run_phase phase;
+	char credential[VAULT_NAME_MAX + 1];
+	struct cred *cred;
+	struct version *version; /* only until it is signed with */
+	uint64_t version_number;
+	char op[ATTR_NAME_MAX + 1];
+	enum cretula_reveal reveals;
+	int64_t now; /* the wall clock that decides and signs */
+	struct buf request;
+	struct buf facts;
+	struct proof proof;
+	char wanted[512]; /* the exe path door was asked about */
+	size_t wanted_len;
+	bool test;             /* grant.test: explained, not done */
+	struct subject tested; /* … for this subject */
+	uint64_t grant;
+	uint64_t audit; /* index of its record */
+	bool written;   /* … which is acknowledged */
+	bool answered;  /* the worker's reply is in reply */
+	bool tripwire;  /* the worker withheld it */
+	struct attrs reply;
+	struct fault fault;
+	struct worker *worker;
+	uint32_t worker_kind;    /* VW_FACTS or VW_RUN */
+	struct run *next, *prev; /* of its worker */
+	struct run *audit_next;  /* waiting for the store */
+	uint64_t serial;
+};
+
+/* An admin call that changes something: one at a time (vault_job.c) */
+
+struct job {
+	struct call call;
+	char verb[32];
+	uint32_t uid;
+	struct buf attrs; /* of the call */
+	struct attrs box; /* opened, in secret memory */
+	struct attrs reply;
+	struct fault fault;
+	void (*first)(struct job *j);
+	void (*then)(struct job *j, enum err e);
+	void (*after)(struct job *j, enum err e);
+	void (*apply)(struct job *j);
+	struct change *change;
+	uint32_t ask_kind; /* for the opener that is on its way */
+	struct attrs *ask;
+	/* what the verbs keep between their steps */
+	struct attrs what; /* the audit event */
+	struct cred *cred;
+	struct module *module;
+	struct attrs plain; /* confidential attributes, secret */
+	struct attrs shared;
+	uint64_t number;
+	char name[VAULT_NAME_MAX + 1];
+	int64_t now;
+	struct vrow *made, *replaced;
+	struct grant *grant;
+	size_t tried;
+	struct loop_timer timer;
+	struct job *next;
+};
+
+/* A change of rows, all or nothing (vault_rows.c) */
+
+enum {
+	CHANGE_MAX = 256
+};
+
+struct change {
+	struct vrow *put[CHANGE_MAX];  /* new rows, owned until done */
+	struct vrow *drop[CHANGE_MAX]; /* rows of ours they replace or end */
+	size_t puts, drops;
+	bool create;
+	uint64_t generation;
+	struct set set; /* as it will be */
+};
+
+struct vault {
+	struct loop *loop;
+	struct chan sup, door, store, zygote, opener;
+	enum vault_state state;
+	struct fault broken;
+	bool durable, announced;
+	int keyfile;    /* -1: none */
+	uint8_t *arena; /* mapped secret page; NULL: none */
+	int64_t started;
+	uint64_t calls;
+	uint8_t boot[4];
+	struct attrs notes; /* weaker= texts */
+
+	struct front *fronts;
+	struct map *conns;
+
+	struct module module[VAULT_MODULES];
+	size_t modules;
+	bool modules_known;
+
+	/* the store */
+	uint8_t store_id[STORE_ID_SIZE];
+	bool has_store;
+	struct map *rows; /* struct vrow by (table, row) */
+	struct vrow *state_row;
+	bool loading, rows_known;
+	struct secret *master;
+	uint32_t epoch;
+	struct set_state sealed_state; /* as read at the last opening */
+	void (*opening)(enum err e, const struct fault *f);
+	struct seal_keys *keys;
+	struct set set;
+	uint64_t generation;
+	uint64_t next_row[ROW__MAX];
+	struct change *change;
+	struct job *change_job;
+
+	struct box_keys *transport;      /* of the store */
+	struct box_keys *boot_transport; /* of this process, while sealed */
+
+	struct map *creds;
+	struct grant_set *grants;
+	struct loop_timer sweep;
+
+	/* audit */
+	struct secret *audit_seed;
+	struct audit *audit;
+	struct audit_tail tail;
+	bool audit_loading, opening_log, store_lost;
+	enum err tail_error;
+	struct fault tail_fault;
+	uint64_t tail_size;
+	bool note_flying, note_job_sent;
+	char origin[NOTE_ORIGIN_MAX + 1];
+	struct run *waiting, **waiting_end; /* for records, in their order */
+	struct job *audit_job;
+	uint64_t audit_job_index;
+	struct job *note_job;
+	struct loop_timer audit_timer;
+	struct loop_work audit_work;
+
+	/* reading the log for a client */
+	struct call reading;
+	bool is_reading;
+
+	struct worker *workers;
+	unsigned n_workers;
+	uint64_t last_worker;
+	struct map *runs;
+	uint64_t last_run;
+
+	struct job *jobs, **jobs_end;
+	unsigned n_jobs;
+	struct job *job; /* the one being done */
+};
+
+extern struct vault vault;
+
+#include "credd/vault_nouns.h"
+
+#endif

@@ -1,0 +1,504 @@
+/* Vault: the audit log's writing side. lib/audit makes records and their tree; this
+ * file sends them to the store, one batch a turn, and lets answers go once they are
+ * acknowledged.
+ *	vault -> store	VS_AUDIT_OPEN, VS_APPEND, VS_CHECKPOINT, VS_READ
+ *	store -> vault	VS_AUDIT_OPEN, VS_RECORD, VS_AUDIT_READY, VS_APPENDED,
+ *			VS_DONE, VS_FAILED, VS_NOTE */
+#include "credd/child.h"
+#include "credd/vault.h"
+
+#include "lib/enc.h"
+#include "lib/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* The sink */
+
+static enum err sink_append(void *arg, uint64_t first,
+			    const struct attr_view *record, unsigned count,
+			    unsigned flags)
+{
+	static struct attrs msg;
+	enum err e = OK;
+
+	(void)arg;
+	if (!msg.bytes.max)
+		attrs_init(&msg);
+	attrs_clear(&msg);
+	if (flags & AUDIT_SYNC)
+		e = attrs_add_str(&msg, "sync", "yes");
+	if (e == OK && flags & AUDIT_ADMIN)
+		e = attrs_add_str(&msg, "admin", "yes");
+	for (unsigned i = 0; i < count && e == OK; i++)
+		e = attrs_add(&msg, "record", 0, record[i].p, record[i].len);
+	if (e != OK)
+		return e;
+	return chan_send(&vault.store, VS_APPEND, first, attrs_view(&msg));
+}
+
+static enum err sink_checkpoint(void *arg, struct attr_view note,
+				struct attr_view frontier)
+{
+	struct attrs msg;
+	enum err e;
+
+	(void)arg;
+	attrs_init(&msg);
+	e = attrs_add(&msg, "note", 0, note.p, note.len);
+	if (e == OK)
+		e = attrs_add(&msg, "frontier", 0, frontier.p, frontier.len);
+	if (e == OK)
+		e = chan_send(&vault.store, VS_CHECKPOINT, STORE_ID_NOTE,
+			      attrs_view(&msg));
+	if (e == OK)
+		vault.note_flying = true;
+	attrs_wipe(&msg);
+	return e;
+}
+
+/* Sending, once a turn */
+
+static void send_now(struct loop_work *w)
+{
+	(void)w;
+	if (!vault.audit)
+		return;
+	if (audit_send(vault.audit) != OK)
+		log_text(LOG_DEBUG, "audit", "the store is not there");
+	loop_arm(vault.loop, &vault.audit_timer, audit_deadline(vault.audit));
+}
+
+void audit_kick(void)
+{
+	loop_defer(vault.loop, &vault.audit_work);
+}
+
+static void note_due(void)
+{
+	if (!vault.note_flying &&
+	    audit_checkpoint_due(vault.audit, loop_now(vault.loop)) &&
+	    audit_checkpoint(vault.audit, clock_wall_ns(), loop_now(vault.loop),
+			     vault.generation) != OK)
+		log_text(LOG_DEBUG, "audit", "no checkpoint now");
+}
+
+static void time_came(struct loop_timer *t)
+{
+	uint64_t now = loop_now(vault.loop);
+
+	(void)t;
+	if (!vault.audit)
+		return;
+	audit_denials(vault.audit, clock_wall_ns(), now, false);
+	note_due();
+	audit_kick();
+}
+
+void audit_init(void)
+{
+	vault.audit_work.on = send_now;
+	vault.audit_timer.on = time_came;
+	vault.waiting_end = &vault.waiting;
+}
+
+/* Who waits for what */
+
+void audit_wait(struct run *r)
+{
+	r->audit_next = NULL;
+	*vault.waiting_end = r;
+	vault.waiting_end = &r->audit_next;
+	audit_kick();
+}
+
+void audit_forget_waiting(void)
+{
+	vault.waiting = NULL;
+	vault.waiting_end = &vault.waiting;
+}
+
+static struct run *waiting_pop(void)
+{
+	struct run *r = vault.waiting;
+
+	vault.waiting = r->audit_next;
+	if (!vault.waiting)
+		vault.waiting_end = &vault.waiting;
+	return r;
+}
+
+static void acknowledged(void)
+{
+	uint64_t kept = audit_kept(vault.audit);
+	struct job *j = vault.audit_job;
+
+	while (vault.waiting && vault.waiting->audit < kept)
+		run_safe(waiting_pop());
+	if (j && vault.audit_job_index < kept) {
+		vault.audit_job = NULL;
+		j->then(j, OK);
+	}
+	if (vault.audit) {
+		note_due();
+		audit_kick();
+	}
+}
+
+/* Everything from `first` on is gone. */
+static void refused(uint64_t first, const char *text)
+{
+	struct run *r = vault.waiting, *next;
+	struct job *j = vault.audit_job;
+
+	log_text(LOG_ERR, "audit_refused", "%s", text);
+	audit_failed(vault.audit, first, loop_now(vault.loop));
+	audit_forget_waiting();
+	for (; r; r = next) {
+		next = r->audit_next;
+		if (r->audit < first)
+			audit_wait(r);
+		else
+			run_unsafe(r);
+	}
+	if (j && vault.audit_job_index >= first) {
+		vault.audit_job = NULL;
+		j->then(j,
+			fault_set(&j->fault, ERR_UNAVAILABLE,
+				  "the audit log cannot be written: %s", text));
+	}
+	audit_kick();
+}
+
+void audit_job_record(struct job *j, struct attr_view what)
+{
+	enum err e =
+		audit_record(vault.audit, clock_wall_ns(), what, AUDIT_ADMIN,
+			     &vault.audit_job_index, &j->fault);
+
+	if (e != OK) {
+		j->then(j, e);
+		return;
+	}
+	ENSURE(!vault.audit_job);
+	vault.audit_job = j;
+	audit_kick();
+}
+
+/* Checkpoints of jobs */
+
+static void note_for_job(void)
+{
+	struct job *j = vault.note_job;
+	enum err e;
+
+	if (!j || vault.note_flying)
+		return;
+	vault.note_job_sent = true;
+	e = audit_checkpoint(vault.audit, clock_wall_ns(), loop_now(vault.loop),
+			     vault.generation);
+	if (e == OK && vault.note_flying)
+		return;
+	vault.note_job = NULL; /* said already, or it cannot be said */
+	j->then(j, e == OK ? OK : fault_set(&j->fault, e, "no checkpoint now"));
+}
+
+void audit_job_note(struct job *j)
+{
+	ENSURE(!vault.note_job);
+	vault.note_job = j;
+	vault.note_job_sent = false;
+	note_for_job();
+}
+
+static void noted(bool written)
+{
+	struct job *j = vault.note_job;
+
+	vault.note_flying = false;
+	if (vault.audit)
+		audit_noted(vault.audit, written);
+	if (!j)
+		return;
+	if (!vault.note_job_sent) { /* that was an earlier one */
+		note_for_job();
+		return;
+	}
+	vault.note_job = NULL;
+	j->then(j, written ? OK
+			   : fault_set(&j->fault, ERR_UNAVAILABLE,
+				       "the checkpoint was not written"));
+}
+
+/* Opening, and resuming after the store was started anew */
+
+void audit_open_log(void)
+{
+	vault.audit_loading = true;
+	vault.opening_log = !vault.audit;
+	vault.tail_error = OK;
+	note_origin("credd", vault.store_id, vault.origin);
+	if (chan_send(&vault.store, VS_AUDIT_OPEN, STORE_ID_LOG,
+		      (struct attr_view){ 0 }) != OK)
+		vault.audit_loading = false;
+}
+
+static void log_told(const struct msg *m)
+{
+	struct attr_view note = { 0 }, frontier = { 0 };
+	uint8_t key[NOTE_PUBLIC];
+	struct attr a;
+
+	note_public(vault.audit_seed, key);
+	if (attr_only(m->attrs, "note", &a) == OK)
+		note = (struct attr_view){ .p = a.value, .len = a.len };
+	if (attr_only(m->attrs, "frontier", &a) == OK)
+		frontier = (struct attr_view){ .p = a.value, .len = a.len };
+	vault.tail_size = child_number(m, "size", INT64_MAX);
+	vault.tail_error = audit_tail_open(&vault.tail, vault.origin, key, note,
+					   frontier, &vault.tail_fault);
+}
+
+static void log_record(const struct msg *m)
+{
+	struct attr a;
+
+	if (vault.tail_error != OK)
+		return;
+	if (attr_only(m->attrs, "record", &a) != OK)
+		child_broken("store");
+	vault.tail_error =
+		audit_tail_add(&vault.tail, m->id,
+			       (struct attr_view){ .p = a.value, .len = a.len },
+			       &vault.tail_fault);
+}
+
+static enum err check_tail(struct fault *f)
+{
+	const struct set_state *st = &vault.sealed_state;
+
+	if (vault.tail_error != OK) {
+		*f = vault.tail_fault;
+		return vault.tail_error;
+	}
+	TRY(audit_tail_end(&vault.tail, vault.tail_size, f));
+	if (vault.audit)
+		return audit_resume(vault.audit, &vault.tail, f);
+	if (vault.tail.noted)
+		TRY(audit_check_generation(vault.tail.note.generation,
+					   st->generation, f));
+	return audit_check_size(vault.tail.tree.size, st->audit_size, f);
+}
+
+static void log_ready(void)
+{
+	static const struct audit_sink sink = { sink_append, sink_checkpoint,
+						NULL };
+	bool resumed = vault.audit != NULL;
+	struct fault f;
+	enum err e = check_tail(&f);
+
+	vault.audit_loading = false;
+	vault.opening_log = false;
+	if (e == OK && !resumed)
+		vault.audit = audit_new(&vault.tail, vault.origin,
+					vault.audit_seed, &sink, vault.durable);
+	if (!resumed) {
+		seal_opened_log(e, &f);
+		return;
+	}
+	if (e != OK) {
+		seal_forget();
+		seal_break(&f);
+		return;
+	}
+	acknowledged();
+}
+
+void audit_close_log(void)
+{
+	audit_free(&vault.audit);
+	loop_disarm(&vault.audit_timer);
+	vault.note_flying = false;
+}
+
+/* The store is there again: what it has is compared with what it acknowledged. */
+void audit_store_came(void)
+{
+	if (!vault.audit)
+		return;
+	vault.note_flying = false;
+	audit_noted(vault.audit, false);
+	audit_open_log();
+}
+
+void audit_store_gone(void)
+{
+	struct job *j = vault.note_job;
+
+	if (vault.is_reading) {
+		call_error(&vault.reading, ERR_UNAVAILABLE,
+			   "the store was started anew: try again");
+		vault.is_reading = false;
+	}
+	vault.note_flying = false;
+	if (j && vault.note_job_sent) {
+		vault.note_job = NULL;
+		j->then(j, fault_set(&j->fault, ERR_UNAVAILABLE,
+				     "the store was started anew"));
+	}
+}
+
+/* Reading for clients */
+
+static void read_item(const struct msg *m)
+{
+	struct attrs item;
+	struct attr a;
+	bool note = m->kind == VS_NOTE;
+
+	if (!vault.is_reading)
+		return;
+	attrs_init(&item);
+	if (attr_only(m->attrs, note ? "note" : "record", &a) != OK)
+		child_broken("store");
+	if ((note || attrs_add_u64(&item, "index", m->id) == OK) &&
+	    attrs_add_attr(&item, &a) == OK)
+		call_item(&vault.reading, attrs_view(&item));
+	attrs_wipe(&item);
+}
+
+static void read_end(const struct msg *m)
+{
+	struct attrs reply;
+	struct buf key;
+
+	if (!vault.is_reading)
+		return;
+	vault.is_reading = false;
+	if (m->kind == VS_FAILED || !vault.audit) {
+		call_error(&vault.reading, ERR_UNAVAILABLE,
+			   "the log cannot be read now");
+		return;
+	}
+	attrs_init(&reply);
+	buf_init(&key, 64);
+	ENSURE(attrs_add_u64(&reply, "size", audit_kept(vault.audit)) == OK);
+	ENSURE(attrs_add_str(&reply, "origin", vault.origin) == OK);
+	ENSURE(enc_base64(audit_key(vault.audit), NOTE_PUBLIC, &key) == OK);
+	ENSURE(attrs_add(&reply, "key", 0, key.p, key.len) == OK);
+	call_reply(&vault.reading, &reply);
+	buf_wipe(&key);
+	attrs_wipe(&reply);
+}
+
+static void read_begin(const struct call *c, const struct attrs *msg)
+{
+	if (vault.is_reading || vault.audit_loading ||
+	    chan_send(&vault.store, VS_READ, STORE_ID_READ, attrs_view(msg)) !=
+		    OK) {
+		call_error(c, ERR_UNAVAILABLE,
+			   "the log is being read by somebody else: try again");
+		return;
+	}
+	vault.is_reading = true;
+	vault.reading = *c;
+}
+
+void verb_audit_show(const struct call *c, struct attr_view v)
+{
+	struct attrs msg;
+	struct fault f;
+	uint64_t from, count;
+
+	attrs_init(&msg);
+	if (call_number(v, "from", 0, INT64_MAX, &from, &f) != OK ||
+	    call_number(v, "count", VAULT_READ_MAX, VAULT_READ_MAX, &count,
+			&f) != OK) {
+		call_fault(c, &f);
+	} else {
+		ENSURE(attrs_add_u64(&msg, "from", from) == OK);
+		ENSURE(attrs_add_u64(&msg, "count", count) == OK);
+		read_begin(c, &msg);
+	}
+	attrs_wipe(&msg);
+}
+
+void verb_audit_notes(const struct call *c, struct attr_view v)
+{
+	struct attrs msg;
+
+	(void)v;
+	attrs_init(&msg);
+	ENSURE(attrs_add_str(&msg, "notes", "yes") == OK);
+	read_begin(c, &msg);
+	attrs_wipe(&msg);
+}
+
+/* Messages */
+
+static void store_failed_us(const struct msg *m)
+{
+	char text[FAULT_TEXT_MAX / 2];
+	struct fault f;
+
+	if (call_need(m->attrs, "text", text, sizeof text, &f) != OK)
+		child_broken("store");
+	if (m->id == STORE_ID_NOTE) {
+		log_text(LOG_ERR, "checkpoint", "%s", text);
+		noted(false);
+	} else if (m->id == STORE_ID_READ) {
+		read_end(m);
+	} else if (m->id == STORE_ID_LOG) {
+		vault.tail_error = fault_set(&vault.tail_fault, ERR_UNAVAILABLE,
+					     "%s", text);
+		log_ready();
+	} else if (vault.audit) {
+		refused(m->id, text);
+	}
+}
+
+void audit_from_store(const struct msg *m)
+{
+	switch ((enum vault_store_kind)m->kind) {
+	case VS_AUDIT_OPEN:
+		log_told(m);
+		return;
+	case VS_RECORD:
+		if (vault.audit_loading)
+			log_record(m);
+		else
+			read_item(m);
+		return;
+	case VS_NOTE:
+		read_item(m);
+		return;
+	case VS_AUDIT_READY:
+		log_ready();
+		return;
+	case VS_APPENDED:
+		if (vault.audit && !vault.audit_loading) {
+			audit_acked(vault.audit, m->id);
+			acknowledged();
+		}
+		return;
+	case VS_DONE:
+		if (m->id == STORE_ID_READ)
+			read_end(m);
+		else
+			noted(true);
+		return;
+	case VS_FAILED:
+		store_failed_us(m);
+		return;
+	case VS_LOAD:
+	case VS_ROW:
+	case VS_LOADED:
+	case VS_COMMIT:
+	case VS_APPEND:
+	case VS_CHECKPOINT:
+	case VS_READ:
+		break;
+	}
+	child_broken("store");
+}

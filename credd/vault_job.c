@@ -1,0 +1,180 @@
+/* Vault: jobs, the admin calls that change something. One is done at a time from
+ * beginning to end, so that each sees the store the one before it left. A job that
+ * changes rows goes: record in the log, transaction, checkpoint, answer. */
+#include "credd/vault.h"
+
+#include "lib/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void job_free(struct job *j)
+{
+	loop_disarm(&j->timer);
+	buf_wipe(&j->attrs);
+	attrs_wipe(&j->box);
+	attrs_wipe(&j->reply);
+	attrs_wipe(&j->what);
+	attrs_wipe(&j->plain);
+	attrs_wipe(&j->shared);
+	grant_free(j->grant);
+	free(j);
+}
+
+static struct job *job_new(const struct call *c, const char *verb)
+{
+	struct job *j = xcalloc(1, sizeof *j);
+
+	j->call = *c;
+	ENSURE(strlen(verb) < sizeof j->verb);
+	memcpy(j->verb, verb, strlen(verb));
+	buf_init(&j->attrs, MSG_MAX);
+	attrs_init_secret(&j->box);
+	attrs_init(&j->reply);
+	attrs_init(&j->what);
+	attrs_init_secret(&j->plain);
+	attrs_init(&j->shared);
+	return j;
+}
+
+static void job_next(void)
+{
+	while (!vault.job && vault.jobs) {
+		struct job *j = vault.jobs;
+
+		vault.jobs = j->next;
+		if (!vault.jobs)
+			vault.jobs_end = &vault.jobs;
+		vault.n_jobs--;
+		vault.job = j;
+		j->first(j);
+	}
+}
+
+struct attr_view job_attrs(const struct job *j)
+{
+	return (struct attr_view){ .p = j->attrs.p, .len = j->attrs.len };
+}
+
+void job_start(struct job *j, void (*first)(struct job *j))
+{
+	j->first = first;
+	if (!vault.jobs_end)
+		vault.jobs_end = &vault.jobs;
+	*vault.jobs_end = j;
+	vault.jobs_end = &j->next;
+	vault.n_jobs++;
+	job_next();
+}
+
+void job_queue(const struct call *c, const char *verb, struct attr_view v,
+	       void (*first)(struct job *j))
+{
+	struct job *j;
+
+	if (vault.n_jobs >= VAULT_JOBS) {
+		call_error(c, ERR_LIMITED,
+			   "too many admin calls are waiting: try again");
+		return;
+	}
+	j = job_new(c, verb);
+	ENSURE(buf_put(&j->attrs, v.p, v.len) == OK);
+	job_start(j, first);
+}
+
+struct job *job_internal(const char *verb)
+{
+	struct call nobody = { .id = CALL_NOBODY };
+
+	return job_new(&nobody, verb);
+}
+
+void job_done(struct job *j, enum err e)
+{
+	ENSURE(vault.job == j);
+	if (e == OK) {
+		log_event(LOG_INFO, j->verb, attrs_view(&j->what));
+		call_reply(&j->call, &j->reply);
+	} else {
+		log_text(LOG_WARN, j->verb, "%s", j->fault.text);
+		call_error(&j->call, e, j->fault.text);
+	}
+	vault.job = NULL;
+	job_free(j);
+	job_next();
+}
+
+/* The event of the log: verb, who, and what the verb has added to j->what. */
+enum err job_event(struct job *j)
+{
+	const struct conn *c = call_conn(&j->call);
+	struct attrs event;
+	char id[REQUEST_ID];
+	enum err e;
+
+	attrs_init(&event);
+	call_request_id(&j->call, id);
+	e = attrs_add_str(&event, "event", j->verb);
+	if (e == OK && c)
+		e = subject_format(&c->subject, &event);
+	if (e == OK && j->call.id == CALL_NOBODY)
+		e = attrs_add_str(&event, "subject", "credd");
+	if (e == OK)
+		e = attrs_add_str(&event, "request_id", id);
+	if (e == OK)
+		e = attrs_add_view(&event, attrs_view(&j->what));
+	attrs_wipe(&j->what);
+	j->what = event;
+	return e;
+}
+
+/* Record, transaction, checkpoint */
+
+static void commit_noted(struct job *j, enum err e)
+{
+	if (e != OK)
+		log_text(LOG_ERR, "checkpoint",
+			 "the change is made, but its checkpoint is not "
+			 "written: %s",
+			 j->fault.text);
+	job_done(j, OK);
+}
+
+static void commit_stored(struct job *j, enum err e)
+{
+	if (e != OK) {
+		job_done(j, e);
+		return;
+	}
+	j->apply(j);
+	j->then = commit_noted;
+	audit_job_note(j);
+}
+
+static void commit_recorded(struct job *j, enum err e)
+{
+	struct change *c = j->change;
+
+	j->change = NULL;
+	if (e != OK) {
+		change_free(c);
+		job_done(j, e);
+		return;
+	}
+	j->then = commit_stored;
+	change_run(c, j);
+}
+
+void job_commit(struct job *j, struct change *c, void (*apply)(struct job *j))
+{
+	j->change = c;
+	j->apply = apply;
+	j->then = commit_recorded;
+	if (job_event(j) != OK) {
+		commit_recorded(j, fault_set(&j->fault, ERR_TOO_LARGE,
+					     "the record of this change is too "
+					     "large"));
+		return;
+	}
+	audit_job_record(j, attrs_view(&j->what));
+}

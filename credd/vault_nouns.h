@@ -1,0 +1,218 @@
+/* What the vault's files offer each other; included by vault.h. */
+#ifndef CREDD_VAULT_NOUNS_H
+#define CREDD_VAULT_NOUNS_H
+
+/* vault_call.c: answering. A call whose connection is gone is answered to nobody. */
+enum {
+	REQUEST_ID = 32
+};
+#define CALL_NOBODY UINT64_MAX /* as a call's id: nobody waits for the answer */
+void call_request_id(const struct call *c, char text[REQUEST_ID]);
+void call_reply(const struct call *c,
+		struct attrs *reply); /* adds request_id */
+void call_item(const struct call *c, struct attr_view item);
+void call_error(const struct call *c, enum err e, const char *text);
+void call_fault(const struct call *c, const struct fault *f);
+const struct conn *call_conn(const struct call *c);
+/* One CLIENT_CALL of a front: finds the verb, checks who may, runs it. */
+void call_run(struct front *f, const struct msg *m);
+/* Exactly one text value, or none: ERR_INVALID with a sentence if repeated,
+ * ERR_NOT_FOUND (no sentence) if absent. */
+enum err call_text(struct attr_view v, const char *name, char *out, size_t size,
+		   struct fault *f);
+enum err call_need(struct attr_view v, const char *name, char *out, size_t size,
+		   struct fault *f);
+enum err call_number(struct attr_view v, const char *name, uint64_t preset,
+		     uint64_t max, uint64_t *out, struct fault *f);
+enum err call_list(struct attr_view v, const char *name, struct attr_view *out,
+		   struct fault *f);
+/* ERR_SEALED and the like unless the vault is open. */
+enum err call_open(struct fault *f);
+
+/* vault_conn.c: who is behind a connection, and door's proofs */
+void conn_init(void);
+struct conn *conn_find(uint32_t id);
+void conn_from_door(struct chan *c, const struct msg *m);
+void conn_door_end(struct chan *c, const struct fault *why);
+struct front *front_find(uid_t uid);
+void front_came(int fd, uid_t uid);
+void fronts_pause(bool paused);
+/* Asks door about run r's process; run_proof is called with the answer. */
+void conn_check(struct run *r, uint32_t conn, const char *path, size_t len);
+
+/* vault_rows.c: rows in memory, loading, changes */
+/* Ids of messages to the store: indexes of the log are below all of these. */
+#define STORE_ID_COMMIT (1ull << 60)
+#define STORE_ID_NOTE   (2ull << 60)
+#define STORE_ID_READ   (3ull << 60)
+#define STORE_ID_LOAD   (4ull << 60)
+#define STORE_ID_LOG    (5ull << 60)
+void rows_init(void);
+void rows_load(void);
+void rows_forget(void); /* frees what a load had brought so far */
+void rows_from_store(const struct msg *m);
+struct vrow *rows_find(enum row_table table, uint64_t row);
+struct row vrow_row(const struct vrow *v);
+void vrow_free(struct vrow *v);
+enum err rows_open(const struct vrow *v, struct attrs *out, struct fault *f);
+/* Makes a new change; the generation it will have is vault.change->generation. */
+struct change *change_new(void);
+/* Adds a row to put: seals plain under vault.keys (or keeps blob as it is, for
+ * slots). *made is the new row. A row that is put again must be dropped, too. */
+enum err change_put(struct change *c, enum row_table table, uint64_t row,
+		    const char *name, const char *module, uint64_t version,
+		    struct attr_view plain, struct vrow **made,
+		    struct fault *f);
+enum err change_put_blob(struct change *c, enum row_table table, uint64_t row,
+			 const char *name, const void *blob, size_t len,
+			 struct vrow **made, struct fault *f);
+void change_drop(struct change *c, struct vrow *old);
+/* Head that change_put would use, for sealing confidential attributes to it. */
+enum err change_head(struct change *c, enum row_table table, uint64_t row,
+		     const char *name, const char *module, uint64_t version,
+		     struct row_head *h, struct fault *f);
+/* Sends it; j->then is called when it is in the store (rows in memory changed)
+ * or not (nothing changed). Takes c. */
+void change_run(struct change *c, struct job *j);
+void change_free(struct change *c);
+/* A row id nobody has had in this store. */
+uint64_t change_row(enum row_table table);
+
+/* vault_seal.c: state of the store: open, sealed, initialised */
+void seal_loaded(void);
+void seal_from_opener(struct chan *c, const struct msg *m);
+void seal_opener_end(struct chan *c, const struct fault *why);
+void seal_opener_came(int fd);
+/* Asks an opener (kind VO_OPEN or VO_MAKE) what *question says, which is wiped when
+ * sent; j->then gets its answer in j->plain. */
+void seal_ask_opener(struct job *j, uint32_t kind, struct attrs *question);
+/* Opens rows and log with vault.master; `opening` is told how it went. */
+void seal_open_store(void (*opening)(enum err e, const struct fault *f));
+void seal_now_open(void);
+void seal_forget(void); /* back to sealed rows and nothing else */
+void seal_try_keyfile(void);
+void seal_opened_log(enum err e, const struct fault *f);
+void seal_publish(void);
+void seal_break(const struct fault *f);
+void verb_init(struct job *j);
+void verb_unseal(struct job *j);
+void verb_seal(struct job *j);
+void verb_slot_add(struct job *j);
+void verb_slot_remove(struct job *j);
+void verb_slot_list(const struct call *c, struct attr_view v);
+/* Opens a box with whichever transport key it was made for. */
+enum err seal_open_box(struct attr_view v, struct attrs *out, struct fault *f);
+
+/* vault_module.c */
+void module_from_sup(const struct msg *m, int fd);
+struct module *module_find(const char *name);
+enum err module_load_row(struct vrow *v, struct fault *f);
+void modules_close(void);
+void modules_pin(struct job *j); /* declarations of all; then j->then */
+enum err modules_put(struct change *c, struct fault *f);
+/* What the declaration says of an operation or attribute. */
+enum err module_operation(const struct module *m, const char *op,
+			  enum cretula_reveal *reveals, struct fault *f);
+bool module_attribute(const struct module *m, const struct attr *a,
+		      unsigned *kind);
+enum err module_check_attributes(const struct module *m, struct attr_view open,
+				 struct attr_view confidential,
+				 struct fault *f);
+void verb_module_list(const struct call *c, struct attr_view v);
+
+/* vault_cred.c, vault_cred_admin.c */
+void creds_init(void);
+bool cred_name_ok(const char *name);
+/* The credential the call names, in j->cred. */
+enum err cred_need(struct job *j);
+enum err cred_put_enabled(struct change *c, const struct cred *cred,
+			  bool enabled, struct vrow **made, struct fault *f);
+void cred_drop_version(struct cred *c, struct version *v);
+void cred_free(struct cred *c);
+enum err cred_load_row(struct vrow *v, struct fault *f);
+enum err creds_check(struct fault *f);
+void creds_close(void);
+struct cred *cred_find(const char *name, size_t len);
+/* The confidential and shareable attributes of a version, in secret memory. */
+enum err cred_attributes(const struct version *v, struct attrs *out,
+			 struct fault *f);
+void verb_cred_add(struct job *j);
+void verb_cred_rotate(struct job *j);
+void verb_cred_enable(struct job *j);
+void verb_cred_disable(struct job *j);
+void verb_cred_remove(struct job *j);
+void verb_cred_list(const struct call *c, struct attr_view v);
+void verb_cred_show(const struct call *c, struct attr_view v);
+void cred_sweep(void);
+
+/* vault_grant.c */
+enum err grant_load_row(struct vrow *v, struct fault *f);
+void verb_grant_add(struct job *j);
+void verb_grant_remove(struct job *j);
+void verb_grant_list(const struct call *c, struct attr_view v);
+
+/* vault_worker.c */
+void worker_zygote_came(int fd);
+struct worker *worker_start(struct module *m, struct cred *c, struct version *v,
+			    uid_t uid, struct fault *f);
+void worker_run(struct worker *w, struct run *r, uint32_t kind);
+void worker_forget(struct run *r);
+void worker_kill(struct worker *w, const char *why);
+void worker_retire(struct worker *w); /* finishes what it has, gets no more */
+void workers_kill_all(void);
+/* For checks and declarations: j->then when done, with the attributes in
+ * j->reply or the fault. */
+void worker_job(struct worker *w, struct job *j);
+
+/* vault_run.c */
+void run_init(void);
+void verb_run(const struct call *c, struct attr_view v);
+void run_decide(struct run *r);
+void run_reply(struct run *r, struct attr_view v);
+void run_failed(struct run *r, enum err e, const char *text);
+void run_proof(uint64_t serial, bool alive, bool exe);
+/* Door is gone, and with it every connection: answers go nowhere. */
+void runs_orphan(void);
+void runs_fail(enum err e, const char *text);
+/* Its record is in the log; cannot get there. */
+void run_safe(struct run *r);
+void run_unsafe(struct run *r);
+void verb_grant_test(const struct call *c, struct attr_view v);
+
+/* vault_audit.c */
+void audit_init(void);
+void audit_open_log(void);
+void audit_from_store(const struct msg *m);
+/* r->audit is the index of its record: run_safe or run_unsafe will be called. */
+void audit_wait(struct run *r);
+void audit_forget_waiting(void);
+void audit_job_record(struct job *j, struct attr_view what);
+void audit_job_note(struct job *j);
+void audit_kick(void);
+void audit_close_log(void);
+void audit_store_gone(void);
+void audit_store_came(void);
+void verb_audit_show(const struct call *c, struct attr_view v);
+void verb_audit_notes(const struct call *c, struct attr_view v);
+
+/* vault_job.c */
+void job_queue(const struct call *c, const char *verb, struct attr_view v,
+	       void (*first)(struct job *j));
+void job_done(struct job *j, enum err e); /* replies or says j->fault */
+/* A job with nobody to answer (the key file at start), and its beginning. */
+struct job *job_internal(const char *verb);
+void job_start(struct job *j, void (*first)(struct job *j));
+struct attr_view job_attrs(const struct job *j);
+/* Makes j->what the log's event: verb, subject, and what the verb put there. */
+enum err job_event(struct job *j);
+/* Record, transaction, then apply(j) and a checkpoint, then the answer j->reply.
+ * Takes c. */
+void job_commit(struct job *j, struct change *c, void (*apply)(struct job *j));
+
+/* vault.c: leaving VAULT_STARTING tells the supervisor, once. */
+void vault_is_ready(void);
+
+/* vault_status.c */
+void verb_status(const struct call *c, struct attr_view v);
+
+#endif

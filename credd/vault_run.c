@@ -1,0 +1,560 @@
+/* Vault: one request to use a credential, from the call to the answer:
+ *	subject, credential and operation admitted?	-> denied
+ *	facts from the module without a credential
+ *	decision (door looks at the process again where a grant wants that)
+ *	record to the store, request to the worker, at the same time
+ *	record acknowledged and reply there		-> answer */
+#include "credd/vault.h"
+
+#include "lib/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static void run_key(const void *value, const void **key, size_t *len)
+{
+	const struct run *r = value;
+
+	*key = &r->serial;
+	*len = sizeof r->serial;
+}
+
+void run_init(void)
+{
+	vault.runs = map_new(run_key);
+}
+
+static struct run *run_new(const struct call *c, struct attr_view request)
+{
+	struct run *r = xcalloc(1, sizeof *r);
+
+	r->call = *c;
+	r->serial = ++vault.last_run;
+	r->now = clock_wall();
+	buf_init(&r->request, VAULT_REQUEST_MAX);
+	buf_init(&r->facts, MSG_MAX);
+	attrs_init(&r->reply);
+	ENSURE(buf_put(&r->request, request.p, request.len) == OK);
+	map_add(vault.runs, r);
+	return r;
+}
+
+static void run_free(struct run *r)
+{
+	worker_forget(r);
+	ENSURE(map_drop(vault.runs, &r->serial, sizeof r->serial) == r);
+	buf_wipe(&r->request);
+	buf_wipe(&r->facts);
+	attrs_wipe(&r->reply);
+	proof_wipe(&r->proof);
+	if (r->test)
+		subject_wipe(&r->tested);
+	free(r);
+}
+
+static const struct subject *run_subject(const struct run *r)
+{
+	const struct conn *c;
+
+	if (r->test)
+		return &r->tested;
+	c = call_conn(&r->call);
+	return c ? &c->subject : NULL;
+}
+
+/* The answer, once the record is safe */
+
+static void run_finish(struct run *r)
+{
+	if (!r->answered || !r->written)
+		return;
+	if (r->fault.code != OK) {
+		call_fault(&r->call, &r->fault);
+	} else {
+		if (attrs_add_u64(&r->reply, "version", r->version_number) ==
+		    OK)
+			call_reply(&r->call, &r->reply);
+	}
+	run_free(r);
+}
+
+static void run_end_with(struct run *r, const struct fault *f)
+{
+	call_fault(&r->call, f);
+	run_free(r);
+}
+
+/* Records */
+
+static enum err add_facts(struct attrs *a, const struct run *r)
+{
+	static const char *const kept[] = { "service", "region", "action",
+					    "host" };
+	struct attr_view v = { .p = r->facts.p, .len = r->facts.len };
+	struct attr one;
+
+	while (attr_next(&v, &one)) {
+		for (size_t i = 0; i < NELEM(kept); i++)
+			if (one.len <= VAULT_FACT_KEPT &&
+			    attr_named(&one, kept[i]))
+				TRY(attrs_add_attr(a, &one));
+	}
+	return OK;
+}
+
+static enum err what_was_asked(struct attrs *a, const struct run *r,
+			       const struct subject *s, const char *outcome)
+{
+	attrs_clear(a);
+	TRY(attrs_add_str(a, "event", "run"));
+	TRY(attrs_add_str(a, "outcome", outcome));
+	TRY(attrs_add_str(a, "credential", r->credential));
+	TRY(attrs_add_str(a, "op", r->op));
+	TRY(subject_format(s, a));
+	return add_facts(a, r);
+}
+
+static enum err record_allowed(struct run *r, const struct subject *s,
+			       struct fault *f)
+{
+	static struct attrs a;
+	char id[REQUEST_ID];
+
+	if (!a.bytes.max)
+		attrs_init(&a);
+	call_request_id(&r->call, id);
+	TRY(what_was_asked(&a, r, s, "allow"));
+	TRY(attrs_add_u64(&a, "version", r->version_number));
+	TRY(attrs_add_u64(&a, "grant", r->grant));
+	TRY(attrs_add_str(&a, "request_id", id));
+	TRY(audit_digest(&a, r->request.p, r->request.len));
+	return audit_record(vault.audit, clock_wall_ns(), attrs_view(&a), 0,
+			    &r->audit, f);
+}
+
+static enum err record_denied(struct run *r, const struct subject *s,
+			      const struct fault *why, bool *counted,
+			      struct fault *f)
+{
+	static struct attrs a, once;
+	char id[REQUEST_ID];
+
+	if (!a.bytes.max) {
+		attrs_init(&a);
+		attrs_init(&once);
+	}
+	attrs_clear(&once);
+	call_request_id(&r->call, id);
+	TRY(what_was_asked(&a, r, s, "deny"));
+	TRY(attrs_add_str(&a, "reason", why->text));
+	TRY(attrs_add_str(&once, "request_id", id));
+	TRY(audit_digest(&once, r->request.p, r->request.len));
+	return audit_denial(vault.audit, clock_wall_ns(), loop_now(vault.loop),
+			    attrs_view(&a), attrs_view(&once), &r->audit,
+			    counted, f);
+}
+
+static void run_deny(struct run *r, const struct fault *why)
+{
+	const struct subject *s = run_subject(r);
+	struct fault f;
+	bool counted = false;
+	enum err e;
+
+	if (!s) {
+		run_free(r);
+		return;
+	}
+	f.code = ERR_UNAVAILABLE;
+	e = record_denied(r, s, why, &counted, &f);
+	if (e != OK) {
+		run_end_with(r, &f);
+		return;
+	}
+	if (counted) {
+		run_end_with(r, why);
+		return;
+	}
+	r->phase = RUN_DENIED;
+	r->fault = *why;
+	r->answered = true;
+	audit_wait(r);
+}
+
+/* Signing */
+
+static void run_sign(struct run *r, const struct subject *s)
+{
+	struct worker *w = r->version->worker;
+	struct fault f = { .code = ERR_UNAVAILABLE };
+
+	r->phase = RUN_SIGNING;
+	if (record_allowed(r, s, &f) != OK) {
+		run_end_with(r, &f);
+		return;
+	}
+	audit_wait(r);
+	if (!w)
+		w = worker_start(r->cred->module, r->cred, r->version, s->uid,
+				 &f);
+	if (w)
+		worker_run(w, r, VW_RUN);
+	else
+		run_failed(r, f.code, f.text);
+}
+
+/* Deciding */
+
+static void test_decided(struct run *r, const struct grant_request *rq,
+			 const struct grant_decision *d)
+{
+	struct attr_view facts = rq->facts;
+	struct attr one;
+	struct buf text;
+	enum err e;
+
+	buf_init(&text, ATTR_VALUE_MAX / 2);
+	e = grants_explain(vault.grants, &r->tested, rq, r->now, &text);
+	if (e == OK)
+		e = attrs_add_str(&r->reply, "decision",
+				  d->verdict == GRANT_ALLOW ? "allow" : "deny");
+	if (e == OK && d->grant)
+		e = attrs_add_u64(&r->reply, "grant", d->grant->id);
+	if (e == OK)
+		e = attrs_add(&r->reply, "reason", 0, text.p, text.len);
+	while (e == OK && attr_next(&facts, &one))
+		e = attrs_add_fmt(&r->reply, "fact", "%.*s=%.*s", one.name_len,
+				  one.name, (int)one.len, one.value);
+	buf_wipe(&text);
+	if (e == OK)
+		call_reply(&r->call, &r->reply);
+	else
+		call_error(&r->call, e, "the explanation is too large");
+	run_free(r);
+}
+
+/* What door would be asked; a test believes what the tester wrote. */
+static void test_proof(struct run *r, const struct grant_decision *d)
+{
+	const char *exe = r->tested.exe;
+	bool same = d->exe.len && exe && strlen(exe) == d->exe.len &&
+		    !memcmp(exe, d->exe.p, d->exe.len);
+
+	proof_set(&r->proof, d->exe.p, d->exe.len, true, same);
+}
+
+static void ask_door(struct run *r, const struct grant_decision *d)
+{
+	size_t n = d->verdict == GRANT_NEEDS_EXE ? d->exe.len : 0;
+
+	if (n >= sizeof r->wanted) {
+		proof_set(&r->proof, d->exe.p, n, true, false);
+		run_decide(r);
+		return;
+	}
+	r->phase = RUN_PROOF;
+	memcpy(r->wanted, d->exe.p ? d->exe.p : "", n);
+	r->wanted_len = n;
+	conn_check(r, (uint32_t)(r->call.id >> 32), r->wanted, n);
+}
+
+/* While facts or a proof were on their way, the credential may have been rotated,
+ * disabled or removed. */
+static bool still_there(struct run *r)
+{
+	r->cred = cred_find(r->credential, strlen(r->credential));
+	if (!r->cred || (!r->cred->enabled && !r->test))
+		return false;
+	r->version = r->cred->current;
+	r->version_number = r->version->number;
+	return true;
+}
+
+void run_decide(struct run *r)
+{
+	const struct subject *s = run_subject(r);
+	bool there = still_there(r);
+	struct grant_request rq = {
+		.credential = r->credential,
+		.op = r->op,
+		.reveals = r->reveals,
+		.facts = { .p = r->facts.p, .len = r->facts.len },
+		.credential_not_after = there ? r->version->not_after : 0,
+		.proof = &r->proof,
+	};
+	struct grant_decision d;
+
+	if (!s) { /* the client is gone: nothing was decided or signed */
+		run_free(r);
+		return;
+	}
+	if (!there) {
+		(void)fault_set(&d.why, ERR_DENIED,
+				"credential '%s' was disabled or removed just "
+				"now",
+				r->credential);
+		run_deny(r, &d.why);
+		return;
+	}
+	grants_decide(vault.grants, s, &rq, r->now, &d);
+	while (r->test && (d.verdict == GRANT_NEEDS_ALIVE ||
+			   d.verdict == GRANT_NEEDS_EXE)) {
+		test_proof(r, &d);
+		grants_decide(vault.grants, s, &rq, r->now, &d);
+	}
+	if (r->test) {
+		test_decided(r, &rq, &d);
+		return;
+	}
+	switch (d.verdict) {
+	case GRANT_DENY:
+		run_deny(r, &d.why);
+		return;
+	case GRANT_NEEDS_ALIVE:
+	case GRANT_NEEDS_EXE:
+		ask_door(r, &d);
+		return;
+	case GRANT_ALLOW:
+		r->grant = d.grant->id;
+		run_sign(r, s);
+		return;
+	}
+}
+
+void run_proof(uint64_t serial, bool alive, bool exe)
+{
+	struct run *r = map_find(vault.runs, &serial, sizeof serial);
+
+	if (!r || r->phase != RUN_PROOF)
+		return;
+	proof_set(&r->proof, r->wanted_len ? r->wanted : NULL, r->wanted_len,
+		  alive, exe);
+	run_decide(r);
+}
+
+/* Facts */
+
+static void run_facts(struct run *r)
+{
+	struct module *m = r->cred->module;
+	struct fault f;
+
+	r->phase = RUN_FACTS;
+	if (!m->has_facts) {
+		run_decide(r);
+		return;
+	}
+	if (!m->facts)
+		m->facts = worker_start(m, NULL, NULL, UINT32_MAX, &f);
+	if (m->facts)
+		worker_run(m->facts, r, VW_FACTS);
+	else
+		run_failed(r, f.code, f.text);
+}
+
+/* What workers say */
+
+void run_reply(struct run *r, struct attr_view v)
+{
+	if (r->phase == RUN_FACTS) {
+		ENSURE(buf_put(&r->facts, v.p, v.len) == OK);
+		run_decide(r);
+		return;
+	}
+	r->answered = true;
+	if (attrs_add_view(&r->reply, v) != OK)
+		(void)fault_set(&r->fault, ERR_MODULE_FAILED,
+				"the module's answer is too large");
+	run_finish(r);
+}
+
+static void record_tripwire(struct run *r)
+{
+	const struct subject *s = run_subject(r);
+	struct attrs a;
+	struct fault f;
+	uint64_t index;
+
+	attrs_init(&a);
+	if (s && what_was_asked(&a, r, s, "withheld") == OK)
+		(void)audit_record(vault.audit, clock_wall_ns(), attrs_view(&a),
+				   0, &index, &f);
+	audit_kick();
+	attrs_wipe(&a);
+}
+
+void run_failed(struct run *r, enum err e, const char *text)
+{
+	struct fault f;
+
+	(void)fault_set(&f, e, "%s", text);
+	if (r->tripwire)
+		record_tripwire(r);
+	if (r->phase != RUN_SIGNING) {
+		run_end_with(r, &f);
+		return;
+	}
+	r->fault = f;
+	r->answered = true;
+	run_finish(r);
+}
+
+void run_safe(struct run *r)
+{
+	r->written = true;
+	run_finish(r);
+}
+
+void run_unsafe(struct run *r)
+{
+	struct fault f;
+
+	(void)fault_set(&f, ERR_UNAVAILABLE,
+			"the audit log cannot be written, and nothing is "
+			"signed without it: 'cretula status' says why");
+	run_end_with(r, &f);
+}
+
+/* All of them */
+
+void runs_orphan(void)
+{
+	struct run *r;
+	size_t at = 0;
+
+	while ((r = map_next(vault.runs, &at)))
+		r->call.id = CALL_NOBODY;
+	/* those that wait for door would wait for ever */
+	for (;;) {
+		at = 0;
+		while ((r = map_next(vault.runs, &at)))
+			if (r->phase == RUN_PROOF)
+				break;
+		if (!r)
+			return;
+		run_free(r);
+	}
+}
+
+void runs_fail(enum err e, const char *text)
+{
+	struct fault f;
+	struct run *r;
+	size_t at;
+
+	(void)fault_set(&f, e, "%s", text);
+	audit_forget_waiting();
+	while (at = 0, (r = map_next(vault.runs, &at)))
+		run_end_with(r, &f);
+}
+
+/* The call */
+
+static enum err run_parse(struct attr_view v, struct run *r, struct fault *f)
+{
+	TRY(call_need(v, "credential", r->credential, sizeof r->credential, f));
+	TRY(call_need(v, "op", r->op, sizeof r->op, f));
+	if (!attr_name_ok(r->op, strlen(r->op)))
+		return fault_set(f, ERR_INVALID,
+				 "op= is no name of an operation");
+	return OK;
+}
+
+/* Subject, credential and operation first: without a grant the answer is the same
+ * whatever the request says and whether the credential exists. */
+static void run_admit(struct run *r)
+{
+	const struct subject *s = run_subject(r);
+	struct cred *c = cred_find(r->credential, strlen(r->credential));
+	struct fault no_op = { .code = OK };
+	struct grant_request rq = { .credential = r->credential, .op = r->op };
+	struct grant_decision d;
+
+	if (c && module_operation(c->module, r->op, &r->reveals, &no_op) != OK)
+		r->reveals = CRETULA_REVEAL_SIGNATURE;
+	rq.reveals = r->reveals;
+	grants_admit(vault.grants, s, &rq, r->now, &d);
+	if (d.verdict == GRANT_DENY && !r->test) {
+		run_deny(r, &d.why);
+		return;
+	}
+	if (!c || no_op.code != OK) {
+		run_end_with(
+			r,
+			!c ? &(struct
+			       fault){ .code = ERR_NOT_FOUND,
+				       .text = "there is no credential of that name" }
+			   : &no_op);
+		return;
+	}
+	if (!c->enabled && !r->test) {
+		(void)fault_set(&d.why, ERR_DENIED,
+				"credential '%s' is disabled: run 'cretula "
+				"credential enable %s'",
+				c->name, c->name);
+		run_deny(r, &d.why);
+		return;
+	}
+	r->cred = c;
+	r->version = c->current;
+	r->version_number = c->current->number;
+	run_facts(r);
+}
+
+static struct run *run_begin(const struct call *c, struct attr_view v,
+			     struct fault *f)
+{
+	struct attr_view request;
+	struct run *r;
+
+	if (call_open(f) != OK || call_list(v, "request", &request, f) != OK)
+		return NULL;
+	if (request.len > VAULT_REQUEST_MAX) {
+		(void)fault_set(f, ERR_TOO_LARGE,
+				"the request is over %d bytes: send a body's "
+				"hash instead of the body",
+				VAULT_REQUEST_MAX);
+		return NULL;
+	}
+	if (map_count(vault.runs) >= VAULT_RUNS) {
+		(void)fault_set(f, ERR_LIMITED,
+				"%d requests are in flight: try again",
+				VAULT_RUNS);
+		return NULL;
+	}
+	r = run_new(c, request);
+	if (run_parse(v, r, f) == OK)
+		return r;
+	run_free(r);
+	return NULL;
+}
+
+void verb_run(const struct call *c, struct attr_view v)
+{
+	struct fault f;
+	struct run *r = run_begin(c, v, &f);
+
+	if (r)
+		run_admit(r);
+	else
+		call_fault(c, &f);
+}
+
+void verb_grant_test(const struct call *c, struct attr_view v)
+{
+	struct fault f;
+	struct attr_view subject;
+	struct run *r = run_begin(c, v, &f);
+
+	if (!r) {
+		call_fault(c, &f);
+		return;
+	}
+	if (call_list(v, "subject", &subject, &f) != OK ||
+	    subject_parse(subject, &r->tested, &f) != OK) {
+		run_end_with(r, &f);
+		return;
+	}
+	r->test = true;
+	run_admit(r);
+}

@@ -1,0 +1,557 @@
+/* Vault: opening and sealing the store. Unsealing brings the master key in (from an
+ * opener, or from the arena after this process died), opens every row that decides
+ * something, checks the set against its state row, and the store against its log.
+ * Until all of that is well, nothing is served. */
+#include "credd/vault.h"
+
+#include "lib/enc.h"
+#include "lib/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The arena: one page of memfd_secret that outlives this process */
+
+enum {
+	ARENA_MARK = 8,
+	ARENA_EPOCH = 8,
+	ARENA_KEY = 16
+};
+static const uint8_t arena_mark[ARENA_MARK] = "cretula1";
+
+static void arena_put(void)
+{
+	if (!vault.arena)
+		return;
+	memcpy(vault.arena + ARENA_KEY, secret_bytes(vault.master), KEY_SIZE);
+	vault.arena[ARENA_EPOCH] = (uint8_t)(vault.epoch >> 24);
+	vault.arena[ARENA_EPOCH + 1] = (uint8_t)(vault.epoch >> 16);
+	vault.arena[ARENA_EPOCH + 2] = (uint8_t)(vault.epoch >> 8);
+	vault.arena[ARENA_EPOCH + 3] = (uint8_t)vault.epoch;
+	memcpy(vault.arena, arena_mark, ARENA_MARK);
+}
+
+static void arena_clear(void)
+{
+	if (vault.arena)
+		secret_zero(vault.arena, ARENA_KEY + KEY_SIZE);
+}
+
+static bool arena_get(void)
+{
+	struct rd r;
+
+	if (!vault.arena || memcmp(vault.arena, arena_mark, ARENA_MARK))
+		return false;
+	r = rd_from(vault.arena + ARENA_EPOCH, 4);
+	ENSURE(rd_u32(&r, &vault.epoch) == OK);
+	secret_drop(&vault.master);
+	vault.master = secret_from(vault.arena + ARENA_KEY);
+	return true;
+}
+
+/* States */
+
+void seal_publish(void)
+{
+	const struct box_keys *k =
+		vault.transport ? vault.transport : vault.boot_transport;
+	struct attrs a;
+
+	attrs_init(&a);
+	ENSURE(attrs_add(&a, "key", 0, box_public(k), BOX_KEY) == OK);
+	(void)chan_send(&vault.sup, SUP_TRANSPORT, 0, attrs_view(&a));
+	attrs_wipe(&a);
+}
+
+static void set_state(enum vault_state s)
+{
+	vault.state = s;
+	fronts_pause(s == VAULT_STARTING);
+	if (s != VAULT_STARTING)
+		vault_is_ready();
+}
+
+void seal_break(const struct fault *f)
+{
+	vault.broken = *f;
+	log_text(LOG_CRIT, "store_refused", "%s", f->text);
+	set_state(VAULT_BROKEN);
+}
+
+/* Back to sealed rows and nothing else. */
+void seal_forget(void)
+{
+	runs_fail(ERR_SEALED, "the store was sealed meanwhile");
+	workers_kill_all();
+	creds_close();
+	grant_set_free(vault.grants);
+	vault.grants = grant_set_new();
+	modules_close();
+	box_keys_drop(&vault.transport);
+	audit_close_log();
+	secret_drop(&vault.audit_seed);
+	seal_keys_drop(&vault.keys);
+	secret_drop(&vault.master);
+	set_init(&vault.set);
+}
+
+/* Opening */
+
+static enum err key_load_row(struct vrow *v, struct fault *f)
+{
+	struct attrs a;
+	struct attr k;
+	enum err e;
+
+	attrs_init_secret(&a);
+	e = rows_open(v, &a, f);
+	if (e == OK &&
+	    (attr_only(attrs_view(&a), "key", &k) != OK || k.len != KEY_SIZE))
+		e = fault_set(f, ERR_INVALID, "the key row '%s' has no key",
+			      v->name);
+	if (e == OK && !strcmp(v->name, "audit")) {
+		secret_drop(&vault.audit_seed);
+		vault.audit_seed = secret_from(k.value);
+	} else if (e == OK && !strcmp(v->name, "transport")) {
+		box_keys_drop(&vault.transport);
+		vault.transport = box_keys_from(k.value);
+	}
+	attrs_wipe(&a);
+	return e;
+}
+
+static enum err slot_check_row(const struct vrow *v, struct fault *f)
+{
+	const uint8_t *header, *blob;
+	struct slot_header h;
+
+	TRY(slot_split(v->blob, v->blob_len, &header, &blob, f));
+	return slot_header_parse(header, SLOT_HEADER, &h, f);
+}
+
+static enum err load_row(struct vrow *v, struct fault *f)
+{
+	switch ((enum row_table)v->place.table) {
+	case ROW_CREDENTIAL:
+		return cred_load_row(v, f);
+	case ROW_GRANT:
+		return grant_load_row(v, f);
+	case ROW_MODULE:
+		return module_load_row(v, f);
+	case ROW_KEY:
+		return key_load_row(v, f);
+	case ROW_SLOT:
+		return slot_check_row(v, f);
+	case ROW_STATE:
+	case ROW__MAX:
+		break;
+	}
+	return fault_set(f, ERR_INVALID, "the store has a row of no table");
+}
+
+/* Modules first: credentials name them. */
+static enum err load_tables(struct fault *f)
+{
+	struct vrow *v;
+	size_t at = 0;
+
+	while ((v = map_next(vault.rows, &at))) {
+		struct row r = vrow_row(v);
+
+		set_add(&vault.set, vault.keys, &r);
+		if (v->place.table == ROW_MODULE)
+			TRY(load_row(v, f));
+	}
+	at = 0;
+	while ((v = map_next(vault.rows, &at)))
+		if (v->place.table != ROW_MODULE)
+			TRY(load_row(v, f));
+	return creds_check(f);
+}
+
+static enum err open_state(struct set_state *st, struct fault *f)
+{
+	struct attrs a;
+	enum err e;
+
+	if (!vault.state_row)
+		return fault_set(f, ERR_INVALID,
+				 "the store's state row is gone: somebody "
+				 "deleted it; restore a backup");
+	attrs_init(&a);
+	e = rows_open(vault.state_row, &a, f);
+	if (e == OK)
+		e = set_state_parse(attrs_view(&a), st, f);
+	attrs_wipe(&a);
+	return e;
+}
+
+static enum err open_rows(struct fault *f)
+{
+	set_init(&vault.set);
+	vault.keys = seal_keys_new(secret_bytes(vault.master), vault.store_id,
+				   vault.epoch);
+	TRY(open_state(&vault.sealed_state, f));
+	TRY(load_tables(f));
+	TRY(set_check(&vault.set, &vault.sealed_state, f));
+	vault.generation = vault.sealed_state.generation;
+	if (!vault.audit_seed || !vault.transport)
+		return fault_set(f, ERR_INVALID,
+				 "the store has lost its keys: restore a "
+				 "backup");
+	return OK;
+}
+
+/* With the master key in vault.master: rows, then the log; `opening` is told. */
+void seal_open_store(void (*opening)(enum err e, const struct fault *f))
+{
+	struct fault f;
+	enum err e = open_rows(&f);
+
+	vault.opening = opening;
+	if (e != OK) {
+		seal_forget();
+		opening(e, &f);
+		return;
+	}
+	audit_open_log();
+}
+
+void seal_opened_log(enum err e, const struct fault *f)
+{
+	if (e != OK)
+		seal_forget();
+	vault.opening(e, f);
+}
+
+void seal_now_open(void)
+{
+	arena_put();
+	set_state(VAULT_OPEN);
+	seal_publish();
+	(void)chan_send(&vault.sup, SUP_UNSEALED, 0, (struct attr_view){ 0 });
+	cred_sweep();
+}
+
+/* Starting */
+
+static void started_from_arena(enum err e, const struct fault *f)
+{
+	if (e != OK) {
+		seal_break(f);
+		return;
+	}
+	seal_now_open();
+	log_text(LOG_INFO, "open", "opened with the key of the arena");
+}
+
+void seal_loaded(void)
+{
+	if (!vault.modules_known || vault.loading || !vault.rows_known ||
+	    vault.state != VAULT_STARTING || !chan_is_open(&vault.zygote))
+		return;
+	seal_publish();
+	if (!vault.has_store) {
+		set_state(VAULT_EMPTY);
+	} else if (arena_get()) {
+		seal_open_store(started_from_arena);
+	} else {
+		set_state(VAULT_SEALED);
+		seal_try_keyfile();
+	}
+}
+
+/* The opener: one question, then it ends */
+
+static void opener_late(struct loop_timer *t)
+{
+	struct job *j = (struct job *)((char *)t - offsetof(struct job, timer));
+
+	chan_close(&vault.opener);
+	j->then(j, fault_set(&j->fault, ERR_TIMEOUT,
+			     "the opener did not answer: is there enough "
+			     "memory for Argon2id?"));
+}
+
+void seal_ask_opener(struct job *j, uint32_t kind, struct attrs *question)
+{
+	j->ask_kind = kind;
+	j->ask = question;
+	j->timer.on = opener_late;
+	loop_arm(vault.loop, &j->timer, loop_now(vault.loop) + VAULT_OPENER_NS);
+	(void)chan_send(&vault.sup, SUP_OPENER, 0, (struct attr_view){ 0 });
+}
+
+void seal_opener_came(int fd)
+{
+	static const struct chan_ops ops = { seal_from_opener, seal_opener_end,
+					     NULL };
+	struct job *j = vault.job;
+
+	if (!j || !j->ask) {
+		close(fd);
+		return;
+	}
+	chan_close(&vault.opener);
+	chan_open(&vault.opener, vault.loop, fd, true, &ops);
+	(void)chan_send(&vault.opener, j->ask_kind, 0, attrs_view(j->ask));
+	attrs_clear(j->ask);
+	j->ask = NULL;
+}
+
+static void opener_answered(enum err e)
+{
+	struct job *j = vault.job;
+
+	loop_disarm(&j->timer);
+	chan_close(&vault.opener);
+	j->then(j, e);
+}
+
+void seal_opener_end(struct chan *c, const struct fault *why)
+{
+	(void)c;
+	(void)why;
+	opener_answered(fault_set(&vault.job->fault, ERR_UNAVAILABLE,
+				  "the opener ended without an answer: try "
+				  "again"));
+}
+
+void seal_from_opener(struct chan *c, const struct msg *m)
+{
+	struct job *j = vault.job;
+	char name[64], text[FAULT_TEXT_MAX];
+	enum err e = ERR_INTERNAL;
+
+	(void)c;
+	if (m->kind == VO_KEY || m->kind == VO_SLOT) {
+		attrs_clear(&j->plain);
+		e = attrs_add_view(&j->plain, m->attrs);
+	} else if (call_need(m->attrs, "error", name, sizeof name, &j->fault) ==
+			   OK &&
+		   err_parse(name, strlen(name), &e) == OK &&
+		   call_need(m->attrs, "text", text, sizeof text, &j->fault) ==
+			   OK) {
+		(void)fault_set(&j->fault, e, "%s", text);
+	}
+	opener_answered(e);
+}
+
+/* Boxes */
+
+enum err seal_open_box(struct attr_view v, struct attrs *out, struct fault *f)
+{
+	struct attr a;
+
+	if (attr_only(v, "box", &a) != OK)
+		return fault_set(f, ERR_INVALID,
+				 "the call has no box with what is "
+				 "confidential");
+	if (vault.transport &&
+	    box_open(vault.transport, a.value, a.len, out, f) == OK)
+		return OK;
+	attrs_clear(out);
+	return box_open(vault.boot_transport, a.value, a.len, out, f);
+}
+
+/* seal */
+
+static void sealed_noted(struct job *j, enum err e)
+{
+	seal_forget();
+	arena_clear();
+	set_state(VAULT_SEALED);
+	seal_publish();
+	(void)chan_send(&vault.sup, SUP_SEALED, 0, (struct attr_view){ 0 });
+	job_done(j, OK);
+	(void)e;
+}
+
+static void seal_recorded(struct job *j, enum err e)
+{
+	if (e != OK) { /* sealing is never refused */
+		sealed_noted(j, e);
+		return;
+	}
+	j->then = sealed_noted;
+	audit_job_note(j);
+}
+
+void verb_seal(struct job *j)
+{
+	j->then = seal_recorded;
+	if (job_event(j) == OK)
+		audit_job_record(j, attrs_view(&j->what));
+	else
+		seal_recorded(j, ERR_TOO_LARGE);
+}
+
+/* unseal: every slot of the wanted type is tried, one opener each */
+
+static void unseal_recorded(struct job *j, enum err e)
+{
+	(void)e;
+	job_done(j, OK);
+}
+
+static void unsealed(enum err e, const struct fault *f)
+{
+	struct job *j = vault.job;
+
+	if (e != OK) {
+		j->fault = *f;
+		vault.broken = *f;
+		job_done(j, e);
+		return;
+	}
+	vault.broken = (struct fault){ 0 };
+	seal_now_open();
+	ENSURE(attrs_add_u64(&j->reply, "slot", j->number) == OK);
+	ENSURE(attrs_add_u64(&j->what, "slot", j->number) == OK);
+	j->then = unseal_recorded;
+	if (job_event(j) == OK)
+		audit_job_record(j, attrs_view(&j->what));
+	else
+		job_done(j, OK);
+}
+
+static void try_slot(struct job *j);
+
+static void slot_tried(struct job *j, enum err e)
+{
+	struct attr key, epoch;
+	uint64_t n;
+
+	if (e == ERR_DENIED || e == ERR_INVALID) {
+		try_slot(j);
+		return;
+	}
+	if (e == OK &&
+	    (attr_only(attrs_view(&j->plain), "key", &key) != OK ||
+	     key.len != KEY_SIZE ||
+	     attr_only(attrs_view(&j->plain), "epoch", &epoch) != OK ||
+	     attr_u64(&epoch, UINT32_MAX, &n) != OK))
+		e = fault_set(&j->fault, ERR_INTERNAL,
+			      "the opener gave no key");
+	if (e != OK) {
+		job_done(j, e);
+		return;
+	}
+	vault.epoch = (uint32_t)n;
+	secret_drop(&vault.master);
+	vault.master = secret_from(key.value);
+	attrs_wipe(&j->plain);
+	seal_open_store(unsealed);
+}
+
+/* The slot row with the lowest number above `after`. */
+static struct vrow *next_slot(uint64_t after)
+{
+	struct vrow *v, *best = NULL;
+	size_t at = 0;
+
+	while ((v = map_next(vault.rows, &at)))
+		if (v->place.table == ROW_SLOT && v->place.row > after &&
+		    (!best || v->place.row < best->place.row))
+			best = v;
+	return best;
+}
+
+static void try_slot(struct job *j)
+{
+	const uint8_t *header, *blob;
+	struct vrow *v = next_slot(j->number);
+	struct attr secret;
+
+	if (!v) {
+		job_done(j, j->fault.code ? j->fault.code
+					  : fault_set(&j->fault, ERR_INVALID,
+						      "the store has no key "
+						      "slot"));
+		return;
+	}
+	j->number = v->place.row;
+	if (slot_split(v->blob, v->blob_len, &header, &blob, &j->fault) != OK) {
+		try_slot(j);
+		return;
+	}
+	ENSURE(attr_only(attrs_view(&j->box), "secret", &secret) == OK);
+	attrs_clear(&j->plain);
+	ENSURE(attrs_add(&j->plain, "header", 0, header, SLOT_HEADER) == OK);
+	ENSURE(attrs_add(&j->plain, "blob", 0, blob,
+			 v->blob_len - SLOT_HEADER) == OK);
+	ENSURE(attrs_add(&j->plain, "secret", ATTR_CONFIDENTIAL, secret.value,
+			 secret.len) == OK);
+	j->then = slot_tried;
+	seal_ask_opener(j, VO_OPEN, &j->plain);
+}
+
+static enum err box_secret_ok(struct job *j)
+{
+	struct attr a;
+
+	if (attr_only(attrs_view(&j->box), "secret", &a) != OK || !a.len ||
+	    a.len > SLOT_SECRET_MAX)
+		return fault_set(&j->fault, ERR_INVALID,
+				 "the box has no 'secret' of 1 to %d bytes",
+				 SLOT_SECRET_MAX);
+	return OK;
+}
+
+static enum err can_unseal(struct job *j)
+{
+	if (vault.state == VAULT_OPEN)
+		return fault_set(&j->fault, ERR_CONFLICT,
+				 "the store is open already");
+	if (vault.state == VAULT_EMPTY)
+		return fault_set(&j->fault, ERR_NOT_FOUND,
+				 "there is no store yet: run 'cretula init'");
+	if (vault.state == VAULT_BROKEN)
+		return fault_set(&j->fault, vault.broken.code, "%s",
+				 vault.broken.text);
+	return OK;
+}
+
+void verb_unseal(struct job *j)
+{
+	enum err e = can_unseal(j);
+
+	if (e == OK)
+		e = seal_open_box(job_attrs(j), &j->box, &j->fault);
+	if (e == OK)
+		e = box_secret_ok(j);
+	if (e != OK) {
+		job_done(j, e);
+		return;
+	}
+	j->fault.code = OK;
+	try_slot(j);
+}
+
+/* A key file named in the configuration opens the store at start. */
+static void keyfile_first(struct job *j)
+{
+	j->fault.code = OK;
+	try_slot(j);
+}
+
+void seal_try_keyfile(void)
+{
+	struct job *j;
+	uint8_t *bytes;
+	ssize_t n;
+
+	if (vault.keyfile < 0)
+		return;
+	bytes = secret_alloc(SLOT_SECRET_MAX);
+	n = pread(vault.keyfile, bytes, SLOT_SECRET_MAX, 0);
+	if (n > 0) {
+		j = job_internal("unseal");
+		ENSURE(attrs_add(&j->box, "secret", ATTR_CONFIDENTIAL, bytes,
+				 (size_t)n) == OK);
+		job_start(j, keyfile_first);
+	}
+	secret_free(bytes);
+}

@@ -1,0 +1,89 @@
+/* Vault: what `cretula status` shows: the state, what is weaker on this machine, and
+ * what somebody should attend to. */
+#include "credd/vault.h"
+
+#include "lib/enc.h"
+
+static const char *state_name(void)
+{
+	switch (vault.state) {
+	case VAULT_STARTING:
+		return "starting";
+	case VAULT_EMPTY:
+		return "uninitialised";
+	case VAULT_SEALED:
+		return "sealed";
+	case VAULT_OPEN:
+		return "unsealed";
+	case VAULT_BROKEN:
+		return "broken";
+	}
+	ENSURE(!"a state");
+	return "";
+}
+
+static enum err add_attention(struct attrs *a)
+{
+	if (vault.state == VAULT_EMPTY)
+		TRY(attrs_add_str(a, "attention",
+				  "there is no store yet: run 'cretula init'"));
+	if (vault.state == VAULT_SEALED)
+		TRY(attrs_add_str(a, "attention",
+				  "the store is sealed: run 'cretula unseal'"));
+	if (vault.broken.code != OK)
+		TRY(attrs_add_str(a, "attention", vault.broken.text));
+	for (size_t i = 0; i < vault.modules; i++)
+		if (vault.module[i].row && !vault.module[i].pinned)
+			TRY(attrs_add_fmt(a, "attention",
+					  "module '%s' is not the file that "
+					  "was pinned: put it back",
+					  vault.module[i].name));
+	return OK;
+}
+
+static enum err add_weaker(struct attrs *a)
+{
+	TRY(attrs_add_view(a, attrs_view(&vault.notes)));
+	if (!vault.arena)
+		TRY(attrs_add_str(a, "weaker",
+				  "vault: no memfd_secret: a vault that dies "
+				  "comes back sealed"));
+	TRY(attrs_add_str(a, "weaker",
+			  "store: no witness: if store and log are put back "
+			  "together from one old copy, nobody can tell"));
+	return OK;
+}
+
+static enum err add_counts(struct attrs *a)
+{
+	char id[2 * STORE_ID_SIZE + 1];
+
+	TRY(attrs_add_u64(a, "connections", map_count(vault.conns)));
+	TRY(attrs_add_u64(a, "workers", vault.n_workers));
+	TRY(attrs_add_u64(a, "started", (uint64_t)vault.started));
+	if (!vault.has_store)
+		return OK;
+	enc_hex(vault.store_id, STORE_ID_SIZE, id);
+	TRY(attrs_add_str(a, "store", id));
+	if (vault.state != VAULT_OPEN)
+		return OK;
+	TRY(attrs_add_u64(a, "generation", vault.generation));
+	TRY(attrs_add_u64(a, "credentials", map_count(vault.creds)));
+	TRY(attrs_add_u64(a, "grants", grant_set_count(vault.grants)));
+	return attrs_add_u64(a, "audit_size", audit_kept(vault.audit));
+}
+
+void verb_status(const struct call *c, struct attr_view v)
+{
+	struct attrs a;
+
+	(void)v;
+	attrs_init(&a);
+	if (attrs_add_str(&a, "state", state_name()) == OK &&
+	    add_counts(&a) == OK && add_weaker(&a) == OK &&
+	    add_attention(&a) == OK)
+		call_reply(c, &a);
+	else
+		call_error(c, ERR_INTERNAL, "the status is too long");
+	attrs_wipe(&a);
+}

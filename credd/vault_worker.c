@@ -1,0 +1,456 @@
+/* Vault: workers, one module with one credential each (or with none, for facts).
+ *	vault -> zygote	VZ_SPAWN, VZ_KILL	zygote -> vault	VZ_ENDED
+ *	vault -> worker	VW_CREDENTIAL, VW_RUN, VW_FACTS, VW_CHECK
+ *	worker -> vault	VW_READY, VW_REPLY, VW_FAILED
+ * A worker that dies, hangs or breaks the dialogue takes only what it was working
+ * on with it. */
+#include "credd/child.h"
+#include "credd/vault.h"
+
+#include "lib/log.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct worker *worker_find(uint64_t id)
+{
+	struct worker *w = vault.workers;
+
+	while (w && w->id != id)
+		w = w->next;
+	return w;
+}
+
+/* Its runs fail; nobody can reach it any more; the zygote kills the process. */
+static void worker_end(struct worker *w, const char *text)
+{
+	struct worker **at = &vault.workers;
+
+	if (w->state == WORKER_ENDED)
+		return;
+	w->state = WORKER_ENDED;
+	while (*at != w)
+		at = &(*at)->next;
+	*at = w->next;
+	vault.n_workers--;
+	if (w->version && w->version->worker == w)
+		w->version->worker = NULL;
+	if (w->module->facts == w)
+		w->module->facts = NULL;
+	(void)chan_send(&vault.zygote, VZ_KILL, w->id, (struct attr_view){ 0 });
+	loop_disarm(&w->timer);
+	chan_close(&w->chan);
+	while (w->runs) {
+		struct run *r = w->runs;
+
+		worker_forget(r);
+		run_failed(r, ERR_MODULE_FAILED, text);
+	}
+	if (w->job) {
+		struct job *j = w->job;
+
+		w->job = NULL;
+		j->then(j, fault_set(&j->fault, ERR_MODULE_FAILED, "%s", text));
+	}
+	attrs_wipe(&w->secret);
+	free(w);
+}
+
+void worker_kill(struct worker *w, const char *why)
+{
+	log_text(LOG_WARN, "worker_killed", "module '%s', credential '%s': %s",
+		 w->module->name, w->cred ? w->cred->name : "", why);
+	worker_end(w, why);
+}
+
+void workers_kill_all(void)
+{
+	while (vault.workers)
+		worker_end(vault.workers, "the store was sealed meanwhile");
+}
+
+void worker_retire(struct worker *w)
+{
+	if (w->version && w->version->worker == w)
+		w->version->worker = NULL;
+	w->version = NULL;
+	w->cred = NULL;
+	w->retired = true;
+	if (!w->runs)
+		worker_end(w, "retired");
+}
+
+/* Giving it work */
+
+static void run_send(struct worker *w, struct run *r)
+{
+	static struct attrs msg;
+	enum err e;
+
+	if (!msg.bytes.max)
+		attrs_init(&msg);
+	attrs_clear(&msg);
+	e = attrs_add_str(&msg, "op", r->op);
+	if (e == OK)
+		e = attrs_add_u64(&msg, "now", (uint64_t)r->now);
+	if (e == OK)
+		e = attrs_add(&msg, "request", 0, r->request.p, r->request.len);
+	if (e == OK)
+		e = chan_send(&w->chan, r->worker_kind, r->serial,
+			      attrs_view(&msg));
+	if (e == OK)
+		return;
+	worker_forget(r);
+	run_failed(r, ERR_TOO_LARGE, "the request is too large");
+}
+
+void worker_run(struct worker *w, struct run *r, uint32_t kind)
+{
+	r->worker = w;
+	r->worker_kind = kind;
+	r->prev = w->last;
+	r->next = NULL;
+	if (!w->runs)
+		w->used = loop_now(vault.loop);
+	*(w->last ? &w->last->next : &w->runs) = r;
+	w->last = r;
+	if (w->state == WORKER_READY)
+		run_send(w, r);
+}
+
+void worker_forget(struct run *r)
+{
+	struct worker *w = r->worker;
+
+	if (!w)
+		return;
+	*(r->prev ? &r->prev->next : &w->runs) = r->next;
+	*(r->next ? &r->next->prev : &w->last) = r->prev;
+	r->worker = NULL;
+	r->next = r->prev = NULL;
+}
+
+void worker_job(struct worker *w, struct job *j)
+{
+	w->job = j;
+}
+
+/* What it says */
+
+static bool declares_what_is_pinned(const struct worker *w,
+				    struct attr_view decl)
+{
+	const struct buf *pinned = &w->module->declaration.bytes;
+
+	return !w->module->row || (decl.len == pinned->len &&
+				   !memcmp(decl.p, pinned->p, decl.len));
+}
+
+static enum err give_credential(struct worker *w, struct fault *f)
+{
+	struct attrs a;
+	enum err e;
+
+	attrs_init_secret(&a);
+	if (w->version)
+		e = cred_attributes(w->version, &a, f);
+	else
+		e = attrs_add_view(&a, attrs_view(&w->secret));
+	if (e == OK)
+		e = chan_send(&w->chan, VW_CREDENTIAL, 0, attrs_view(&a));
+	attrs_wipe(&a);
+	attrs_wipe(&w->secret);
+	return e;
+}
+
+static void ready(struct worker *w, const struct msg *m)
+{
+	struct attr_view decl;
+	struct fault f;
+	struct job *j = w->job;
+	bool check = w->secret.count > 0;
+
+	w->state = WORKER_READY;
+	w->used = loop_now(vault.loop);
+	if (call_list(m->attrs, "declaration", &decl, &f) != OK ||
+	    !declares_what_is_pinned(w, decl)) {
+		worker_kill(w, "the module declares something else than what "
+			       "was pinned");
+		return;
+	}
+	if (j && !check) { /* its declaration was all that was asked for */
+		w->job = NULL;
+		attrs_clear(&j->reply);
+		(void)attrs_add_view(&j->reply, m->attrs);
+		worker_end(w, "");
+		j->then(j, OK);
+		return;
+	}
+	if ((w->version || check) && give_credential(w, &f) != OK) {
+		worker_kill(w, f.text);
+		return;
+	}
+	if (check)
+		(void)chan_send(&w->chan, VW_CHECK, 0, (struct attr_view){ 0 });
+	for (struct run *r = w->runs, *next; r; r = next) {
+		next = r->next;
+		run_send(w, r);
+	}
+}
+
+static enum err failure(const struct msg *m, struct fault *f)
+{
+	char name[64], text[FAULT_TEXT_MAX - 64];
+	enum err e;
+
+	if (call_need(m->attrs, "error", name, sizeof name, f) != OK ||
+	    call_need(m->attrs, "text", text, sizeof text, f) != OK ||
+	    err_parse(name, strlen(name), &e) != OK || e == OK)
+		return fault_set(f, ERR_MODULE_FAILED,
+				 "the module failed without a reason");
+	return fault_set(f, e, "%s", text);
+}
+
+static void checked(struct worker *w, const struct msg *m)
+{
+	struct job *j = w->job;
+	enum err e = OK;
+
+	if (m->kind == VW_FAILED)
+		e = failure(m, &j->fault);
+	w->job = NULL;
+	worker_end(w, "");
+	j->then(j, e);
+}
+
+static void answered(struct worker *w, const struct msg *m)
+{
+	struct run *r = map_find(vault.runs, &m->id, sizeof m->id);
+	struct fault f;
+
+	w->used = loop_now(vault.loop);
+	if (!r || r->worker != w) {
+		worker_kill(w, "it answered what it was not asked");
+		return;
+	}
+	worker_forget(r);
+	if (m->kind == VW_REPLY) {
+		run_reply(r, m->attrs);
+	} else {
+		struct attr a;
+
+		(void)failure(m, &f);
+		r->tripwire = attr_find(m->attrs, "tripwire", &a);
+		run_failed(r, f.code, f.text);
+	}
+	if (w->retired && !w->runs)
+		worker_end(w, "retired");
+}
+
+static void from_worker(struct chan *ch, const struct msg *m)
+{
+	struct worker *w = (struct worker *)ch;
+
+	switch ((enum vault_worker_kind)m->kind) {
+	case VW_READY:
+		if (w->state != WORKER_STARTING)
+			break;
+		ready(w, m);
+		return;
+	case VW_REPLY:
+	case VW_FAILED:
+		if (w->state == WORKER_STARTING) {
+			struct fault f;
+
+			(void)failure(m, &f);
+			worker_kill(w, f.text);
+		} else if (w->job) {
+			checked(w, m);
+		} else {
+			answered(w, m);
+		}
+		return;
+	case VW_MORE: /* operations of several steps come later */
+	case VW_CREDENTIAL:
+	case VW_RUN:
+	case VW_FACTS:
+	case VW_CHECK:
+		break;
+	}
+	worker_kill(w, "it broke the dialogue");
+}
+
+static void worker_gone(struct chan *ch, const struct fault *why)
+{
+	(void)why;
+	worker_kill((struct worker *)ch,
+		    "the module's worker ended while it worked on this: try "
+		    "again; credd's log has the reason");
+}
+
+/* Starting and ending */
+
+static void worker_time(struct loop_timer *t)
+{
+	struct worker *w =
+		(struct worker *)((char *)t - offsetof(struct worker, timer));
+	uint64_t now = loop_now(vault.loop);
+	bool busy = w->runs || w->job || w->state == WORKER_STARTING;
+
+	if (busy && now - w->used >= VAULT_WORKER_NS) {
+		worker_kill(w, "the module did not answer within 5 seconds");
+		return;
+	}
+	if (!busy && now - w->used >= VAULT_IDLE_NS) {
+		worker_end(w, "idle");
+		return;
+	}
+	loop_arm(vault.loop, t, now + VAULT_WORKER_NS / 4);
+}
+
+/* The one that has been idle longest; of uid only, if own. */
+static struct worker *idle_worker(uid_t uid, bool own)
+{
+	struct worker *best = NULL;
+
+	for (struct worker *w = vault.workers; w; w = w->next)
+		if (w->state == WORKER_READY && !w->runs && !w->job &&
+		    w->cred && (!own || w->uid == uid) &&
+		    (!best || w->used < best->used))
+			best = w;
+	return best;
+}
+
+static unsigned workers_of(uid_t uid)
+{
+	unsigned n = 0;
+
+	for (struct worker *w = vault.workers; w; w = w->next)
+		n += w->cred && w->uid == uid;
+	return n;
+}
+
+/* A subject evicts its own workers first. */
+static enum err make_room(uid_t uid, struct fault *f)
+{
+	struct worker *w;
+
+	if (workers_of(uid) >= VAULT_USER_WORKERS) {
+		w = idle_worker(uid, true);
+		if (!w)
+			return fault_set(f, ERR_LIMITED,
+					 "%d credentials of this user are in "
+					 "use at once: try again",
+					 VAULT_USER_WORKERS);
+		worker_end(w, "evicted");
+	}
+	if (vault.n_workers >= VAULT_WORKERS) {
+		w = idle_worker(uid, false);
+		if (!w)
+			return fault_set(f, ERR_LIMITED,
+					 "%d workers are busy: try again",
+					 VAULT_WORKERS);
+		worker_end(w, "evicted");
+	}
+	return OK;
+}
+
+static enum err spawn(struct worker *w, int module, struct fault *f)
+{
+	static const struct chan_ops ops = { from_worker, worker_gone, NULL };
+	struct attrs a;
+	int sv[2], fds[2];
+	enum err e;
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv))
+		return fault_set(f, ERR_UNAVAILABLE,
+				 "no more descriptors: try again");
+	fds[0] = sv[1];
+	fds[1] = module;
+	attrs_init(&a);
+	ENSURE(attrs_add_u64(&a, "memory", VAULT_WORKER_MEMORY) == OK);
+	e = chan_send_fds(&vault.zygote, VZ_SPAWN, w->id, attrs_view(&a), fds,
+			  2);
+	attrs_wipe(&a);
+	close(sv[1]);
+	if (e != OK) {
+		close(sv[0]);
+		return fault_set(f, ERR_UNAVAILABLE,
+				 "workers cannot be started now: try again");
+	}
+	chan_open(&w->chan, vault.loop, sv[0], true, &ops);
+	return OK;
+}
+
+struct worker *worker_start(struct module *m, struct cred *c, struct version *v,
+			    uid_t uid, struct fault *f)
+{
+	struct worker *w;
+
+	if (m->image < 0 || (m->row && !m->pinned)) {
+		(void)fault_set(f, ERR_MODULE_FAILED,
+				"module '%s' is not the file that was pinned: "
+				"put it back, or pin it anew",
+				m->name);
+		return NULL;
+	}
+	if (make_room(uid, f) != OK)
+		return NULL;
+	w = xcalloc(1, sizeof *w);
+	w->id = ++vault.last_worker;
+	w->module = m;
+	w->cred = c;
+	w->version = v;
+	w->uid = uid;
+	attrs_init_secret(&w->secret);
+	if (spawn(w, m->image, f) != OK) {
+		free(w);
+		return NULL;
+	}
+	w->used = loop_now(vault.loop);
+	w->timer.on = worker_time;
+	loop_arm(vault.loop, &w->timer, w->used + VAULT_WORKER_NS / 4);
+	w->next = vault.workers;
+	vault.workers = w;
+	vault.n_workers++;
+	if (v)
+		v->worker = w;
+	return w;
+}
+
+/* The zygote */
+
+static void from_zygote(struct chan *ch, const struct msg *m)
+{
+	struct worker *w = worker_find(m->id);
+	char reason[FAULT_TEXT_MAX / 2];
+	struct fault f;
+
+	(void)ch;
+	if (m->kind != VZ_ENDED)
+		child_broken("zygote");
+	if (!w)
+		return;
+	if (call_need(m->attrs, "reason", reason, sizeof reason, &f) != OK)
+		child_broken("zygote");
+	(void)fault_set(&f, ERR_MODULE_FAILED,
+			"the worker of module '%s' ended: %s", w->module->name,
+			reason);
+	worker_kill(w, f.text);
+}
+
+static void zygote_end(struct chan *ch, const struct fault *why)
+{
+	(void)why;
+	chan_close(ch); /* its workers end with it and tell themselves */
+}
+
+void worker_zygote_came(int fd)
+{
+	static const struct chan_ops ops = { from_zygote, zygote_end, NULL };
+
+	chan_close(&vault.zygote);
+	chan_open(&vault.zygote, vault.loop, fd, false, &ops);
+}
