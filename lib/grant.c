@@ -1,0 +1,507 @@
+/* Grants from attribute lists. Used by vault and the command (`grant add` refuses
+ * at the terminal what vault would refuse); holds no secret. */
+#include "lib/grant.h"
+
+#include "lib/clock.h"
+#include "lib/glob.h"
+#include "lib/num.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	SKEW_PRESET = 900,
+	LIFETIME_PRESET = 900,
+	PERIOD_MAX = 10 * 366 * 86400, /* of max_skew and lifetime */
+	SHOWN_MAX = 80,                /* bytes of a value in a sentence */
+};
+
+/* What the values of a name look like. */
+enum item_form {
+	FORM_CREDENTIAL,
+	FORM_OP,
+	FORM_EXE,
+	FORM_UNIT,
+	FORM_METHOD,
+	FORM_HOST,
+	FORM_PATH,
+	FORM_QUERY,
+	FORM_GLOB,
+};
+
+static const struct {
+	const char *name;
+	enum item_form form;
+} set_names[] = {
+	[GRANT_CREDENTIAL] = { "credential", FORM_CREDENTIAL },
+	[GRANT_OP] = { "op", FORM_OP },
+	[GRANT_EXE] = { "exe", FORM_EXE },
+	[GRANT_UNIT] = { "unit", FORM_UNIT },
+	[GRANT_USER_UNIT] = { "user_unit", FORM_UNIT },
+	[GRANT_METHOD] = { "method", FORM_METHOD },
+	[GRANT_HOST] = { "host", FORM_HOST },
+	[GRANT_PATH] = { "path", FORM_PATH },
+	[GRANT_QUERY] = { "query", FORM_QUERY },
+	[GRANT_SERVICE] = { "service", FORM_GLOB },
+	[GRANT_REGION] = { "region", FORM_GLOB },
+	[GRANT_ACTION] = { "action", FORM_GLOB },
+};
+
+_Static_assert(NELEM(set_names) == GRANT__NAMES, "every set has a name");
+
+/* Names said at most once, and those that are sets of numbers. */
+static const char *const single_names[] = { "max_skew", "lifetime",
+					    "not_before", "not_after",
+					    "reveal" };
+static const char *const number_names[] = { "uid", "gid" };
+static const char *const later_names[] = { "confirm", "uses",    "rate",
+					   "approve", "self",    "agent",
+					   "cert.o",  "cert.ou", "cert.uid",
+					   "cert.cap" };
+
+const char *grant_name(enum grant_name name)
+{
+	return set_names[name].name;
+}
+
+/* Comma-separated items of one value. */
+struct items {
+	const char *p;
+	size_t left;
+	bool done;
+};
+
+static struct items items_of(const struct attr *a)
+{
+	return (struct items){ .p = (const char *)a->value, .left = a->len };
+}
+
+/* An empty item (and so an empty value) comes out as one of length 0. */
+static bool items_next(struct items *it, struct span *item)
+{
+	const char *comma = it->left ? memchr(it->p, ',', it->left) : NULL;
+	size_t n = comma ? (size_t)(comma - it->p) : it->left;
+
+	if (it->done)
+		return false;
+	*item = (struct span){ .p = it->p, .len = (uint32_t)n };
+	it->done = !comma;
+	if (comma) {
+		it->p += n + 1;
+		it->left -= n + 1;
+	}
+	return true;
+}
+
+/* Items. */
+
+static enum err item_bad(const char *name, struct span v, const char *form,
+			 struct fault *f)
+{
+	return fault_set(f, ERR_INVALID, "%s=%.*s: %s", name,
+			 (int)MIN(v.len, (uint32_t)SHOWN_MAX), v.p, form);
+}
+
+static bool has(struct span v, char c)
+{
+	return v.len && memchr(v.p, c, v.len);
+}
+
+static bool all_upper(struct span v)
+{
+	for (size_t i = 0; i < v.len; i++)
+		if (v.p[i] < 'A' || v.p[i] > 'Z')
+			return false;
+	return true;
+}
+
+static enum err query_check(const char *name, struct span v, struct fault *f)
+{
+	const char *eq = memchr(v.p, '=', v.len);
+	struct span key = { v.p, eq ? (uint32_t)(eq - v.p) : v.len };
+
+	if (!key.len || has(key, '*'))
+		return item_bad(name, v,
+				"this is NAME or NAME=GLOB, with a name that "
+				"is written out",
+				f);
+	if (!eq || key.len + 1 == v.len)
+		return OK;
+	return glob_check(GLOB_ANY, name, eq + 1, v.len - key.len - 1, f);
+}
+
+static enum err item_form_check(const char *name, enum item_form form,
+				struct span v, struct fault *f)
+{
+	switch (form) {
+	case FORM_CREDENTIAL:
+		if (has(v, '*') || v.len > GRANT_CREDENTIAL_MAX)
+			return item_bad(name, v,
+					"credentials are named one by one, at "
+					"most 128 bytes, without '*'",
+					f);
+		return OK;
+	case FORM_OP:
+		if (!attr_name_ok(v.p, v.len))
+			return item_bad(name, v, "this is no operation's name",
+					f);
+		return OK;
+	case FORM_EXE:
+		if (v.p[0] != '/' || has(v, '*') || v.len > SUBJECT_EXE_MAX)
+			return item_bad(name, v,
+					"a program is an absolute path "
+					"without '*'",
+					f);
+		return OK;
+	case FORM_UNIT:
+		if (!has(v, '.') || has(v, '*') || has(v, '/') ||
+		    v.len > SUBJECT_UNIT_MAX)
+			return item_bad(name, v,
+					"a unit is written with its suffix and "
+					"without '*', such as backup.service",
+					f);
+		return OK;
+	case FORM_METHOD:
+		if (!all_upper(v))
+			return item_bad(name, v,
+					"a method is in capitals, such as GET",
+					f);
+		return OK;
+	case FORM_HOST:
+		if (has(v, '/') || has(v, '@'))
+			return item_bad(name, v, "this is no host name", f);
+		return glob_check(GLOB_HOST, name, v.p, v.len, f);
+	case FORM_PATH:
+		if (v.p[0] != '/' && v.p[0] != '*')
+			return item_bad(name, v, "a path begins with '/'", f);
+		return glob_check(GLOB_PATH, name, v.p, v.len, f);
+	case FORM_QUERY:
+		return query_check(name, v, f);
+	case FORM_GLOB:
+		break;
+	}
+	return glob_check(GLOB_ANY, name, v.p, v.len, f);
+}
+
+static enum err item_check(enum grant_name name, struct span v, struct fault *f)
+{
+	enum item_form form = set_names[name].form;
+	bool blanks = form == FORM_EXE || form == FORM_QUERY;
+
+	if (!v.len)
+		return item_bad(grant_name(name), v, "an empty value", f);
+	for (size_t i = 0; i < v.len; i++) {
+		uint8_t c = (uint8_t)v.p[i];
+
+		if (c < 0x20 || c == 0x7f || (c == ' ' && !blanks))
+			return item_bad(grant_name(name), v,
+					"the value holds a blank or a control "
+					"character",
+					f);
+	}
+	return item_form_check(grant_name(name), form, v, f);
+}
+
+/* Sets. The block has room for every item there can be: one more than commas, for
+ * each attribute. */
+struct room {
+	struct span *spans;
+	uint32_t *numbers;
+};
+
+static enum err too_many(const char *name, struct fault *f)
+{
+	return fault_set(f, ERR_TOO_LARGE,
+			 "%s= has more than %d values: make several grants",
+			 name, GRANT_ITEMS_MAX);
+}
+
+static enum err parse_set(struct grant *g, enum grant_name name,
+			  struct room *room, struct fault *f)
+{
+	struct attr_view it = g->text;
+	struct attr a;
+	struct span v;
+	struct span *first = room->spans;
+	unsigned n = 0;
+
+	while (attr_next(&it, &a)) {
+		struct items items = items_of(&a);
+
+		if (!attr_named(&a, grant_name(name)))
+			continue;
+		while (items_next(&items, &v)) {
+			if (n == GRANT_ITEMS_MAX)
+				return too_many(grant_name(name), f);
+			TRY(item_check(name, v, f));
+			first[n++] = v;
+		}
+	}
+	room->spans += n;
+	g->set[name] = (struct span_set){ .item = first, .count = n };
+	return OK;
+}
+
+static enum err parse_numbers(struct grant *g, const char *name,
+			      struct id_set *out, struct room *room,
+			      struct fault *f)
+{
+	struct attr_view it = g->text;
+	struct attr a;
+	struct span v;
+	uint32_t *first = room->numbers;
+	unsigned n = 0;
+	uint64_t id;
+
+	while (attr_next(&it, &a)) {
+		struct items items = items_of(&a);
+
+		if (!attr_named(&a, name))
+			continue;
+		while (items_next(&items, &v)) {
+			if (n == GRANT_ITEMS_MAX)
+				return too_many(name, f);
+			if (num_u64(v.p, v.len, UINT32_MAX - 1, &id) != OK)
+				return item_bad(name, v,
+						"this is a number (names are "
+						"resolved by the command)",
+						f);
+			first[n++] = (uint32_t)id;
+		}
+	}
+	room->numbers += n;
+	*out = (struct id_set){ .item = first, .count = n };
+	return OK;
+}
+
+/* Single values. */
+
+static struct span span_of(const struct attr *a)
+{
+	return (struct span){ .p = (const char *)a->value, .len = a->len };
+}
+
+static enum err parse_period(struct grant *g, const char *name, uint64_t *v,
+			     struct fault *f)
+{
+	struct attr a;
+
+	if (!attr_find(g->text, name, &a))
+		return OK;
+	if (attr_is(&a, "any")) {
+		*v = GRANT_ANY;
+		return OK;
+	}
+	if (num_duration((const char *)a.value, a.len, false, PERIOD_MAX, v) !=
+	    OK)
+		return item_bad(name, span_of(&a),
+				"this is a duration such as 90s, 5m or 24h, "
+				"or any",
+				f);
+	return OK;
+}
+
+static enum err parse_time(struct grant *g, const char *name, int64_t *t,
+			   struct fault *f)
+{
+	struct attr a;
+
+	if (!attr_find(g->text, name, &a))
+		return OK;
+	if (clock_parse((const char *)a.value, a.len, t) != OK)
+		return item_bad(name, span_of(&a),
+				"this is a time such as 2030-01-02T03:04:05Z",
+				f);
+	return OK;
+}
+
+static enum err parse_reveal(struct grant *g, struct fault *f)
+{
+	struct attr a;
+	struct items items;
+	struct span v;
+
+	if (!attr_find(g->text, "reveal", &a))
+		return OK;
+	items = items_of(&a);
+	while (items_next(&items, &v)) {
+		if (v.len == 5 && !memcmp(v.p, "token", 5))
+			g->reveal_token = true;
+		else if (v.len == 6 && !memcmp(v.p, "secret", 6))
+			g->reveal_secret = true;
+		else
+			return item_bad("reveal", v, "this is token or secret",
+					f);
+	}
+	return OK;
+}
+
+static enum err parse_singles(struct grant *g, struct fault *f)
+{
+	TRY(parse_period(g, "max_skew", &g->max_skew, f));
+	TRY(parse_period(g, "lifetime", &g->lifetime, f));
+	TRY(parse_time(g, "not_before", &g->not_before, f));
+	TRY(parse_time(g, "not_after", &g->not_after, f));
+	if (g->not_after <= g->not_before)
+		return fault_set(f, ERR_INVALID,
+				 "not_after= is not later than not_before=: "
+				 "the grant would never hold");
+	return parse_reveal(g, f);
+}
+
+/* Names. */
+
+static bool named_one_of(const struct attr *a, const char *const *names,
+			 size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (attr_named(a, names[i]))
+			return true;
+	return false;
+}
+
+static bool named_set(const struct attr *a)
+{
+	for (size_t i = 0; i < GRANT__NAMES; i++)
+		if (attr_named(a, set_names[i].name))
+			return true;
+	return false;
+}
+
+static enum err name_check(struct attr_view all, const struct attr *a,
+			   struct fault *f)
+{
+	char name[ATTR_NAME_MAX + 1] = "";
+
+	memcpy(name, a->name, a->name_len);
+	if (a->flags & ATTR_CONFIDENTIAL)
+		return fault_set(f, ERR_INVALID,
+				 "'!%s': a grant holds nothing confidential",
+				 name);
+	if (named_set(a) || named_one_of(a, number_names, NELEM(number_names)))
+		return OK;
+	if (named_one_of(a, later_names, NELEM(later_names)))
+		return fault_set(f, ERR_UNSUPPORTED,
+				 "limit '%s' is not supported yet by this "
+				 "version",
+				 name);
+	if (!named_one_of(a, single_names, NELEM(single_names)))
+		return fault_set(f, ERR_INVALID,
+				 "there is no limit '%s' (see the page on "
+				 "grants for all of them)",
+				 name);
+	if (attr_count(all, name) > 1)
+		return fault_set(f, ERR_INVALID,
+				 "'%s' is said twice: it has one value", name);
+	return OK;
+}
+
+/* The whole. */
+
+static enum err subject_check(const struct grant *g, struct fault *f)
+{
+	bool ids = g->uids.count || g->gids.count;
+	bool unit = g->set[GRANT_UNIT].count;
+
+	if (!ids && !unit && !g->set[GRANT_USER_UNIT].count &&
+	    !g->set[GRANT_EXE].count)
+		return fault_set(f, ERR_INVALID,
+				 "a grant needs a subject: uid=, gid=, exe=, "
+				 "unit= or user_unit=");
+	if (g->set[GRANT_EXE].count && !g->uids.count && !unit)
+		return fault_set(f, ERR_INVALID,
+				 "exe= only narrows a uid or a unit: add uid= "
+				 "or unit=");
+	if (g->set[GRANT_USER_UNIT].count && !ids)
+		return fault_set(f, ERR_INVALID,
+				 "user_unit= only narrows a uid or a gid, "
+				 "because every user can start a unit of any "
+				 "name: add uid= or gid=");
+	return OK;
+}
+
+static enum err grant_check(const struct grant *g, struct fault *f)
+{
+	unsigned subjects = g->uids.count ? g->uids.count
+			    : g->set[GRANT_UNIT].count
+				    ? g->set[GRANT_UNIT].count
+				    : g->gids.count;
+
+	if (!g->set[GRANT_CREDENTIAL].count)
+		return fault_set(f, ERR_INVALID,
+				 "a grant needs a credential: credential=NAME");
+	TRY(subject_check(g, f));
+	if (subjects * g->set[GRANT_CREDENTIAL].count > GRANT_PAIRS_MAX)
+		return fault_set(f, ERR_TOO_LARGE,
+				 "a grant pairs at most %d credentials and "
+				 "subjects: make several grants",
+				 GRANT_PAIRS_MAX);
+	return OK;
+}
+
+static enum err grant_fill(struct grant *g, struct room *room, struct fault *f)
+{
+	struct attr_view it = g->text;
+	struct attr a;
+
+	while (attr_next(&it, &a))
+		TRY(name_check(g->text, &a, f));
+	for (unsigned i = 0; i < GRANT__NAMES; i++)
+		TRY(parse_set(g, (enum grant_name)i, room, f));
+	TRY(parse_numbers(g, "uid", &g->uids, room, f));
+	TRY(parse_numbers(g, "gid", &g->gids, room, f));
+	TRY(parse_singles(g, f));
+	return grant_check(g, f);
+}
+
+/* As many items as the list can hold. */
+static size_t room_needed(struct attr_view v)
+{
+	struct attr a;
+	size_t n = 0;
+
+	while (attr_next(&v, &a)) {
+		n++;
+		for (uint32_t i = 0; i < a.len; i++)
+			n += a.value[i] == ',';
+	}
+	return n;
+}
+
+enum err grant_parse(struct attr_view v, struct grant **out, struct fault *f)
+{
+	size_t n = room_needed(v);
+	struct room room;
+	struct grant *g;
+	uint8_t *text;
+	enum err e;
+
+	if (v.len > GRANT_BYTES_MAX)
+		return fault_set(f, ERR_TOO_LARGE, "a grant is over %d bytes",
+				 GRANT_BYTES_MAX);
+	g = xcalloc(1, sizeof *g +
+			       n * (sizeof *room.spans + sizeof *room.numbers) +
+			       v.len);
+	room.spans = (struct span *)(void *)(g + 1);
+	room.numbers = (uint32_t *)(void *)(room.spans + n);
+	text = (uint8_t *)(room.numbers + n);
+	if (v.len)
+		memcpy(text, v.p, v.len);
+	g->text = (struct attr_view){ .p = text, .len = v.len };
+	g->max_skew = SKEW_PRESET;
+	g->lifetime = LIFETIME_PRESET;
+	g->not_before = INT64_MIN;
+	g->not_after = INT64_MAX;
+	e = grant_fill(g, &room, f);
+	if (e != OK) {
+		grant_free(g);
+		return e;
+	}
+	*out = g;
+	return OK;
+}
+
+void grant_free(struct grant *g)
+{
+	free(g);
+}

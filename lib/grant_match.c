@@ -1,0 +1,595 @@
+/* The decision: a pure function of grant, subject, request and time. Used by vault
+ * (and by `grant test`); no I/O, no clock, no globals; holds no secret.
+ *
+ * A limit that was not said limits nothing; one that was said holds only if the
+ * fact it is about is known and every fact of that name fits. */
+#include "lib/grant.h"
+
+#include "lib/clock.h"
+#include "lib/glob.h"
+#include "lib/num.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	SHOWN_MAX = 80,
+	NUMBER_DIGITS_MAX = 12,
+};
+
+static const int64_t time_most = 253402300799; /* end of year 9999 */
+static const uint64_t life_most = 10000000000; /* seconds */
+
+/* One decision in progress. */
+struct judge {
+	const struct grant *g;
+	const struct subject *s;
+	const struct grant_request *rq;
+	int64_t now;
+	struct fault *why;
+};
+
+static bool refuse(const struct judge *j, const char *fmt, ...) PRINTF(2, 3);
+
+static bool refuse(const struct judge *j, const char *fmt, ...)
+{
+	char text[FAULT_TEXT_MAX];
+	va_list ap;
+
+	if (!j->why)
+		return false;
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	(void)fault_set(j->why, ERR_DENIED, "grant %llu: %.400s",
+			(unsigned long long)j->g->id, text);
+	return false;
+}
+
+/* "NAME 'VALUE' is not within NAME=…" as the grant has it. */
+static bool refuse_value(const struct judge *j, const char *name,
+			 const void *value, size_t len)
+{
+	struct attr a = { .value = (const uint8_t *)"" };
+
+	(void)attr_find(j->g->text, name, &a);
+	return refuse(j, "%s '%.*s' is not within %s=%.*s", name,
+		      (int)MIN(len, (size_t)SHOWN_MAX), (const char *)value,
+		      name, (int)MIN(a.len, (uint32_t)SHOWN_MAX),
+		      (const char *)a.value);
+}
+
+static bool same(struct span v, const void *p, size_t len)
+{
+	return v.len == len && (!len || !memcmp(v.p, p, len));
+}
+
+/* Subject. */
+
+static bool set_holds(struct span_set set, const char *text)
+{
+	size_t n = strlen(text);
+
+	for (unsigned i = 0; i < set.count; i++)
+		if (same(set.item[i], text, n))
+			return true;
+	return false;
+}
+
+static bool uid_fits(const struct judge *j)
+{
+	const struct id_set *ids = &j->g->uids;
+
+	for (unsigned i = 0; i < ids->count; i++)
+		if (ids->item[i] == j->s->uid)
+			return true;
+	return !ids->count ||
+	       refuse(j, "uid %u is not among its uids", j->s->uid);
+}
+
+static bool gid_fits(const struct judge *j)
+{
+	const struct id_set *ids = &j->g->gids;
+
+	for (unsigned i = 0; i < ids->count; i++)
+		if (subject_in_group(j->s, ids->item[i]))
+			return true;
+	return !ids->count ||
+	       refuse(j, "uid %u is in none of its groups", j->s->uid);
+}
+
+static bool unit_fits(const struct judge *j, enum grant_name name,
+		      const char *unit)
+{
+	struct span_set set = j->g->set[name];
+
+	if (!set.count || (unit && set_holds(set, unit)))
+		return true;
+	if (!unit)
+		return refuse(j, "the process is in no %s",
+			      name == GRANT_UNIT ? "system unit"
+						 : "unit of a user's manager");
+	return refuse_value(j, grant_name(name), unit, strlen(unit));
+}
+
+static bool subject_fits(const struct judge *j)
+{
+	if (j->s->gate)
+		return refuse(j, "the request came over HTTP, where uid, gid, "
+				 "exe and unit are not the client's");
+	return uid_fits(j) && gid_fits(j) &&
+	       unit_fits(j, GRANT_UNIT, j->s->unit) &&
+	       unit_fits(j, GRANT_USER_UNIT, j->s->user_unit);
+}
+
+/* Credential, operation, time of the grant. */
+
+static bool name_fits(const struct judge *j, enum grant_name name,
+		      const char *asked)
+{
+	struct span_set set = j->g->set[name];
+
+	return !set.count || set_holds(set, asked) ||
+	       refuse_value(j, grant_name(name), asked, strlen(asked));
+}
+
+static bool reveal_fits(const struct judge *j)
+{
+	switch (j->rq->reveals) {
+	case CRETULA_REVEAL_SIGNATURE:
+	case CRETULA_REVEAL_BEARER:
+		return true;
+	case CRETULA_REVEAL_TOKEN:
+		return j->g->reveal_token ||
+		       refuse(j,
+			      "'%s' reveals a token, which needs "
+			      "reveal=token",
+			      j->rq->op);
+	case CRETULA_REVEAL_SECRET:
+		break;
+	}
+	return j->g->reveal_secret ||
+	       refuse(j, "'%s' reveals a secret, which needs reveal=secret",
+		      j->rq->op);
+}
+
+static bool period_fits(const struct judge *j)
+{
+	char text[CLOCK_TEXT];
+
+	if (j->now < j->g->not_before) {
+		clock_format(j->g->not_before, text);
+		return refuse(j, "it holds only from %s", text);
+	}
+	if (j->now >= j->g->not_after) {
+		clock_format(j->g->not_after, text);
+		return refuse(j, "it ended at %s", text);
+	}
+	return true;
+}
+
+static bool admission_fits(const struct judge *j)
+{
+	return subject_fits(j) &&
+	       name_fits(j, GRANT_CREDENTIAL, j->rq->credential) &&
+	       name_fits(j, GRANT_OP, j->rq->op) && reveal_fits(j) &&
+	       period_fits(j);
+}
+
+/* Facts. */
+
+static bool refuse_unknown(const struct judge *j, const char *name)
+{
+	return refuse(j, "it limits the %s, which is not known of this request",
+		      name);
+}
+
+static bool item_fits(enum grant_name name, struct span item, const char *p,
+		      size_t len)
+{
+	if (name == GRANT_METHOD)
+		return same(item, p, len);
+	return glob_match(name == GRANT_HOST   ? GLOB_HOST
+			  : name == GRANT_PATH ? GLOB_PATH
+					       : GLOB_ANY,
+			  item.p, item.len, p, len);
+}
+
+static bool fact_fits(const struct judge *j, enum grant_name name)
+{
+	struct span_set set = j->g->set[name];
+	struct attr_view it = j->rq->facts;
+	struct attr a;
+	bool known = false;
+
+	if (!set.count)
+		return true;
+	while (attr_next(&it, &a)) {
+		unsigned i = 0;
+
+		if (!attr_named(&a, grant_name(name)))
+			continue;
+		known = true;
+		while (i < set.count &&
+		       !item_fits(name, set.item[i], (const char *)a.value,
+				  a.len))
+			i++;
+		if (i == set.count)
+			return refuse_value(j, grant_name(name), a.value,
+					    a.len);
+	}
+	return known || refuse_unknown(j, grant_name(name));
+}
+
+/* Paths that a service might read as another path. */
+
+static bool is_escape(const uint8_t *p, size_t left, const char *digits)
+{
+	return left >= 2 && p[0] == (uint8_t)digits[0] &&
+	       (p[1] | 0x20) == (uint8_t)(digits[1] | 0x20);
+}
+
+/* p is at a '%': an escaped '.', '/' or '\', however often the '%' is escaped. */
+static bool escape_deceives(const uint8_t *p, size_t left)
+{
+	p++;
+	left--;
+	while (is_escape(p, left, "25")) {
+		p += 2;
+		left -= 2;
+	}
+	return is_escape(p, left, "2e") || is_escape(p, left, "2f") ||
+	       is_escape(p, left, "5c");
+}
+
+static bool segment_deceives(const uint8_t *p, size_t n, bool last)
+{
+	return (n == 0 && !last) || (n == 1 && p[0] == '.') ||
+	       (n == 2 && p[0] == '.' && p[1] == '.');
+}
+
+static bool path_deceives(const uint8_t *p, size_t len)
+{
+	size_t start = 1; /* of a segment; the path begins with '/' */
+
+	if (!len || p[0] != '/')
+		return true;
+	for (size_t i = 0; i < len; i++)
+		if (p[i] == '\\' ||
+		    (p[i] == '%' && escape_deceives(p + i, len - i)))
+			return true;
+	for (size_t i = 1; i <= len; i++) {
+		if (i < len && p[i] != '/')
+			continue;
+		if (segment_deceives(p + start, i - start, i == len))
+			return true;
+		start = i + 1;
+	}
+	return false;
+}
+
+/* The module says that the service takes paths as they are. */
+static bool service_keeps_paths(struct attr_view facts)
+{
+	struct attr a;
+	bool said = false;
+
+	while (attr_next(&facts, &a)) {
+		if (!attr_named(&a, "normalises"))
+			continue;
+		if (!attr_is(&a, "no"))
+			return false;
+		said = true;
+	}
+	return said;
+}
+
+static bool path_fits(const struct judge *j)
+{
+	struct attr_view it = j->rq->facts;
+	struct attr a;
+
+	if (!fact_fits(j, GRANT_PATH))
+		return false;
+	if (!j->g->set[GRANT_PATH].count || service_keeps_paths(it))
+		return true;
+	while (attr_next(&it, &a)) {
+		if (!attr_named(&a, "path") || !path_deceives(a.value, a.len))
+			continue;
+		return refuse(j,
+			      "path '%.*s' could be read as another one "
+			      "(dot or empty segments, backslashes, %%2e, "
+			      "%%2f)",
+			      (int)MIN(a.len, (uint32_t)SHOWN_MAX),
+			      (const char *)a.value);
+	}
+	return true;
+}
+
+/* Queries: as signed, NAME=VALUE joined by '&', percent-encoded. */
+
+static int hex(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* Decodes n bytes in place; false if an escape is not one. */
+static bool percent_decode(char *p, size_t n, size_t *len)
+{
+	size_t k = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		int hi, lo;
+
+		if (p[i] != '%') {
+			p[k++] = p[i];
+			continue;
+		}
+		hi = i + 2 < n ? hex((uint8_t)p[i + 1]) : -1;
+		lo = i + 2 < n ? hex((uint8_t)p[i + 2]) : -1;
+		if (hi < 0 || lo < 0)
+			return false;
+		p[k++] = (char)(hi << 4 | lo);
+		i += 2;
+	}
+	*len = k;
+	return true;
+}
+
+/* item: NAME or NAME=GLOB */
+static bool query_item_fits(struct span item, const char *name, size_t name_len,
+			    const char *value, size_t value_len)
+{
+	const char *eq = memchr(item.p, '=', item.len);
+	size_t n = eq ? (size_t)(eq - item.p) : item.len;
+
+	if (n != name_len || memcmp(item.p, name, n) != 0)
+		return false;
+	return !eq ||
+	       glob_match(GLOB_ANY, eq + 1, item.len - n - 1, value, value_len);
+}
+
+/* One parameter, which is decoded where it stands. */
+static bool parameter_fits(struct span_set set, char *p, size_t n)
+{
+	char *eq = n ? memchr(p, '=', n) : NULL;
+	size_t name_n = eq ? (size_t)(eq - p) : n, name_len, value_len = 0;
+	char *value = eq ? eq + 1 : p;
+
+	if (!percent_decode(p, name_n, &name_len) ||
+	    (eq && !percent_decode(value, n - name_n - 1, &value_len)))
+		return false;
+	for (unsigned i = 0; i < set.count; i++)
+		if (query_item_fits(set.item[i], p, name_len, value, value_len))
+			return true;
+	return false;
+}
+
+static bool parameters_fit(struct span_set set, const struct attr *a)
+{
+	AUTO(mem_free) char *copy = xmemdup(a->value, a->len);
+	char *p = copy;
+	size_t left = a->len;
+
+	while (left) {
+		char *end = memchr(p, '&', left);
+		size_t n = end ? (size_t)(end - p) : left;
+
+		if (!parameter_fits(set, p, n) || (end && n + 1 == left))
+			return false;
+		n += end != NULL;
+		p += n;
+		left -= n;
+	}
+	return true;
+}
+
+static bool query_fits(const struct judge *j)
+{
+	struct span_set set = j->g->set[GRANT_QUERY];
+	struct attr_view it = j->rq->facts;
+	struct attr a;
+	bool known = false;
+
+	if (!set.count)
+		return true;
+	while (attr_next(&it, &a)) {
+		if (!attr_named(&a, "query"))
+			continue;
+		known = true;
+		if (!parameters_fit(set, &a))
+			return refuse_value(j, "query", a.value, a.len);
+	}
+	return known || refuse_unknown(j, "query");
+}
+
+/* Time. */
+
+/* Seconds since the epoch, RFC 3339, or 20260102T030405Z. */
+static bool fact_time(const struct attr *a, int64_t *t)
+{
+	const char *p = (const char *)a->value;
+	uint64_t v;
+
+	if (clock_parse(p, a->len, t) == OK ||
+	    clock_parse_basic(p, a->len, t) == OK)
+		return true;
+	if (a->len > NUMBER_DIGITS_MAX ||
+	    num_u64(p, a->len, (uint64_t)time_most, &v) != OK)
+		return false;
+	*t = (int64_t)v;
+	return true;
+}
+
+static uint64_t distance(int64_t a, int64_t b)
+{
+	return a > b ? (uint64_t)a - (uint64_t)b : (uint64_t)b - (uint64_t)a;
+}
+
+/* Gives the latest time the request is dated; now if it is not dated at all. */
+static bool skew_fits(const struct judge *j, int64_t *dated)
+{
+	struct attr_view it = j->rq->facts;
+	struct attr a;
+	bool known = false;
+	int64_t t;
+
+	*dated = j->now;
+	while (attr_next(&it, &a)) {
+		if (!attr_named(&a, "time"))
+			continue;
+		if (!fact_time(&a, &t))
+			return refuse(j, "the time the request is dated cannot "
+					 "be read");
+		if (j->g->max_skew != GRANT_ANY &&
+		    distance(t, j->now) > j->g->max_skew)
+			return refuse(j,
+				      "the request is dated %llu s %s now, "
+				      "over its max_skew of %llu s",
+				      (unsigned long long)distance(t, j->now),
+				      t > j->now ? "after" : "before",
+				      (unsigned long long)j->g->max_skew);
+		if (!known || t > *dated)
+			*dated = t;
+		known = true;
+	}
+	return true;
+}
+
+/* The end of what may be signed: the grant's or the credential's, INT64_MAX if
+ * there is none. */
+static int64_t end_of(const struct judge *j)
+{
+	int64_t credential = j->rq->credential_not_after;
+
+	return credential ? MIN(credential, j->g->not_after) : j->g->not_after;
+}
+
+static bool life_fits(const struct judge *j, const struct attr *a,
+		      int64_t dated)
+{
+	int64_t end = end_of(j);
+	char text[CLOCK_TEXT];
+	uint64_t life;
+
+	if (num_duration((const char *)a->value, a->len, true, life_most,
+			 &life) != OK)
+		return refuse(j, "how long the result lives cannot be read");
+	if (j->g->lifetime != GRANT_ANY && life > j->g->lifetime)
+		return refuse(j,
+			      "the result would live %llu s, over its "
+			      "lifetime of %llu s",
+			      (unsigned long long)life,
+			      (unsigned long long)j->g->lifetime);
+	if (end == INT64_MAX ||
+	    (dated <= end && life <= (uint64_t)end - (uint64_t)dated))
+		return true;
+	clock_format(end, text);
+	return refuse(j, "the result would live beyond not_after, %s", text);
+}
+
+static bool lifetime_fits(const struct judge *j, int64_t dated)
+{
+	struct attr_view it = j->rq->facts;
+	struct attr a;
+	bool known = false;
+
+	while (attr_next(&it, &a)) {
+		if (!attr_named(&a, "lifetime"))
+			continue;
+		known = true;
+		if (!life_fits(j, &a, dated))
+			return false;
+	}
+	if (known || j->rq->reveals != CRETULA_REVEAL_BEARER)
+		return true;
+	if (j->g->lifetime != GRANT_ANY || end_of(j) != INT64_MAX)
+		return refuse(j, "how long the result lives is not known, and "
+				 "the grant or the credential limits it");
+	return true;
+}
+
+static bool facts_fit(const struct judge *j)
+{
+	static const enum grant_name plain[] = { GRANT_METHOD, GRANT_HOST,
+						 GRANT_SERVICE, GRANT_REGION,
+						 GRANT_ACTION };
+	int64_t dated;
+
+	for (size_t i = 0; i < NELEM(plain); i++)
+		if (!fact_fits(j, plain[i]))
+			return false;
+	return path_fits(j) && query_fits(j) && skew_fits(j, &dated) &&
+	       lifetime_fits(j, dated);
+}
+
+/* Proof, last: what door has to be asked for. */
+
+struct span grant_exe_wanted(const struct grant *g, const struct proof *p)
+{
+	struct span_set set = g->set[GRANT_EXE];
+
+	for (unsigned i = 0; i < set.count; i++)
+		if (proof_exe(p, set.item[i].p, set.item[i].len) ==
+		    PROOF_UNKNOWN)
+			return set.item[i];
+	return (struct span){ .len = 0 };
+}
+
+static enum grant_verdict exe_verdict(const struct judge *j)
+{
+	struct span_set set = j->g->set[GRANT_EXE];
+	const struct proof *p = j->rq->proof;
+
+	for (unsigned i = 0; i < set.count; i++)
+		if (proof_exe(p, set.item[i].p, set.item[i].len) == PROOF_YES)
+			return GRANT_ALLOW;
+	if (grant_exe_wanted(j->g, p).len)
+		return GRANT_NEEDS_EXE;
+	(void)refuse_value(j, "exe", j->s->exe ? j->s->exe : "(unknown)",
+			   j->s->exe ? strlen(j->s->exe) : 9);
+	return GRANT_DENY;
+}
+
+static enum grant_verdict proof_verdict(const struct judge *j)
+{
+	const struct grant *g = j->g;
+
+	if (g->set[GRANT_EXE].count)
+		return exe_verdict(j);
+	if (!g->set[GRANT_UNIT].count && !g->set[GRANT_USER_UNIT].count)
+		return GRANT_ALLOW;
+	switch (proof_alive(j->rq->proof)) {
+	case PROOF_YES:
+		return GRANT_ALLOW;
+	case PROOF_UNKNOWN:
+		return GRANT_NEEDS_ALIVE;
+	case PROOF_NO:
+		break;
+	}
+	(void)refuse(j, "the process that asked has ended");
+	return GRANT_DENY;
+}
+
+enum grant_verdict grant_admits(const struct grant *g, const struct subject *s,
+				const struct grant_request *rq, int64_t now,
+				struct fault *why)
+{
+	struct judge j = { .g = g, .s = s, .rq = rq, .now = now, .why = why };
+
+	return admission_fits(&j) ? proof_verdict(&j) : GRANT_DENY;
+}
+
+enum grant_verdict grant_match(const struct grant *g, const struct subject *s,
+			       const struct grant_request *rq, int64_t now,
+			       struct fault *why)
+{
+	struct judge j = { .g = g, .s = s, .rq = rq, .now = now, .why = why };
+
+	return admission_fits(&j) && facts_fit(&j) ? proof_verdict(&j)
+						   : GRANT_DENY;
+}

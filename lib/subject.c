@@ -1,0 +1,235 @@
+/* Used by vault (from door's words) and the command (from a person's, to test
+ * grants); holds no secret. */
+#include "lib/subject.h"
+
+#include "lib/num.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static enum err subject_bad(const struct attr *a, const char *form,
+			    struct fault *f)
+{
+	return fault_set(f, ERR_INVALID, "subject: '%.*s' is %s", a->name_len,
+			 a->name, form);
+}
+
+static enum err subject_u32(const struct attr *a, uint32_t most, uint32_t *v,
+			    struct fault *f)
+{
+	uint64_t x;
+
+	/* 2^32-1 means "no id" to the kernel */
+	if (attr_u64(a, most, &x) != OK)
+		return subject_bad(a, "a number, no name", f);
+	*v = (uint32_t)x;
+	return OK;
+}
+
+static enum err subject_str(const struct attr *a, size_t most, char **s,
+			    struct fault *f)
+{
+	if (!a->len || a->len > most || attr_str(a, s) != OK)
+		return subject_bad(a, "a text without NUL", f);
+	return OK;
+}
+
+static int by_value(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Takes all gids of the list, sorted, each once, the lowest if they are many. */
+static void subject_keep_gids(struct subject *s, uint32_t *gids, unsigned n)
+{
+	unsigned kept = 0;
+
+	qsort(gids, n, sizeof *gids, by_value);
+	for (unsigned i = 0; i < n && kept < SUBJECT_GIDS_MAX; i++)
+		if (!kept || gids[kept - 1] != gids[i])
+			gids[kept++] = gids[i];
+	s->gids = gids;
+	s->gid_count = kept;
+}
+
+enum {
+	GROUPS_READ_MAX = 65537
+}; /* NGROUPS_MAX and the primary one */
+
+static enum err subject_groups(struct subject *s, const struct attr *a,
+			       bool has_gid, struct fault *f)
+{
+	AUTO(mem_free) uint32_t *gids = NULL;
+	const char *p = (const char *)a->value;
+	size_t left = a->len;
+	unsigned n = 0;
+
+	gids = xcalloc(left / 2 + 2, sizeof *gids);
+	if (has_gid)
+		gids[n++] = s->gid;
+	while (left) {
+		const char *comma = memchr(p, ',', left);
+		size_t k = comma ? (size_t)(comma - p) : left;
+		uint64_t v;
+
+		if (n == GROUPS_READ_MAX ||
+		    num_u64(p, k, UINT32_MAX - 1, &v) != OK ||
+		    (comma && k + 1 == left))
+			return subject_bad(a, "a list of numbers", f);
+		gids[n++] = (uint32_t)v;
+		k += comma != NULL;
+		p += k;
+		left -= k;
+	}
+	subject_keep_gids(s, gids, n);
+	gids = NULL;
+	return OK;
+}
+
+/* The attributes other than the groups, which need to know gid first. */
+static enum err subject_attr(struct subject *s, const struct attr *a,
+			     struct fault *f)
+{
+	uint32_t pid;
+
+	if (attr_named(a, "uid"))
+		return subject_u32(a, UINT32_MAX - 1, &s->uid, f);
+	if (attr_named(a, "gid"))
+		return subject_u32(a, UINT32_MAX - 1, &s->gid, f);
+	if (attr_named(a, "pid")) {
+		TRY(subject_u32(a, INT32_MAX, &pid, f));
+		s->pid = (int32_t)pid;
+		return OK;
+	}
+	if (attr_named(a, "exe"))
+		return subject_str(a, SUBJECT_EXE_MAX, &s->exe, f);
+	if (attr_named(a, "unit"))
+		return subject_str(a, SUBJECT_UNIT_MAX, &s->unit, f);
+	if (attr_named(a, "user_unit"))
+		return subject_str(a, SUBJECT_UNIT_MAX, &s->user_unit, f);
+	if (attr_named(a, "admin") && (attr_is(a, "yes") || attr_is(a, "no"))) {
+		s->admin = attr_is(a, "yes");
+		return OK;
+	}
+	if (attr_named(a, "via") && attr_is(a, "gate")) {
+		s->gate = true;
+		return OK;
+	}
+	if (attr_named(a, "groups"))
+		return OK;
+	return fault_set(f, ERR_INVALID,
+			 "subject: '%.*s' is unknown or has an unknown value: "
+			 "there are uid gid groups pid exe unit user_unit "
+			 "admin=yes via=gate",
+			 a->name_len, a->name);
+}
+
+enum err subject_parse(struct attr_view v, struct subject *s, struct fault *f)
+{
+	struct attr_view it = v;
+	struct attr a = { .name = "groups", .name_len = 6 };
+	bool has_gid;
+
+	*s = (struct subject){ .pid = 0 };
+	while (attr_next(&it, &a)) {
+		char name[ATTR_NAME_MAX + 1] = "";
+
+		memcpy(name, a.name, a.name_len);
+		if (attr_count(v, name) > 1)
+			return subject_bad(&a, "said twice", f);
+		TRY(subject_attr(s, &a, f));
+	}
+	if (!attr_find(v, "uid", &a))
+		return fault_set(f, ERR_INVALID, "subject: 'uid' is missing");
+	has_gid = attr_find(v, "gid", &a);
+	if (!attr_find(v, "groups", &a))
+		a = (struct attr){ .name = "groups", .name_len = 6 };
+	return subject_groups(s, &a, has_gid, f);
+}
+
+void subject_wipe(struct subject *s)
+{
+	free(s->gids);
+	free(s->exe);
+	free(s->unit);
+	free(s->user_unit);
+	*s = (struct subject){ .pid = 0 };
+}
+
+bool subject_in_group(const struct subject *s, uint32_t gid)
+{
+	return s->gid_count &&
+	       bsearch(&gid, s->gids, s->gid_count, sizeof gid, by_value);
+}
+
+static enum err subject_add(struct attrs *out, const char *name,
+			    const char *value)
+{
+	return value ? attrs_add_str(out, name, value) : OK;
+}
+
+enum err subject_format(const struct subject *s, struct attrs *out)
+{
+	TRY(attrs_add_fmt(out, "subject", "uid:%u", s->uid));
+	if (s->pid)
+		TRY(attrs_add_u64(out, "pid", (uint64_t)s->pid));
+	TRY(subject_add(out, "exe", s->exe));
+	TRY(subject_add(out, "unit", s->unit));
+	TRY(subject_add(out, "user_unit", s->user_unit));
+	return subject_add(out, "via", s->gate ? "gate" : NULL);
+}
+
+/* Proofs. */
+
+static int proof_find(const struct proof *p, const char *path, size_t len)
+{
+	for (unsigned i = 0; i < p->count; i++)
+		if (strlen(p->exe[i].path) == len &&
+		    !memcmp(p->exe[i].path, path, len))
+			return (int)i;
+	return -1;
+}
+
+void proof_set(struct proof *p, const char *path, size_t path_len, bool alive,
+	       bool exe)
+{
+	/* once dead, dead: a later answer cannot bring a process back */
+	if (!alive || p->alive == PROOF_NO)
+		p->alive = PROOF_NO;
+	else
+		p->alive = PROOF_YES;
+	if (!path || p->count == PROOF_MAX ||
+	    proof_find(p, path, path_len) >= 0)
+		return;
+	p->exe[p->count].path = xcalloc(1, path_len + 1);
+	memcpy(p->exe[p->count].path, path, path_len);
+	p->exe[p->count++].is = exe;
+}
+
+void proof_wipe(struct proof *p)
+{
+	for (unsigned i = 0; i < p->count; i++)
+		free(p->exe[i].path);
+	*p = (struct proof){ .count = 0 };
+}
+
+enum proof_state proof_alive(const struct proof *p)
+{
+	return p ? p->alive : PROOF_UNKNOWN;
+}
+
+enum proof_state proof_exe(const struct proof *p, const char *path, size_t len)
+{
+	int i;
+
+	if (!p)
+		return PROOF_UNKNOWN;
+	if (p->alive == PROOF_NO)
+		return PROOF_NO;
+	i = proof_find(p, path, len);
+	if (i >= 0)
+		return p->exe[i].is ? PROOF_YES : PROOF_NO;
+	return p->count == PROOF_MAX ? PROOF_NO : PROOF_UNKNOWN;
+}
