@@ -16,6 +16,8 @@
 enum {
 	SHOWN_MAX = 80,
 	NUMBER_DIGITS_MAX = 12,
+	FACT_BYTES_MAX = 16
+			 << 10, /* of all facts of one name: bounds the work */
 };
 
 static const int64_t time_most = 253402300799; /* end of year 9999 */
@@ -185,6 +187,12 @@ static bool refuse_unknown(const struct judge *j, const char *name)
 		      name);
 }
 
+static bool refuse_long(const struct judge *j, const char *name)
+{
+	return refuse(j, "the %s is over %d bytes, too long to be judged", name,
+		      FACT_BYTES_MAX);
+}
+
 static bool item_fits(enum grant_name name, struct span item, const char *p,
 		      size_t len)
 {
@@ -202,6 +210,7 @@ static bool fact_fits(const struct judge *j, enum grant_name name)
 	struct attr_view it = j->rq->facts;
 	struct attr a;
 	bool known = false;
+	size_t bytes = 0;
 
 	if (!set.count)
 		return true;
@@ -211,6 +220,9 @@ static bool fact_fits(const struct judge *j, enum grant_name name)
 		if (!attr_named(&a, grant_name(name)))
 			continue;
 		known = true;
+		bytes += a.len;
+		if (bytes > FACT_BYTES_MAX)
+			return refuse_long(j, grant_name(name));
 		while (i < set.count &&
 		       !item_fits(name, set.item[i], (const char *)a.value,
 				  a.len))
@@ -394,6 +406,7 @@ static bool query_fits(const struct judge *j)
 	struct attr_view it = j->rq->facts;
 	struct attr a;
 	bool known = false;
+	size_t bytes = 0;
 
 	if (!set.count)
 		return true;
@@ -401,6 +414,9 @@ static bool query_fits(const struct judge *j)
 		if (!attr_named(&a, "query"))
 			continue;
 		known = true;
+		bytes += a.len;
+		if (bytes > FACT_BYTES_MAX)
+			return refuse_long(j, "query");
 		if (!parameters_fit(set, &a))
 			return refuse_value(j, "query", a.value, a.len);
 	}

@@ -18,6 +18,7 @@ enum key_kind {
 	KEY_UID,
 	KEY_GID,
 	KEY_UNIT,
+	KEY__KINDS
 };
 
 struct key {
@@ -43,6 +44,7 @@ struct grant_set {
 	struct grant_list **bucket;
 	size_t buckets; /* a power of two */
 	size_t lists;
+	size_t lists_of[KEY__KINDS];
 };
 
 /* Sorted arrays of grants. */
@@ -195,6 +197,7 @@ static void list_add(struct grant_set *set, const struct key *k,
 	if (!*at) {
 		*at = list_new(k, hash);
 		set->lists++;
+		set->lists_of[k->kind]++;
 	}
 	array_insert(&(*at)->item, &(*at)->count, &(*at)->room, g);
 	if (set->lists > set->buckets)
@@ -215,6 +218,7 @@ static void list_drop(struct grant_set *set, const struct key *k,
 	*at = l->next;
 	list_free(l);
 	set->lists--;
+	set->lists_of[k->kind]--;
 }
 
 /* Does `each` with every key of g under one credential. */
@@ -364,7 +368,7 @@ static void candidates_of(struct candidates *c, const struct grant_set *set,
 	k.id = s->uid;
 	candidates_add(c, set, &k);
 	k.kind = KEY_GID;
-	for (unsigned i = 0; i < s->gid_count; i++) {
+	for (unsigned i = 0; i < s->gid_count && set->lists_of[KEY_GID]; i++) {
 		k.id = s->gids[i];
 		candidates_add(c, set, &k);
 	}
@@ -434,10 +438,10 @@ static void deny_admission(const struct subject *s,
 {
 	(void)fault_set(why, ERR_DENIED,
 			"no grant lets uid %u run '%.64s' with credential "
-			"'%.*s': ask an admin for 'cretula grant add "
-			"credential=… op=… uid=%u'",
+			"'%.*s': an admin can give one with 'cretula grant add "
+			"credential=%.*s op=%.64s uid=%u'",
 			s->uid, rq->op, GRANT_CREDENTIAL_MAX, rq->credential,
-			s->uid);
+			GRANT_CREDENTIAL_MAX, rq->credential, rq->op, s->uid);
 }
 
 /* The sentence about the oldest grant that would admit the subject. */

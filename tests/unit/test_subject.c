@@ -1,0 +1,166 @@
+/* lib/subject.c: who asks, and what door has proven. */
+#include "lib/subject.h"
+
+#include "tests/unit/unit.h"
+
+static enum err parse(const char *text, struct subject *s, struct fault *f)
+{
+	AUTO(attrs_wipe) struct attrs a;
+
+	attrs_init(&a);
+	assert_int_equal(attrs_parse_text(&a, text, strlen(text), NULL), OK);
+	*f = (struct fault){ .code = OK };
+	return subject_parse(attrs_view(&a), s, f);
+}
+
+static void formats_as(const char *in, const char *want)
+{
+	AUTO(subject_wipe) struct subject s;
+	AUTO(attrs_wipe) struct attrs a;
+	AUTO(buf_wipe) struct buf b;
+	struct fault f;
+
+	assert_int_equal(parse(in, &s, &f), OK);
+	attrs_init(&a);
+	buf_init(&b, 4096);
+	assert_int_equal(subject_format(&s, &a), OK);
+	assert_int_equal(attr_format_text(attrs_view(&a), &b), OK);
+	assert_int_equal(buf_u8(&b, 0), OK);
+	assert_string_equal((char *)b.p, want);
+}
+
+static void test_what_audit_says(void **state)
+{
+	(void)state;
+	formats_as("uid=1000 gid=100 pid=123", "subject=uid:1000 pid=123");
+	formats_as("uid=0 exe=/usr/bin/a unit=a.service user_unit=b.service",
+		   "subject=uid:0 exe=/usr/bin/a unit=a.service "
+		   "user_unit=b.service");
+	formats_as("uid=5 via=gate", "subject=uid:5 via=gate");
+}
+
+static void test_groups(void **state)
+{
+	struct subject s;
+	struct fault f;
+
+	(void)state;
+	assert_int_equal(parse("uid=1 gid=100 groups=30,20,30,100", &s, &f),
+			 OK);
+	assert_int_equal(s.gid_count, 3);
+	assert_true(subject_in_group(&s, 20) && subject_in_group(&s, 30) &&
+		    subject_in_group(&s, 100));
+	assert_false(subject_in_group(&s, 0));
+	subject_wipe(&s);
+	assert_int_equal(parse("uid=1", &s, &f), OK);
+	assert_int_equal(s.gid_count, 0);
+	assert_false(subject_in_group(&s, 0));
+	subject_wipe(&s);
+}
+
+static void test_of_too_many_groups_the_lowest_are_kept(void **state)
+{
+	AUTO(buf_wipe) struct buf b;
+	struct subject s;
+	struct fault f;
+
+	(void)state;
+	buf_init(&b, 1 << 20);
+	assert_int_equal(buf_str(&b, "uid=1 gid=9999 groups=5000"), OK);
+	for (int i = 4999; i >= 1; i--)
+		assert_int_equal(buf_fmt(&b, ",%d", i), OK);
+	assert_int_equal(buf_u8(&b, 0), OK);
+	assert_int_equal(parse((char *)b.p, &s, &f), OK);
+	assert_int_equal(s.gid_count, SUBJECT_GIDS_MAX);
+	assert_true(subject_in_group(&s, 1) && subject_in_group(&s, 256));
+	assert_false(subject_in_group(&s, 257));
+	assert_false(subject_in_group(&s, 9999));
+	subject_wipe(&s);
+}
+
+static void test_refusals(void **state)
+{
+	static const char *const bad[] = {
+		"",
+		"gid=1",
+		"uid=root",
+		"uid=-1",
+		"uid=4294967295",
+		"uid=1 uid=2",
+		"uid=1 gid=x",
+		"uid=1 groups=1,,2",
+		"uid=1 groups=1,",
+		"uid=1 groups=,1",
+		"uid=1 groups=4294967295",
+		"uid=1 pid=2147483648",
+		"uid=1 unit=",
+		"uid=1 exe=\"/a\\x00\"",
+		"uid=1 admin=1",
+		"uid=1 via=door",
+		"uid=1 colour=red",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEM(bad); i++) {
+		struct subject s;
+		struct fault f;
+
+		if (parse(bad[i], &s, &f) != ERR_INVALID)
+			fail_msg("'%s' was taken", bad[i]);
+		assert_true(strlen(f.text) > 0);
+		subject_wipe(&s);
+	}
+}
+
+static void test_proofs(void **state)
+{
+	AUTO(proof_wipe) struct proof p = { .count = 0 };
+
+	(void)state;
+	assert_int_equal(proof_exe(NULL, "/a", 2), PROOF_UNKNOWN);
+	assert_int_equal(proof_alive(NULL), PROOF_UNKNOWN);
+	assert_int_equal(proof_exe(&p, "/a", 2), PROOF_UNKNOWN);
+	proof_set(&p, "/a", 2, true, true);
+	proof_set(&p, "/b", 2, true, false);
+	assert_int_equal(proof_alive(&p), PROOF_YES);
+	assert_int_equal(proof_exe(&p, "/a", 2), PROOF_YES);
+	assert_int_equal(proof_exe(&p, "/b", 2), PROOF_NO);
+	assert_int_equal(proof_exe(&p, "/ab", 3), PROOF_UNKNOWN);
+	proof_set(&p, "/b", 2, true, true); /* the first answer stands */
+	assert_int_equal(proof_exe(&p, "/b", 2), PROOF_NO);
+	proof_set(&p, NULL, 0, false, false);
+	assert_int_equal(proof_alive(&p), PROOF_NO);
+	assert_int_equal(proof_exe(&p, "/a", 2), PROOF_NO);
+	proof_set(&p, NULL, 0, true, false);
+	assert_int_equal(proof_alive(&p), PROOF_NO);
+}
+
+static void test_proofs_are_bounded(void **state)
+{
+	AUTO(proof_wipe) struct proof p = { .count = 0 };
+	char path[16];
+
+	(void)state;
+	for (int i = 0; i < PROOF_MAX + 5; i++) {
+		int n = snprintf(path, sizeof path, "/%d", i);
+
+		proof_set(&p, path, (size_t)n, true, true);
+	}
+	assert_int_equal(p.count, PROOF_MAX);
+	assert_int_equal(proof_exe(&p, "/0", 2), PROOF_YES);
+	assert_int_equal(proof_exe(&p, "/other", 6), PROOF_NO);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_what_audit_says),
+		cmocka_unit_test(test_groups),
+		cmocka_unit_test(test_of_too_many_groups_the_lowest_are_kept),
+		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_proofs),
+		cmocka_unit_test(test_proofs_are_bounded),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
