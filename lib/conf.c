@@ -470,21 +470,26 @@ static char *conf_etc(void)
 	return path;
 }
 
+static enum err conf_load_file(const char *path, const struct conf_decl *decls,
+			       struct attrs *out, struct fault *f)
+{
+	AUTO(conf_wipe) struct conf c;
+
+	conf_init(&c, decls);
+	TRY(conf_read_path(&c, path, f));
+	return conf_finish(&c, out, f);
+}
+
 enum err conf_load(const char *path, const char *daemon,
 		   const struct conf_decl *decls, struct attrs *out,
 		   struct fault *f)
 {
-	AUTO(conf_wipe) struct conf c;
 	AUTO(mem_free) char *etc = NULL;
 
-	if (!path) {
-		etc = conf_etc();
-		return conf_load_from("/usr/lib/cretula", etc, daemon, decls,
-				      out, f);
-	}
-	conf_init(&c, decls);
-	TRY(conf_read_path(&c, path, f));
-	return conf_finish(&c, out, f);
+	if (path)
+		return conf_load_file(path, decls, out, f);
+	etc = conf_etc();
+	return conf_load_from("/usr/lib/cretula", etc, daemon, decls, out, f);
 }
 
 enum err conf_check_text(const char *text, size_t len, const char *where,

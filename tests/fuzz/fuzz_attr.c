@@ -33,9 +33,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct attr_view v;
 	struct fault f;
 
+	attrs_init(&copy);
 	if (attr_parse(data, size, &v, &f) != OK)
 		return 0;
-	attrs_init(&copy);
 	ENSURE(attrs_add_view(&copy, v) == OK);
 	ENSURE(copy.bytes.len == size);
 	ENSURE(!size || !memcmp(copy.bytes.p, data, size));

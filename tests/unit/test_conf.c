@@ -237,6 +237,32 @@ static void test_a_named_file_stands_alone(void **state)
 	attrs_wipe(&out);
 }
 
+/* Nothing said where an ordinary user's configuration is: the presets. */
+static void test_without_a_name_the_usual_places_are_read(void **state)
+{
+	struct attrs out;
+	struct fault f;
+
+	(void)state;
+	chmod(folder, 0755);
+	if (!geteuid()) { /* root's is /etc: an unlikely daemon's name there */
+		attrs_init(&out);
+		assert_int_equal(
+			conf_load(NULL, "test_conf-none", decls, &out, &f), OK);
+		assert_int_equal(conf_u64(attrs_view(&out), "workers"), 8);
+		attrs_wipe(&out);
+		assert_int_equal(seteuid(65534), 0);
+	}
+	setenv("XDG_CONFIG_HOME", folder, 1);
+	attrs_init(&out);
+	assert_int_equal(conf_load(NULL, "test_conf-none", decls, &out, &f),
+			 OK);
+	assert_int_equal(conf_u64(attrs_view(&out), "workers"), 8);
+	attrs_wipe(&out);
+	if (!getuid())
+		assert_int_equal(seteuid(0), 0);
+}
+
 static void test_too_large_is_refused(void **state)
 {
 	FILE *f;
@@ -263,6 +289,7 @@ int main(void)
 		in_folder(test_files_others_can_write_are_refused),
 		in_folder(test_links_and_folders_are_refused),
 		in_folder(test_a_named_file_stands_alone),
+		in_folder(test_without_a_name_the_usual_places_are_read),
 		in_folder(test_too_large_is_refused),
 	};
 

@@ -148,7 +148,10 @@ static void test_closed_standard_error_is_survived(void **state)
 	(void)state;
 	log_open("credd", "door", LOG_INFO);
 	close(STDERR_FILENO);
+	errno = ENOENT;
 	log_text(LOG_INFO, "e", "t");
+	log_event(LOG_INFO, "e", (struct attr_view){ .len = 0 });
+	assert_int_equal(errno, ENOENT);
 	dup2(sock[1], STDERR_FILENO);
 	assert_string_equal(line(), "");
 }
