@@ -97,7 +97,8 @@ enum vault_store_kind {
 	VS_AUDIT_OPEN,
 	VS_RECORD,
 	VS_AUDIT_READY,
-	/* vault -> store, id: index of the first; record=BYTES … [sync=yes];
+	/* vault -> store, id: index of the first; record=BYTES … [sync=yes]
+	 * [admin=yes: may use the reserve];
 	 * store -> vault VS_APPENDED, id: size of the log now; or VS_FAILED
 	 * with id: the first index that was not written */
 	VS_APPEND,

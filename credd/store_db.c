@@ -13,13 +13,17 @@ enum statement {
 	SQL__MAX
 };
 
+#define COLUMNS "tbl, row, name, module, version, generation, blob"
+
+static const char put_text[] = "INSERT OR REPLACE INTO rows (" COLUMNS
+			       ") VALUES (?, ?, ?, ?, ?, ?, ?)";
+static const char drop_text[] = "DELETE FROM rows WHERE tbl = ? AND row = ?";
+static const char all_text[] = "SELECT " COLUMNS " FROM rows ORDER BY tbl, row";
+
 static const char *const statement_text[] = {
-	[SQL_PUT] = "INSERT OR REPLACE INTO rows "
-		    "(tbl, row, name, module, version, generation, blob) "
-		    "VALUES (?, ?, ?, ?, ?, ?, ?)",
-	[SQL_DROP] = "DELETE FROM rows WHERE tbl = ? AND row = ?",
-	[SQL_ALL] = "SELECT tbl, row, name, module, version, generation, blob "
-		    "FROM rows ORDER BY tbl, row",
+	[SQL_PUT] = put_text,
+	[SQL_DROP] = drop_text,
+	[SQL_ALL] = all_text,
 };
 
 _Static_assert(NELEM(statement_text) == SQL__MAX, "every statement has a text");
@@ -137,7 +141,7 @@ static enum err is_empty(struct store_db *db, bool *empty, struct fault *f)
 static enum err read_meta(struct store_db *db, struct fault *f)
 {
 	uint8_t format = 0;
-	bool empty, ok;
+	bool empty = false, ok;
 
 	TRY(is_empty(db, &empty, f));
 	if (empty)
@@ -258,7 +262,7 @@ static void bind_number(sqlite3_stmt *s, int i, uint64_t n)
 enum err store_db_put(struct store_db *db, const struct row *r, struct fault *f)
 {
 	const struct row_head *h = &r->head;
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 	int rc;
 
 	TRY(prepare(db, SQL_PUT, &s, f));
@@ -280,7 +284,7 @@ enum err store_db_put(struct store_db *db, const struct row *r, struct fault *f)
 enum err store_db_drop(struct store_db *db, enum row_table t, uint64_t row,
 		       struct fault *f)
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 	int rc;
 
 	TRY(prepare(db, SQL_DROP, &s, f));
@@ -338,7 +342,7 @@ void store_db_rollback(struct store_db *db)
 
 enum err store_db_first(struct store_db *db, struct fault *f)
 {
-	sqlite3_stmt *s;
+	sqlite3_stmt *s = NULL;
 
 	if (!db->exists)
 		return OK;

@@ -79,9 +79,12 @@ enum err store_file_make(struct fault *f)
 		return fault_set(f, ERR_UNAVAILABLE, "%s cannot be created: %s",
 				 STORE_FILE, strerror(errno));
 	/* The mode must not depend on the umask. */
-	if (fchmod(fd, FILE_MODE))
-		(void)fault_set(f, ERR_UNAVAILABLE, "%s: %s", STORE_FILE,
-				strerror(errno));
+	if (fchmod(fd, FILE_MODE)) {
+		close(fd);
+		return fault_set(f, ERR_UNAVAILABLE,
+				 "the mode of %s cannot be set: %s", STORE_FILE,
+				 strerror(errno));
+	}
 	close(fd);
 	return OK;
 }
