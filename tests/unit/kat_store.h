@@ -1,0 +1,60 @@
+/* Made by tests/data/store_kat.py; do not edit. */
+#ifndef TESTS_KAT_STORE_H
+#define TESTS_KAT_STORE_H
+
+static const char kat_master[] =
+	"000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+static const char kat_store[] =
+	"a0a1a2a3a4a5a6a7a8a9aaabacadaeaf";
+
+static const char kat_plain[] =
+	"090000000006616c676f726974686d7368613235360400000000096e6f746574"
+	"776f20776f726473";
+
+static const char kat_secret[] =
+	"0301000000086b657900736563726574ff";
+
+static const char kat_row[] =
+	"010100000007634768dae1474506e4bf7d341890542b09987d7e6aea5d44e423"
+	"926d45ef8ba7e33ae3504d9a0c6122569af4ec76c52a5d31583dd9df24113ef2"
+	"2ecacf8bded5b40e8df83763ef806309b06a8431978aed05b14cec44a6d9c7f0"
+	"f0bbf94ea8768e26b9178050667fe10e7f8aec462c00fd1476e575820af3d028"
+	"51ded1e5295c16eb14e69b105cfe76d8ec556873b0d350ffbf7fc939f3032700"
+	"8449f14cfc2bc30a8795b98930d88d92a9056961ae854fe8de6396974a870b";
+
+static const char kat_wrapped[] =
+	"24400004dc6ef1610dec22ebe2eb7159adf23bd154cbc7e389c1152e8275e8f2"
+	"4b9cee518c2d28683696bfec7ba9f7b6185c7d0dc406df4de18a7b02cc5cc01f"
+	"a7a26203db456161b49ddd807fb36168292f18b122ac5a0cf074696788d22ab9"
+	"0a4e81c1e6a7961d";
+
+static const char kat_sealed[] =
+	"c9d0036bed6744bcdf692fc980d8717d7e5f5a4f4e8266b4a73da012e3c60082"
+	"cfb0b68af38d4c4f8b8f34b20ba3705d5fd5c5c94a458427e1";
+
+static const char kat_set_one[] =
+	"c4bee2a5291dee162334b9a73bfa5b0943725c3ae9fc6482a4ae298a4b980fb2";
+
+static const char kat_set_both[] =
+	"d8dd1942ef92d32bb39416a25a3ad0ed410243e35a750eaac24ebe68b3285fcc";
+
+static const char kat_slot_header[] =
+	"0101a0a1a2a3a4a5a6a7a8a9aaabacadaeaf0000000500000007101112131415"
+	"161718191a1b1c1d1e1f000000010000000004000000";
+
+static const char kat_slot_blob[] =
+	"6558838331b742a6f1d5935b32b4612aecdbcc7254868c7eddae19175a0ab798"
+	"fbcb910928e9b16bc5f04c25c26deeb3990d730879e2a68f74a0024e20a6149e"
+	"77d210cbdeb9811452c01ef1ec0ba34e3ad2c3018efcb89c71a78f8ad7f9c564"
+	"ee35ad45f02067e2835a0ecb71208900";
+
+static const char kat_box_public[] =
+	"07a37cbc142093c8b755dc1b10e86cb426374ad16aa853ed0bdfc0b2b86d1c7c";
+
+static const char kat_box[] =
+	"5869aff450549732cbaaed5e5df9b30a6da31cb0e5742bad5ad4a1a768f1a67b"
+	"451e36e4c2999d76b427fb68f41d3bfc4bd89e0b80582d1b0fbb888458a5a938"
+	"3d44a40bdc1026c5c7a4ddc9045ea551fb87bc98cd922d39";
+
+#endif
