@@ -136,13 +136,15 @@ enum err box_pub_parse(const void *text, size_t len, uint8_t pub[BOX_KEY],
 	AUTO(attrs_wipe) struct attrs list;
 	struct attr version, key;
 	uint8_t got[BOX_KEY];
+	uint64_t v;
 	size_t n;
 
 	attrs_init(&list);
 	TRY(one_line(text, len, &list, f));
-	if (attr_only(attrs_view(&list), "version", &version) != OK)
+	if (attr_only(attrs_view(&list), "version", &version) != OK ||
+	    attr_u64(&version, UINT32_MAX, &v) != OK)
 		return bad_file(f);
-	if (!attr_is(&version, "1"))
+	if (v != BOX_VERSION)
 		return fault_set(f, ERR_UNSUPPORTED,
 				 "transport.pub is of a newer version");
 	if (list.count != 2 ||
