@@ -5,28 +5,22 @@
  *	opener -> supervisor	SUP_READY
  *	vault -> opener		VO_OPEN or VO_MAKE, once
  *	opener -> vault		VO_KEY, VO_SLOT or VO_FAILED */
-#include "credd/opener.h"
-
-#include "credd/kinds.h"
-#include "lib/chan.h"
+#include "credd/child.h"
+#include "credd/roles.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/slot.h"
 
-#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum {
-	OPENER_WAIT_S = 30 /* for what to do, before it gives up */
+	KEYFILE_FD = 4,     /* a configured key file, if there is one */
+	OPENER_WAIT_S = 30, /* for what to do, before it gives up */
 };
 
-/* The one place where this role gives up what it does not need: it keeps its channels
- * and up to 1 GiB of memory. */
-static enum err confine_opener(struct attrs *weaker, struct fault *f)
-{
-	(void)weaker;
-	(void)f;
-	return OK;
-}
+static struct loop *loop;
+static struct buf keyfile; /* its bytes; empty: there is none */
 
 /* Exactly one attribute of that name and, if size is not 0, of that size. */
 static enum err get_bytes(struct attr_view v, const char *name, size_t size,
@@ -61,7 +55,9 @@ static enum err open_slot(struct attr_view v, struct attrs *out,
 
 	TRY(get_bytes(v, "header", 0, &header, f));
 	TRY(get_bytes(v, "blob", 0, &blob, f));
-	TRY(get_bytes(v, "secret", 0, &secret, f));
+	if (!attr_find(v, "secret", &secret))
+		secret = (struct attr){ .value = keyfile.p,
+					.len = (uint32_t)keyfile.len };
 	TRY(slot_open(header.value, header.len, blob.value, blob.len,
 		      secret.value, secret.len, &h, &master, f));
 	TRY(attrs_add(out, "key", ATTR_CONFIDENTIAL, secret_bytes(master),
@@ -144,55 +140,64 @@ static uint32_t do_one(const struct msg *m, struct attrs *out)
 	return VO_FAILED;
 }
 
-/* Waits for the supervisor to hand over the vault's channel. */
-static enum err get_vault(int *vault, struct fault *f)
-{
-	uint64_t until = clock_boot() + OPENER_WAIT_S * CLOCK_SECOND;
-	AUTO(buf_wipe) struct buf in;
-	AUTO(fd_close) int fd = -1;
-	struct attr peer;
-	struct msg m;
-
-	buf_init(&in, MSG_MAX + MSG_HEAD);
-	for (;;) {
-		TRY(chan_get1(SUP_FD, &in, &m, &fd, until, f));
-		if (m.kind == SUP_PEER && fd >= 0 &&
-		    attr_only(m.attrs, "peer", &peer) == OK &&
-		    attr_is(&peer, "vault"))
-			break;
-		fd_close(&fd);
-	}
-	*vault = fd;
-	fd = -1;
-	return OK;
-}
-
-static enum err run(struct fault *f)
+static enum err answer_one(int vault, struct fault *f)
 {
 	uint64_t until = clock_boot() + OPENER_WAIT_S * CLOCK_SECOND;
 	AUTO(attrs_wipe) struct attrs out;
 	AUTO(buf_wipe) struct buf in;
-	AUTO(fd_close) int vault = -1;
 	uint32_t kind;
 	struct msg m;
 
 	attrs_init_secret(&out);
 	buf_init_secret(&in, MSG_MAX + MSG_HEAD);
-	TRY(confine_opener(&out, f));
-	TRY(chan_put1(SUP_FD, SUP_READY, 0, attrs_view(&out)));
-	attrs_clear(&out);
-	TRY(get_vault(&vault, f));
 	TRY(chan_get1(vault, &in, &m, NULL, until, f));
 	kind = do_one(&m, &out);
 	return chan_put1(vault, kind, m.id, attrs_view(&out));
 }
 
+/* Nothing else is to be done by this process, so it may block and then end. */
+static void peer_came(const char *peer, const struct msg *m, int fd)
+{
+	struct fault f = { .text = "the vault went away" };
+	enum err e;
+
+	(void)m;
+	if (strcmp(peer, "vault") != 0)
+		child_broken("supervisor");
+	e = answer_one(fd, &f);
+	buf_wipe(&keyfile);
+	if (e != OK)
+		log_text(LOG_ERR, "opener_failed", "%s", f.text);
+	_exit(e != OK);
+}
+
+/* The key file is read while it can be; its offset is shared with the openers before
+ * and after this one. Another descriptor in its place is not looked at. */
+static void read_keyfile(const struct msg *m)
+{
+	struct stat st;
+	uint8_t *at;
+	ssize_t n;
+
+	(void)m;
+	buf_init_secret(&keyfile, SLOT_SECRET_MAX + 1);
+	if (fstat(KEYFILE_FD, &st) || !S_ISREG(st.st_mode))
+		return;
+	ENSURE(buf_grow(&keyfile, SLOT_SECRET_MAX + 1, &at) == OK);
+	n = pread(KEYFILE_FD, at, SLOT_SECRET_MAX + 1, 0);
+	keyfile.len = n > 0 ? (size_t)n : 0;
+	close(KEYFILE_FD);
+}
+
 int role_opener(void)
 {
-	struct fault f = { .text = "the vault or the supervisor went away" };
+	static const struct child_ops ops = { .peer = peer_came,
+					      .start = read_keyfile };
+	static struct chan sup;
 
-	if (run(&f) == OK)
-		return 0;
-	log_text(LOG_ERR, "opener-failed", "%s", f.text);
-	return 1;
+	loop = loop_new();
+	child_start(loop, &sup, "opener", &ops);
+	child_ready(&sup);
+	loop_run(loop);
+	return 0;
 }

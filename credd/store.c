@@ -5,24 +5,25 @@
  *	store -> supervisor	SUP_READY
  *	vault <-> store		enum vault_store_kind in credd/kinds.h, one at a time,
  *				answered in order */
-#include "credd/store.h"
-
-#include "credd/kinds.h"
+#include "credd/child.h"
+#include "credd/roles.h"
 #include "credd/store_db.h"
 #include "credd/store_role.h"
 #include "lib/audit_file.h"
+#include "lib/confine.h"
 #include "lib/log.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 enum {
+	STORE_DIR_FD = 4,      /* the state folder, from the supervisor */
 	STREAM_HIGH = 1 << 20, /* bytes of an answer waiting to be written */
-	PUMP_FD_MIN = 5,
 };
+
+static struct store store;
 
 static const struct {
 	uint32_t kind;
@@ -62,25 +63,24 @@ void store_failed(struct store *s, uint64_t id, const struct fault *f)
 	log_text(LOG_WARN, "store-failed", "%s", f->text);
 }
 
-/* Long answers: the socket is watched through a descriptor of its own, so that
- * more is made only when the vault has taken what there was. */
+/* Long answers: more is made only when the vault has taken what there was. */
 
 static void stream_end(struct store *s)
 {
 	s->more = NULL;
-	loop_unwatch(&s->pump);
 	chan_pause(&s->vault, false);
 }
 
-static void on_pump(struct loop_fd *w, uint32_t events)
+static void stream_run(struct store *s)
 {
-	struct store *s =
-		(struct store *)((char *)w - offsetof(struct store, pump));
-
-	(void)events;
-	while (s->more && s->vault.out.len < STREAM_HIGH)
-		if (!s->more(s))
-			stream_end(s);
+	while (s->more) {
+		while (s->more && s->vault.out.len < STREAM_HIGH)
+			if (!s->more(s))
+				stream_end(s);
+		chan_flush(&s->vault);
+		if (s->vault.out.len)
+			return; /* until it has drained */
+	}
 }
 
 void store_stream(struct store *s, uint64_t id, store_more *more)
@@ -89,148 +89,91 @@ void store_stream(struct store *s, uint64_t id, store_more *more)
 	s->id = id;
 	s->more = more;
 	chan_pause(&s->vault, true);
-	ENSURE(loop_watch(s->loop, &s->pump) == OK);
+	stream_run(s);
 }
 
 /* The vault */
 
 static void vault_close(struct store *s)
 {
-	if (s->more)
-		stream_end(s);
+	s->more = NULL;
 	if (s->db) {
 		store_db_rest(s->db);
 		store_db_rollback(s->db);
 	}
-	fd_close(&s->pump.fd);
 	chan_close(&s->vault);
 }
 
-static struct store *of_vault(struct chan *c)
+static void from_vault(struct chan *c, const struct msg *m)
 {
-	return (struct store *)((char *)c - offsetof(struct store, vault));
-}
-
-static void on_vault(struct chan *c, const struct msg *m)
-{
-	struct store *s = of_vault(c);
-
+	(void)c;
 	for (size_t i = 0; i < NELEM(verbs); i++) {
 		if (verbs[i].kind == m->kind) {
-			verbs[i].on(s, m);
+			verbs[i].on(&store, m);
 			return;
 		}
 	}
-	log_text(LOG_ERR, "vault-dropped", "unknown message %u", m->kind);
-	vault_close(s);
+	child_broken("vault");
 }
 
-static void on_vault_end(struct chan *c, const struct fault *why)
+/* The next vault comes by the supervisor; the log and the rows stay open. */
+static void vault_end(struct chan *c, const struct fault *why)
 {
-	log_text(LOG_INFO, "vault-gone", "%s", why->text);
-	vault_close(of_vault(c));
+	(void)c;
+	(void)why;
+	vault_close(&store);
 }
 
-static void vault_open(struct store *s, int fd)
+static void vault_drained(struct chan *c)
 {
-	static const struct chan_ops ops = { .on_msg = on_vault,
-					     .on_end = on_vault_end };
-
-	vault_close(s);
-	s->pump = (struct loop_fd){
-		.fd = fcntl(fd, F_DUPFD_CLOEXEC, PUMP_FD_MIN),
-		.events = EPOLLOUT,
-		.on = on_pump,
-	};
-	ENSURE(s->pump.fd >= 0);
-	/* Nothing confidential passes here: rows are sealed. */
-	chan_open(&s->vault, s->loop, fd, false, &ops);
+	(void)c;
+	stream_run(&store);
 }
 
 /* The supervisor */
 
-static struct store *of_sup(struct chan *c)
+static void peer_came(const char *peer, const struct msg *m, int fd)
 {
-	return (struct store *)((char *)c - offsetof(struct store, sup));
+	static const struct chan_ops ops = { from_vault, vault_end,
+					     vault_drained };
+
+	(void)m;
+	if (strcmp(peer, "vault") != 0)
+		child_broken("supervisor");
+	vault_close(&store);
+	/* Nothing confidential passes here: rows are sealed. */
+	chan_open(&store.vault, store.loop, fd, false, &ops);
 }
 
-static void on_sup(struct chan *c, const struct msg *m)
+/* While every folder above can still be searched: the current folder is ours. */
+static void enter(const struct msg *m)
 {
-	struct store *s = of_sup(c);
-	struct attr peer;
-	int fd;
-
-	if (m->kind != SUP_PEER)
-		return;
-	fd = chan_take_fd(c);
-	if (fd >= 0 && attr_only(m->attrs, "peer", &peer) == OK &&
-	    attr_is(&peer, "vault")) {
-		vault_open(s, fd);
-		return;
-	}
-	fd_close(&fd);
-	log_text(LOG_ERR, "peer-refused", "a peer that is no vault");
-}
-
-static void on_sup_end(struct chan *c, const struct fault *why)
-{
-	(void)why;
-	loop_stop(of_sup(c)->loop);
-}
-
-/* The one place where this role gives up what it does not need: it keeps reading and
- * writing files below the current folder, and its channels. */
-static enum err confine_store(struct attrs *weaker, struct fault *f)
-{
-	(void)weaker;
-	(void)f;
-	return OK;
-}
-
-static enum err prepare(struct store *s, struct fault *f)
-{
+	(void)m;
 	umask(0077);
-	if (fchdir(STORE_DIR_FD))
-		return fault_set(f, ERR_UNAVAILABLE,
-				 "the state folder cannot be entered: %s",
-				 strerror(errno));
-	return confine_store(&s->item, f);
+	if (!fchdir(STORE_DIR_FD))
+		return;
+	log_text(LOG_CRIT, "not_started",
+		 "the state folder cannot be entered: %s", strerror(errno));
+	_exit(1);
 }
 
-static void store_init(struct store *s)
+static void own_folder(struct confine_spec *spec)
 {
-	static const struct chan_ops ops = { .on_msg = on_sup,
-					     .on_end = on_sup_end };
-
-	s->loop = loop_new();
-	s->pump.fd = -1;
-	chan_open(&s->sup, s->loop, SUP_FD, false, &ops);
-}
-
-static void store_wipe(struct store *s)
-{
-	vault_close(s);
-	chan_close(&s->sup);
-	store_db_close(s->db);
-	audit_file_close(&s->log);
-	attrs_wipe(&s->item);
-	loop_free(s->loop);
+	spec->path[spec->paths++] = (struct landlock_path){
+		.fd = STORE_DIR_FD, .rights = LANDLOCK_READ | LANDLOCK_WRITE
+	};
 }
 
 int role_store(void)
 {
-	struct store s = { 0 };
-	struct fault f;
+	static const struct child_ops ops = { .peer = peer_came,
+					      .start = enter,
+					      .confine = own_folder };
 
-	attrs_init(&s.item);
-	if (prepare(&s, &f) != OK) {
-		log_text(LOG_CRIT, "store-refused", "%s", f.text);
-		attrs_wipe(&s.item);
-		return 1;
-	}
-	store_init(&s);
-	if (chan_send(&s.sup, SUP_READY, 0, attrs_view(&s.item)) == OK)
-		loop_run(s.loop);
-	store_wipe(&s);
+	attrs_init(&store.item);
+	store.loop = loop_new();
+	child_start(store.loop, &store.sup, "store", &ops);
+	child_ready(&store.sup);
+	loop_run(store.loop);
 	return 0;
 }

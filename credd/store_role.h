@@ -16,7 +16,6 @@ struct store {
 	struct loop *loop;
 	struct chan sup;
 	struct chan vault;
-	struct loop_fd pump; /* a second descriptor of vault's channel */
 	store_more *more;    /* NULL: no long answer is being given */
 	uint64_t id;         /* of its question */
 	uint64_t from, left; /* where it is, for audit records */
@@ -33,7 +32,7 @@ void store_send(struct store *s, uint32_t kind, uint64_t id);
 void store_done(struct store *s, uint64_t id);
 void store_failed(struct store *s, uint64_t id, const struct fault *f);
 
-/* Calls more whenever the vault can take something, until it returns false. No
+/* Calls more as fast as the vault takes what it sends, until it returns false. No
  * other message of the vault is looked at meanwhile. */
 void store_stream(struct store *s, uint64_t id, store_more *more);
 
