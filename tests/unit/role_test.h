@@ -1,0 +1,163 @@
+/* Runs a child role of credd in a forked process, with the test in the places of its
+ * supervisor and of the vault. The role is confined as in the daemon. */
+#ifndef TESTS_ROLE_TEST_H
+#define TESTS_ROLE_TEST_H
+
+#include "credd/kinds.h"
+#include "lib/chan.h"
+#include "lib/clock.h"
+
+#include "tests/unit/store_test.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	ROLE_WAIT_S = 60
+};
+
+struct role {
+	pid_t pid;
+	int sup;
+	int vault;
+	struct buf in; /* of the last message read */
+};
+
+static inline void fault_ok(enum err e, const struct fault *f)
+{
+	if (e != OK)
+		fail_msg("%s: %s", err_name(e), f->text);
+}
+
+/* A message with a descriptor. */
+static inline void send_with_fd(int to, uint32_t kind, const struct attrs *a,
+				int fd)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof fd)];
+	} ctl = { 0 };
+	AUTO(buf_wipe) struct buf b;
+	struct iovec iov;
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = &ctl,
+			    .msg_controllen = sizeof ctl };
+
+	buf_init(&b, MSG_MAX + 4);
+	assert_int_equal(msg_put(&b, kind, 0, attrs_view(a)), OK);
+	iov = (struct iovec){ .iov_base = b.p, .iov_len = b.len };
+	ctl.align.cmsg_level = SOL_SOCKET;
+	ctl.align.cmsg_type = SCM_RIGHTS;
+	ctl.align.cmsg_len = CMSG_LEN(sizeof fd);
+	memcpy(CMSG_DATA(&ctl.align), &fd, sizeof fd);
+	assert_int_equal(sendmsg(to, &m, 0), (ssize_t)b.len);
+}
+
+/* Gives the role a channel to a (new) vault, which is the test. */
+static inline void role_meets_vault(struct role *r)
+{
+	AUTO(attrs_wipe) struct attrs a;
+	int pair[2];
+
+	attrs_init(&a);
+	fd_close(&r->vault);
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	list_of(&a, "peer=vault");
+	send_with_fd(r->sup, SUP_PEER, &a, pair[1]);
+	close(pair[1]);
+	r->vault = pair[0];
+}
+
+static inline void role_child(int (*run)(void), int sup, int fd4)
+{
+	int high_sup = fcntl(sup, F_DUPFD, 20);
+	int high4 = fd4 < 0 ? -1 : fcntl(fd4, F_DUPFD, 20);
+
+	if (dup2(high_sup, 3) < 0)
+		_exit(70);
+	close(4);
+	if (high4 >= 0 && dup2(high4, 4) < 0)
+		_exit(70);
+	close_range(5, ~0u, 0);
+	_exit(run());
+}
+
+/* Starts it, waits until it is confined, and introduces the vault. */
+static inline void role_start(struct role *r, int (*run)(void), int fd4)
+{
+	struct fault f = { 0 };
+	struct msg m;
+	int pair[2];
+
+	buf_init(&r->in, MSG_MAX + MSG_HEAD);
+	r->vault = -1;
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	fflush(NULL);
+	r->pid = fork();
+	if (!r->pid)
+		role_child(run, pair[1], fd4);
+	close(pair[1]);
+	r->sup = pair[0];
+	fault_ok(chan_put1(r->sup, SUP_START, 0, (struct attr_view){ 0 }), &f);
+	fault_ok(chan_get1(r->sup, &r->in, &m, NULL,
+			   clock_boot() + ROLE_WAIT_S * CLOCK_SECOND, &f),
+		 &f);
+	assert_int_equal(m.kind, SUP_READY);
+	role_meets_vault(r);
+}
+
+/* What waitpid says when it has ended. */
+static inline int role_end(struct role *r)
+{
+	int status = -1;
+
+	fd_close(&r->vault);
+	fd_close(&r->sup);
+	buf_wipe(&r->in);
+	assert_int_equal(waitpid(r->pid, &status, 0), r->pid);
+	return status;
+}
+
+static inline void role_send(struct role *r, uint32_t kind, uint64_t id,
+			     const struct attrs *a)
+{
+	struct fault f = { .text = "sending" };
+
+	fault_ok(chan_put1(r->vault, kind, id,
+			   a ? attrs_view(a) : (struct attr_view){ 0 }),
+		 &f);
+}
+
+/* The next message, valid until the one after it. */
+static inline struct msg role_get(struct role *r)
+{
+	struct fault f = { 0 };
+	struct msg m = { 0 };
+
+	fault_ok(chan_get1(r->vault, &r->in, &m, NULL,
+			   clock_boot() + ROLE_WAIT_S * CLOCK_SECOND, &f),
+		 &f);
+	return m;
+}
+
+/* That message is a failure of that kind, and its sentence says so. */
+static inline void assert_failed(const struct msg *m, uint32_t kind,
+				 const char *error, const char *words)
+{
+	struct attr e, t;
+
+	assert_int_equal(m->kind, kind);
+	assert_int_equal(attr_only(m->attrs, "error", &e), OK);
+	assert_int_equal(attr_only(m->attrs, "text", &t), OK);
+	if (!attr_is(&e, error) ||
+	    !memmem(t.value, t.len, words, strlen(words)))
+		fail_msg("%.*s: %.*s", (int)e.len, (const char *)e.value,
+			 (int)t.len, (const char *)t.value);
+}
+
+#endif
