@@ -44,7 +44,7 @@ void store_send(struct store *s, uint32_t kind, uint64_t id)
 	enum err e = chan_send(&s->vault, kind, id, attrs_view(&s->item));
 
 	if (e != OK && e != ERR_UNAVAILABLE)
-		log_text(LOG_ERR, "answer-lost", "kind %u: %s", kind,
+		log_text(LOG_ERR, "answer_lost", "kind %u: %s", kind,
 			 err_name(e));
 }
 
@@ -60,7 +60,7 @@ void store_failed(struct store *s, uint64_t id, const struct fault *f)
 	if (attrs_add_str(&s->item, "error", err_name(f->code)) == OK &&
 	    attrs_add_str(&s->item, "text", f->text) == OK)
 		store_send(s, VS_FAILED, id);
-	log_text(LOG_WARN, "store-failed", "%s", f->text);
+	log_text(LOG_WARN, "store_failed", "%s", f->text);
 }
 
 /* Long answers: more is made only when the vault has taken what there was. */

@@ -67,17 +67,17 @@ static enum err change(struct store *s, const struct attr *a, struct fault *f)
 
 	if (attr_named(a, "create"))
 		return OK; /* looked at before */
+	if (!attr_named(a, "put") && !attr_named(a, "drop"))
+		return fault_set(f, ERR_INVALID,
+				 "a change of the store has '%.*s'",
+				 a->name_len, a->name);
 	TRY(attr_parse(a->value, a->len, &v, f));
 	if (attr_named(a, "put")) {
 		TRY(row_parse(v, &r, f));
 		return store_db_put(s->db, &r, f);
 	}
-	if (attr_named(a, "drop")) {
-		TRY(row_parse_place(v, &t, &n, f));
-		return store_db_drop(s->db, t, n, f);
-	}
-	return fault_set(f, ERR_INVALID, "a change of the store has '%.*s'",
-			 a->name_len, a->name);
+	TRY(row_parse_place(v, &t, &n, f));
+	return store_db_drop(s->db, t, n, f);
 }
 
 static enum err change_all(struct store *s, struct attr_view changes,
