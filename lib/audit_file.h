@@ -2,7 +2,7 @@
  *
  *	log-00000001 …	segments: "cretlog1" | index of its first record u64, then
  *			records: length u32 | bytes. A new one from 64 MiB on.
- *	checkpoints	entries: text of the note | frontier=BASE64 | empty line
+ *	checkpoints	entries: text of the note | line frontier=BASE64 | line =
  *
  * Records are numbered from 0. What an append reported as done is in the file
  * (with AUDIT_SYNC, on the disk), in whole records, whatever is killed when: an
@@ -15,8 +15,8 @@
 
 enum {
 	AUDIT_RECORD_MAX = 1 << 16,  /* bytes of one record */
-	AUDIT_BATCH_MAX = 4096,      /* records of one append */
-	AUDIT_BATCH_BYTES = 1 << 20, /* bytes of one append, with lengths */
+	AUDIT_BATCH_MAX = 4000,      /* records of one append: fit a message */
+	AUDIT_BATCH_BYTES = 1 << 19, /* and their bytes, 16 more for each */
 	AUDIT_RESERVE = 64 << 20,    /* bytes of the disk kept for admins */
 	AUDIT_SEGMENT = 64 << 20,    /* bytes of a segment, about */
 };
