@@ -25,8 +25,8 @@ enum {
 	AUDIT_PENDING_BYTES = 16 << 20,  /* and their bytes */
 	AUDIT_DENIALS_MAX = 256,         /* denials being counted */
 	AUDIT_DENIAL_BYTES = 4096,       /* longer ones are not counted */
-	AUDIT_CHECKPOINT_RECORDS = 4096, /* a checkpoint is due after */
-	AUDIT_CHECKPOINT_SECONDS = 5,    /* records, or seconds */
+	AUDIT_CHECKPOINT_RECORDS = 4096, /* a checkpoint is due after so many */
+	AUDIT_CHECKPOINT_SECONDS = 5,    /* or so long */
 };
 
 /* Where records go. Both may answer later by audit_acked, audit_failed,
@@ -70,10 +70,17 @@ MUST enum err audit_check_generation(uint64_t note, uint64_t store,
 				     struct fault *f);
 MUST enum err audit_check_size(uint64_t size, uint64_t sealed, struct fault *f);
 
+/* Both clocks, passed in: wall clock in ns for records and notes, CLOCK_BOOTTIME in ns
+ * for deadlines. */
+struct audit_now {
+	uint64_t wall;
+	uint64_t boot;
+};
+
 struct audit;
 
-/* A log that goes on where the tail ends. Copies the seed. sync: every append asks
- * for AUDIT_SYNC (audit=durable). Free with audit_free (AUTO-able). */
+/* A log that goes on where the tail ends. Copies origin, seed and sink. sync: every
+ * append asks for AUDIT_SYNC (audit=durable). Free with audit_free (AUTO-able). */
 struct audit *audit_new(const struct audit_tail *t, const char *origin,
 			const struct secret *seed,
 			const struct audit_sink *sink, bool sync);
@@ -86,24 +93,25 @@ void audit_free(struct audit **a);
 MUST enum err audit_resume(struct audit *a, const struct audit_tail *t,
 			   struct fault *f);
 
-/* Makes a record of what happened at `now` (wall clock, ns). Flags: AUDIT_ADMIN.
- * ERR_TOO_LARGE past AUDIT_RECORD_MAX; ERR_UNAVAILABLE when too much waits, or the
- * disk was full less than a second ago and the record is no admin's. */
-MUST enum err audit_record(struct audit *a, uint64_t now, struct attr_view what,
-			   unsigned flags, uint64_t *index, struct fault *f);
+/* Makes a record of `what`. Flags: AUDIT_ADMIN. *index: its number; it is kept when
+ * audit_kept is above that. ERR_TOO_LARGE past AUDIT_RECORD_MAX; ERR_UNAVAILABLE when
+ * too much waits, or the disk was full less than a second ago and the record is no
+ * admin's. */
+MUST enum err audit_record(struct audit *a, struct audit_now now,
+			   struct attr_view what, unsigned flags,
+			   uint64_t *index, struct fault *f);
 
 /* Makes a record of a denial. The first is written like any other, so that no answer
  * precedes its record. Denials with the same `what` within a second of it are only
- * counted (*counted is true, *index is the first one's), and written as one more
- * record with count=N by audit_denials. `once` is only in the first: what differs
- * each time. boot: CLOCK_BOOTTIME, ns. */
-MUST enum err audit_denial(struct audit *a, uint64_t now, uint64_t boot,
+ * counted (*index is the first one's), and written as one more record with count=N by
+ * audit_denials. `once` is only in the first: what differs each time. */
+MUST enum err audit_denial(struct audit *a, struct audit_now now,
 			   struct attr_view what, struct attr_view once,
-			   uint64_t *index, bool *counted, struct fault *f);
+			   uint64_t *index, struct fault *f);
 
-/* Writes the counts whose second is over (all: every one). One that cannot be
- * written stays and is tried again a second later. */
-void audit_denials(struct audit *a, uint64_t now, uint64_t boot, bool all);
+/* Writes the counts whose second is over (all: every one, before the log is shown or
+ * closed). One that cannot be written stays and is tried again a second later. */
+void audit_denials(struct audit *a, struct audit_now now, bool all);
 
 /* When audit_denials, audit_send or audit_checkpoint next have something to do, in ns
  * of CLOCK_BOOTTIME; UINT64_MAX: nothing waits. */
@@ -112,25 +120,27 @@ uint64_t audit_deadline(const struct audit *a);
 /* Hands the next run of records to the sink, if none is in flight. */
 MUST enum err audit_send(struct audit *a);
 
-/* The sink's answers: the log now has `size` records; the record `first` and all
- * after it were not written (boot: now). */
-void audit_acked(struct audit *a, uint64_t size);
-void audit_failed(struct audit *a, uint64_t first, uint64_t boot);
+/* The sink's answers: the log has `size` records now (ERR_INVALID unless that is
+ * what was handed over: the keeper is broken); the record `first` and all after it
+ * were not written. */
+MUST enum err audit_acked(struct audit *a, uint64_t size);
+MUST enum err audit_failed(struct audit *a, uint64_t first, uint64_t boot);
 
-uint64_t audit_size(const struct audit *a);      /* records made */
-uint64_t audit_kept(const struct audit *a);      /* records acknowledged */
+uint64_t audit_size(const struct audit *a); /* records made */
+uint64_t audit_kept(const struct audit *a); /* records acknowledged */
+const char *audit_origin(const struct audit *a);
 const uint8_t *audit_key(const struct audit *a); /* NOTE_PUBLIC bytes */
 
 /* True if enough records or time have passed since the last checkpoint. */
 bool audit_checkpoint_due(const struct audit *a, uint64_t boot);
 
 /* Signs what was acknowledged and hands it to the sink. Nothing is done if the last
- * checkpoint says the same or one is in flight. */
-MUST enum err audit_checkpoint(struct audit *a, uint64_t now, uint64_t boot,
+ * checkpoint says the same or one is in flight; audit_noted ends that. */
+MUST enum err audit_checkpoint(struct audit *a, struct audit_now now,
 			       uint64_t generation);
 void audit_noted(struct audit *a, bool written);
 
-/* Adds salt= and digest=: SHA-256(salt[16] | request), in base64. */
+/* Adds salt= and digest=: 16 random bytes and SHA-256(salt | request), in base64. */
 MUST enum err audit_digest(struct attrs *to, const void *request, size_t len);
 
 #endif
