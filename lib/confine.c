@@ -18,6 +18,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define KEEP_ALL UINT64_MAX
+
 enum {
 	CAPS_MAX = 64,
 	PRIVATE_NS = CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS,
@@ -26,7 +28,8 @@ enum {
 /* Ids and folders are the caller's to add. Fronts hold no confidential byte, but
  * nobody who gets into one shall find a file or a network there either. */
 static const struct confine_spec specs[] = {
-	[CONFINE_SUPERVISOR] = { .files = CONFINE_FILES_ANY },
+	[CONFINE_SUPERVISOR] = { .files = CONFINE_FILES_ANY,
+				 .keep_caps = KEEP_ALL },
 	[CONFINE_DOOR] = { .files = CONFINE_FILES_ANY,
 			   .keep_caps = 1ull << CAP_SYS_PTRACE,
 			   .unshare = PRIVATE_NS,
@@ -97,18 +100,22 @@ enum err confine_limit(int what, uint64_t value, struct fault *f)
 	return OK;
 }
 
+void confine_bounding(uint64_t keep)
+{
+	/* A number the kernel does not know fails, and so does all of it without
+	 * CAP_SETPCAP, where no_new_privs makes up for it. */
+	for (unsigned long c = 0; c < CAPS_MAX; c++)
+		if (!(keep >> c & 1))
+			(void)prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
+	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+}
+
 enum err confine_caps(uint64_t keep, struct fault *f)
 {
 	struct __user_cap_header_struct head = { _LINUX_CAPABILITY_VERSION_3,
 						 0 };
 	struct __user_cap_data_struct now[2], set[2];
 
-	/* Without CAP_SETPCAP the bounding set stays, which no_new_privs makes
-	 * harmless; a number the kernel does not know ends the list. */
-	for (unsigned long c = 0; c < CAPS_MAX; c++)
-		if (!(keep >> c & 1))
-			(void)prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
-	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 	if (syscall(SYS_capget, &head, now))
 		return step_failed(f, "capget");
 	for (unsigned i = 0; i < 2; i++) {
@@ -146,7 +153,7 @@ enum err confine_root(const char *at, uint64_t bytes,
 	char options[64];
 
 	(void)snprintf(options, sizeof options,
-		       "size=%llu,nr_inodes=8,mode=0555",
+		       "size=%llu,nr_inodes=8,mode=0755",
 		       (unsigned long long)bytes);
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL))
 		return step_failed(f, "private mounts");
@@ -154,7 +161,7 @@ enum err confine_root(const char *at, uint64_t bytes,
 		return step_failed(f, "mount an empty root");
 	if (fill)
 		TRY(fill(arg, f));
-	if (mount(NULL, at, NULL, MS_REMOUNT | MS_RDONLY | flags, options))
+	if (mount(NULL, at, NULL, MS_REMOUNT | MS_RDONLY | flags, NULL))
 		return step_failed(f, "make the root read-only");
 	if (syscall(SYS_pivot_root, ".", "."))
 		return step_failed(f, "pivot_root");
@@ -187,6 +194,9 @@ static enum err apply_ids(const struct confine_spec *s,
 						 0 };
 	struct __user_cap_data_struct now[2];
 
+	if (s->keep_caps == KEEP_ALL)
+		return OK;
+	confine_bounding(s->keep_caps);
 	if (s->change_ids)
 		TRY(confine_ids(s->uid, s->gid, true, s->keep_caps, f));
 	TRY(confine_caps(s->keep_caps, f));
@@ -201,12 +211,12 @@ static enum err apply_ids(const struct confine_spec *s,
 	return OK;
 }
 
-static enum err apply_process(struct fault *f)
+enum err confine_process(bool end_with_parent, struct fault *f)
 {
 	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		return step_failed(f, "forbid dumps");
 	/* Changing ids has cleared it. */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
+	if (end_with_parent && prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0))
 		return step_failed(f, "end with the parent");
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return step_failed(f, "no new privileges");
@@ -258,7 +268,7 @@ enum err confine_apply(const struct confine_spec *s, struct confine_report *r,
 	confine_variant_begin();
 	TRY(apply_namespaces(s, r, f));
 	TRY(apply_ids(s, r, f));
-	TRY(apply_process(f));
+	TRY(confine_process(s->role != CONFINE_SUPERVISOR, f));
 	TRY(apply_files(s, r, f));
 	TRY(confine_filter_new(s->role, &filter, f));
 	e = apply_limits(s, f);

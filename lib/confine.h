@@ -72,13 +72,21 @@ struct confine_spec confine_spec_of(enum confine_role role);
 MUST enum err confine_apply(const struct confine_spec *s,
 			    struct confine_report *r, struct fault *f);
 
-/* Drops every capability but keep, from all sets, with the bounding set. */
+/* Takes every capability but keep out of the bounding and ambient sets; before
+ * ids change, which takes the leave to do so. */
+void confine_bounding(uint64_t keep);
+
+/* Takes every capability but keep out of the other sets. */
 MUST enum err confine_caps(uint64_t keep, struct fault *f);
 
 /* Becomes uid and gid for good, without other groups; the capabilities in keep
  * survive. groups: false where the user namespace denies setgroups. */
 MUST enum err confine_ids(uid_t uid, gid_t gid, bool groups, uint64_t keep,
 			  struct fault *f);
+
+/* No core files, no memory shown to the same uid, no new privileges; killed when
+ * the parent ends, if wanted. After every change of ids, which undoes these. */
+MUST enum err confine_process(bool end_with_parent, struct fault *f);
 
 /* Soft and hard limit at once, never above the present hard limit. */
 MUST enum err confine_limit(int what, uint64_t value, struct fault *f);
