@@ -255,37 +255,60 @@ static void sup_end(struct chan *c, const struct fault *why)
 	_exit(0);
 }
 
-/* Whether a worker can really enter its cage here, found out with one that loads
- * nothing; the reason, if not. */
-static bool probe(struct fault *f)
-{
-	AUTO(fd_close) int module = memfd_create("probe", MFD_CLOEXEC);
-	AUTO(fd_close) int null = dup(z.cage.null);
-	struct proc p = { .pidfd = -1 };
+/* What a probe needs and a confined zygote can no longer make. */
+struct probe {
+	int module;
 	int said[2];
-	struct proc_end end;
-	const char *path;
+};
 
-	if (module < 0 || null < 0 || pipe(said))
-		return false;
-	p.pid = kid_clone(&p.pidfd);
-	if (!p.pid) {
-		if (cage_enter(&z.cage, said[1], module, CAGE_MEMORY, &path,
-			       f) == OK)
-			_exit(0);
-		(void)!write(CAGE_CHAN, f->text, strlen(f->text));
-		_exit(EXIT_CAGE);
-	}
-	close(said[1]);
-	memset(f->text, 0, sizeof f->text);
-	(void)!read(said[0], f->text, sizeof f->text - 1);
-	close(said[0]);
-	if (p.pid < 0)
-		return false;
-	end = proc_reap(&p);
-	if (!f->text[0])
-		proc_end_text(end, f->text, sizeof f->text);
-	return !end.killed && end.value == 0;
+static enum err probe_open(struct probe *p, struct fault *f)
+{
+	p->module = memfd_create("probe", MFD_CLOEXEC);
+	if (p->module < 0 || pipe2(p->said, O_CLOEXEC | O_NONBLOCK))
+		return fault_set(f, ERR_INTERNAL, "cannot make a probe: %s",
+				 strerror(errno));
+	return OK;
+}
+
+static void probe_close(struct probe *p)
+{
+	fd_close(&p->module);
+	fd_close(&p->said[0]);
+	fd_close(&p->said[1]);
+}
+
+_Noreturn static void probe_run(const struct probe *p)
+{
+	const char *path;
+	struct fault f;
+
+	if (cage_enter(&z.cage, p->said[1], p->module, CAGE_MEMORY, &path,
+		       &f) == OK)
+		_exit(0);
+	(void)!write(CAGE_CHAN, f.text, strlen(f.text));
+	_exit(EXIT_CAGE);
+}
+
+/* Whether a worker can really enter its cage here, found out with one that loads
+ * nothing; why not is then in f. */
+static enum err probe(const struct probe *p, struct fault *f)
+{
+	char text[FAULT_TEXT_MAX] = "";
+	struct proc kid = { .pidfd = -1 };
+	struct proc_end end;
+
+	kid.pid = kid_clone(&kid.pidfd);
+	if (!kid.pid)
+		probe_run(p);
+	if (kid.pid < 0)
+		return fault_set(f, ERR_UNSUPPORTED, "clone: %s",
+				 strerror(errno));
+	end = proc_reap(&kid);
+	if (!end.killed && end.value == 0)
+		return OK;
+	if (read(p->said[0], text, sizeof text - 1) <= 0)
+		proc_end_text(end, text, sizeof text);
+	return fault_set(f, ERR_UNSUPPORTED, "%s", text);
 }
 
 /* What is needed to make cages, in the namespace we are in. */
@@ -309,31 +332,51 @@ static bool start_number(const struct msg *m, const char *name, uint32_t *v)
 	return true;
 }
 
+/* Without a namespace made for it, root would be root on the host. */
+static enum err leave_root(struct confine_spec *s, const struct msg *m,
+			   struct fault *f)
+{
+	if (!start_number(m, "uid", &s->uid) ||
+	    !start_number(m, "gid", &s->gid))
+		return OK;
+	confine_bounding(0);
+	TRY(confine_ids(s->uid, s->gid, true, 0, f));
+	return confine_caps(0, f);
+}
+
+static enum err probe_cage(const struct probe *p, struct confine_report *r,
+			   struct fault *f)
+{
+	struct fault why;
+
+	if (probe(p, f) == OK)
+		return OK;
+	if (z.cage.kind == CAGE_PLAIN)
+		return ERR_UNSUPPORTED;
+	why = *f;
+	TRY(cage_weaken(&z.cage, r, why.text, f));
+	return probe(p, f);
+}
+
 static enum err start_cage(const struct msg *m, struct confine_report *r,
 			   struct fault *f)
 {
 	struct confine_spec s = confine_spec_of(CONFINE_ZYGOTE);
+	struct probe p = { .module = -1, .said = { -1, -1 } };
 	uid_t worker = 0;
 	bool mapped = start_number(m, "worker_uid", &worker);
+	enum err e;
 
-	/* Without a namespace made for it, root would be root on the host. */
-	if (!mapped && start_number(m, "uid", &s.uid) &&
-	    start_number(m, "gid", &s.gid)) {
-		confine_bounding(0);
-		TRY(confine_ids(s.uid, s.gid, true, 0, f));
-		TRY(confine_caps(0, f));
-	}
+	if (!mapped)
+		TRY(leave_root(&s, m, f));
 	TRY(cage_prepare(&z.cage, mapped, worker, r, f));
+	TRY(probe_open(&p, f));
 	s.keep_caps = cage_caps();
-	TRY(confine_apply(&s, r, f));
-	if (z.cage.kind != CAGE_PLAIN && !probe(f)) {
-		struct fault why = *f;
-
-		TRY(cage_weaken(&z.cage, r, why.text, f));
-	}
-	if (z.cage.kind == CAGE_PLAIN && !probe(f))
-		return ERR_UNSUPPORTED;
-	return OK;
+	e = confine_apply(&s, r, f);
+	if (e == OK)
+		e = probe_cage(&p, r, f);
+	probe_close(&p);
+	return e;
 }
 
 static enum err say_ready(const struct confine_report *r)

@@ -102,11 +102,12 @@ enum err confine_limit(int what, uint64_t value, struct fault *f)
 
 void confine_bounding(uint64_t keep)
 {
-	/* A number the kernel does not know fails, and so does all of it without
-	 * CAP_SETPCAP, where no_new_privs makes up for it. */
+	/* EINVAL: past the last capability of this kernel. EPERM, without
+	 * CAP_SETPCAP, is made up for by no_new_privs. */
 	for (unsigned long c = 0; c < CAPS_MAX; c++)
-		if (!(keep >> c & 1))
-			(void)prctl(PR_CAPBSET_DROP, c, 0, 0, 0);
+		if (!(keep >> c & 1) && prctl(PR_CAPBSET_DROP, c, 0, 0, 0) &&
+		    errno == EINVAL)
+			break;
 	(void)prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
 }
 

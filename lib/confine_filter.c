@@ -226,6 +226,8 @@ enum {
 static const struct rule cages[] = {
 	CALL1(clone, IS(0, WORKER_CLONE)),
 	CALL1(clone, IS(0, WORKER_CLONE_NS)),
+	/* the worker inherits this filter, and aborts itself */
+	CALL1(tgkill, IS(2, SIGABRT)),
 	CALL(pidfd_send_signal),
 	CALL(waitid),
 	CALL(wait4),

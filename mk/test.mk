@@ -40,6 +40,7 @@ $(B)/tests/test_store_db $(B)/tests/test_store_file: \
 	$(B)/obj/credd/store_db.o $(B)/obj/credd/store_file.o
 $(B)/tests/test_store_role: $(filter $(B)/obj/credd/store%,$(CREDD_OBJ)) $(B)/obj/credd/child.o
 $(B)/tests/test_opener: $(B)/obj/credd/opener.o $(B)/obj/credd/child.o
+$(B)/tests/e2e/e2e_sandbox: $(addprefix $(B)/obj/credd/,zygote.o cage.o worker.o host.o host_list.o)
 
 tests: $(UNIT) $(REPLAY) $(E2E) $(BAD_SO)
 unit: $(UNIT)
