@@ -1,0 +1,398 @@
+/* Tests: each role's confinement, by trying for real, in a process confined as that
+ * role, what it may and may not do. One process for each role and act. */
+#include "lib/confine.h"
+#include "tests/e2e/lib/rig.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/ptrace.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	NOBODY = 62993,
+	ROLES = CONFINE_ZYGOTE + 1, /* workers: e2e_sandbox */
+	TEXT_MAX_ = 256,
+};
+
+/* Made before the confinement, as a role's descriptors are. */
+static struct {
+	int pair[2];
+	int memfd;
+	int folder;
+	char path[64];
+	pid_t parent;
+} have;
+
+static long act_open(void)
+{
+	return open("/etc/passwd", O_RDONLY);
+}
+
+static long act_create(void)
+{
+	return openat(have.folder, "made", O_CREAT | O_RDWR, 0600);
+}
+
+static long act_create_elsewhere(void)
+{
+	return open("/var/tmp/cretula-made", O_CREAT | O_RDWR, 0666);
+}
+
+static long act_socket(void)
+{
+	return socket(AF_INET, SOCK_STREAM, 0);
+}
+
+static long act_socketpair(void)
+{
+	int sv[2];
+
+	return socketpair(AF_UNIX, SOCK_STREAM, 0, sv);
+}
+
+static long act_accept(void)
+{
+	long r = accept4(have.pair[0], NULL, NULL, 0);
+
+	return r < 0 && errno == EINVAL ? 0 : r; /* it is not listening */
+}
+
+static long act_fork(void)
+{
+	long r = fork();
+
+	if (!r)
+		_exit(0);
+	return r;
+}
+
+static long act_exec(void)
+{
+	char path[] = "/nowhere";
+	char *argv[] = { path, NULL };
+	long r = execve(path, argv, argv + 1);
+
+	return r < 0 && errno == ENOENT ? 0 : r;
+}
+
+static long act_ptrace(void)
+{
+	return ptrace(PTRACE_TRACEME, 0, NULL, NULL);
+}
+
+static long act_vm_read(void)
+{
+	char b[8];
+	struct iovec to = { b, sizeof b };
+
+	return syscall(SYS_process_vm_readv, getpid(), &to, 1, &to, 1, 0);
+}
+
+static long act_keyctl(void)
+{
+	return syscall(SYS_keyctl, 0, -3, 0);
+}
+
+static long act_io_uring(void)
+{
+	char params[256] = { 0 };
+
+	return syscall(SYS_io_uring_setup, 4, params);
+}
+
+static long act_exec_memory(void)
+{
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE | PROT_EXEC,
+		       MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return p == MAP_FAILED ? -1 : 0;
+}
+
+static long act_map_memfd(void)
+{
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED,
+		       have.memfd, 0);
+
+	return p == MAP_FAILED ? -1 : 0;
+}
+
+static long act_setuid(void)
+{
+	return setresuid(0, 0, 0);
+}
+
+static long act_kill(void)
+{
+	return kill(have.parent, 0);
+}
+
+static long act_pidfd(void)
+{
+	return syscall(SYS_pidfd_open, have.parent, 0);
+}
+
+/* Of a process of another user, where this one is started as root. */
+static long act_read_exe(void)
+{
+	char path[64], text[64];
+
+	(void)snprintf(path, sizeof path, "/proc/%d/exe", have.parent);
+	return readlinkat(AT_FDCWD, path, text, sizeof text);
+}
+
+static long act_mount(void)
+{
+	return syscall(SYS_mount, "none", have.path, "tmpfs", 0, NULL);
+}
+
+static long act_unshare(void)
+{
+	return unshare(CLONE_NEWUSER);
+}
+
+/* What all of them live on. */
+static long act_talk(void)
+{
+	char b[16];
+	void *p = malloc(1 << 20);
+	long r;
+
+	if (!p || !memset(p, 1, 1 << 20))
+		return -1;
+	free(p);
+	r = send(have.pair[0], "hello", 5, MSG_NOSIGNAL);
+	if (r == 5)
+		r = recv(have.pair[1], b, sizeof b, 0);
+	return r == 5 && getpid() > 0 ? 0 : -1;
+}
+
+static long act_abort(void)
+{
+	abort();
+}
+
+/* One letter a role: supervisor, door, front, vault, store, opener, zygote.
+ *	a allowed   k killed by the filter   f fails, EACCES or EPERM
+ *	d dies by SIGABRT */
+static const struct {
+	const char *name;
+	long (*run)(void);
+	const char *want;
+	bool as_root; /* else another outcome is right */
+} acts[] = {
+	{ "open a file", act_open, "aakkfka", false },
+	{ "make a file in its folder", act_create, "akkkaka", true },
+	{ "make a file elsewhere", act_create_elsewhere, "akkkfka", false },
+	{ "make a socket", act_socket, "akkkkkk", false },
+	{ "make a socket pair", act_socketpair, "akkakkk", false },
+	{ "accept", act_accept, "aakkkkk", false },
+	{ "fork", act_fork, "akkkkkk", false },
+	{ "exec", act_exec, "akkkkkk", false },
+	{ "ptrace", act_ptrace, "kkkkkkk", false },
+	{ "read another's memory", act_vm_read, "kkkkkkk", false },
+	{ "keyctl", act_keyctl, "kkkkkkk", false },
+	{ "io_uring", act_io_uring, "kkkkkkk", false },
+	{ "executable memory", act_exec_memory, "akkkkkk", false },
+	{ "map a memfd", act_map_memfd, "akkaaka", false },
+	{ "become root", act_setuid, "akkkkkf", true },
+	{ "signal the parent", act_kill, "akkkkkk", false },
+	{ "pidfd of another", act_pidfd, "aakkkkk", false },
+	{ "read another's exe", act_read_exe, "aakkfkf", true },
+	{ "mount", act_mount, "akkkkkf", true },
+	{ "unshare", act_unshare, "akkkkkk", true },
+	{ "talk", act_talk, "aaaaaaa", false },
+	{ "abort", act_abort, "ddddddd", false },
+};
+
+/* What a role is allowed it does for real: in mounts that end with this test. */
+static void prepare(void)
+{
+	if (!getuid())
+		ENSURE(!unshare(CLONE_NEWNS) &&
+		       !syscall(SYS_mount, NULL, "/", NULL, MS_REC | MS_PRIVATE,
+				NULL));
+	have.parent = getpid();
+	(void)strcpy(have.path, "/tmp/cretula-confine-XXXXXX");
+	ENSURE(!socketpair(AF_UNIX, SOCK_STREAM, 0, have.pair));
+	have.memfd = memfd_create("arena", 0);
+	ENSURE(have.memfd >= 0 && !ftruncate(have.memfd, 4096));
+	ENSURE(mkdtemp(have.path));
+	have.folder = open(have.path, O_RDONLY | O_DIRECTORY);
+	ENSURE(have.folder >= 0 && !chmod(have.path, 0777));
+}
+
+static enum err confine_as(enum confine_role role, struct fault *f)
+{
+	struct confine_spec s = confine_spec_of(role);
+	struct confine_report r = { .count = 0 };
+
+	s.change_ids = !getuid();
+	s.uid = s.gid = NOBODY;
+	if (s.files == CONFINE_FILES_PATHS) {
+		s.path[0] = (struct landlock_path){ .fd = have.folder,
+						    .rights = LANDLOCK_READ |
+							      LANDLOCK_WRITE };
+		s.paths = 1;
+	}
+	return confine_apply(&s, &r, f);
+}
+
+/* What the act returned, through a pipe. */
+struct said {
+	long result;
+	int error;
+};
+
+_Noreturn static void act_and_say(enum confine_role role, long (*run)(void),
+				  int to)
+{
+	struct said s = { .result = 0 };
+	struct fault f;
+
+	if (confine_as(role, &f) != OK) {
+		fprintf(stderr, "# %s\n", f.text);
+		_exit(99);
+	}
+	errno = 0;
+	s.result = run();
+	s.error = errno;
+	(void)!write(to, &s, sizeof s);
+	_exit(0);
+}
+
+static char outcome(int status, const struct said *s, bool said)
+{
+	bool san = !strcmp(confine_variant_name(), "sanitizer");
+
+	if (WIFSIGNALED(status))
+		return WTERMSIG(status) == SIGSYS    ? 'k'
+		       : WTERMSIG(status) == SIGABRT ? 'd'
+						     : '?';
+	if (!said)
+		return san && WEXITSTATUS(status) == 1 ? 'd' : '?';
+	if (s->result >= 0)
+		return 'a';
+	return s->error == EACCES || s->error == EPERM ? 'f' : '?';
+}
+
+static void try_act(enum confine_role role, size_t i)
+{
+	char name[TEXT_MAX_], want = acts[i].want[role], got;
+	struct said s = { .result = 0 };
+	int to[2], status;
+	bool said;
+	pid_t pid;
+
+	ENSURE(!pipe(to));
+	pid = fork();
+	if (!pid)
+		act_and_say(role, acts[i].run, to[1]);
+	close(to[1]);
+	said = read(to[0], &s, sizeof s) == sizeof s;
+	close(to[0]);
+	ENSURE(waitpid(pid, &status, 0) == pid);
+	(void)unlinkat(have.folder, "made", 0);
+	(void)unlink("/var/tmp/cretula-made");
+	got = outcome(status, &s, said);
+	if (want == 'k' && !strcmp(confine_variant_name(), "sanitizer"))
+		want = 'f';
+	(void)snprintf(name, sizeof name, "confine/%s: %s",
+		       confine_role_name(role), acts[i].name);
+	if (acts[i].as_root && getuid())
+		case_skip(name, "needs root");
+	else
+		case_check(got == want, name,
+			   "%c, expected %c (status %x, result %ld, %s)", got,
+			   want, (unsigned)status, s.result, strerror(s.error));
+}
+
+_Noreturn static void confined_until_killed(enum confine_role role, int to)
+{
+	struct fault f;
+	char c;
+
+	if (confine_as(role, &f) != OK)
+		_exit(99);
+	(void)!write(to, "", 1);
+	(void)!read(have.pair[0], &c, 1);
+	_exit(0);
+}
+
+static bool status_says(pid_t pid, const char *line)
+{
+	char path[64];
+	struct buf b;
+	bool found;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/status", pid);
+	b = rig_file(path);
+	found = memmem(b.p, b.len, line, strlen(line)) != NULL;
+	buf_wipe(&b);
+	return found;
+}
+
+/* Ids, capabilities and dumps, as the kernel shows them to others. */
+static void look_at(enum confine_role role)
+{
+	const char *caps = role == CONFINE_DOOR
+				   ? "\nCapEff:\t0000000000080000\n"
+				   : "\nCapEff:\t0000000000000000\n";
+	char name[TEXT_MAX_], path[64], c;
+	struct stat st;
+	int to[2];
+	pid_t pid;
+
+	ENSURE(!pipe(to));
+	pid = fork();
+	if (!pid)
+		confined_until_killed(role, to[1]);
+	close(to[1]);
+	(void)snprintf(name, sizeof name, "confine/%s: seen from outside",
+		       confine_role_name(role));
+	(void)snprintf(path, sizeof path, "/proc/%d/mem", pid);
+	if (read(to[0], &c, 1) != 1)
+		case_failed(name, "it is not confined");
+	else if (getuid())
+		case_check(status_says(pid, "\nNoNewPrivs:\t1\n") &&
+				   status_says(pid, "\nSeccomp:\t2\n") &&
+				   access(path, R_OK),
+			   name, "not as it should be");
+	else
+		case_check(status_says(pid, "\nNoNewPrivs:\t1\n") &&
+				   status_says(pid, "\nSeccomp:\t2\n") &&
+				   status_says(pid, "\nUid:\t62993\t62993\t"
+						    "62993\t62993\n") &&
+				   status_says(pid, "\nGroups:\t \n") &&
+				   status_says(pid, caps) &&
+				   /* what may not be dumped is root's */
+				   !stat(path, &st) && st.st_uid == 0,
+			   name, "not as it should be");
+	close(to[0]);
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+}
+
+int main(void)
+{
+	prepare();
+	for (int role = 0; role < ROLES; role++) {
+		for (size_t i = 0; i < NELEM(acts); i++)
+			try_act((enum confine_role)role, i);
+		if (role != CONFINE_SUPERVISOR)
+			look_at((enum confine_role)role);
+	}
+	(void)rmdir(have.path);
+	return cases_failed() ? 1 : 0;
+}
