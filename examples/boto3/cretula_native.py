@@ -121,11 +121,21 @@ class Client:
 
     def hello(self):
         """The kernel attaches our pid to the answer; nothing to do for that."""
-        nonce, low, high = struct.unpack(">16sHH", self.read(20))
+        first = self.read(20)
+        nonce, low, high = struct.unpack(">16sHH", first)
+        if low > high:
+            # Refused before the hello: an ERROR stands where the nonce does.
+            self.refused(first)
         if not low <= VERSION <= high:
             raise ProtocolError("the server speaks versions %d to %d, this "
                                 "client %d" % (low, high, VERSION))
         self.sock.sendall(nonce + struct.pack(">H", VERSION))
+
+    def refused(self, first):
+        (length,) = struct.unpack_from(">I", first)
+        if not 16 <= length <= MSG_MAX:
+            raise ProtocolError("neither a hello nor an error")
+        raise Refused(decode_attrs((first + self.read(length - 16))[16:]))
 
     def read(self, n):
         data = bytearray()

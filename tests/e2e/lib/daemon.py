@@ -1,0 +1,257 @@
+"""A credd of one's own: folders, start, readiness, end, and a look at its
+processes. Nothing here sleeps to wait: readiness is READY=1 on NOTIFY_SOCKET, the
+end of a process its pidfd."""
+import contextlib
+import os
+import pickle
+import re
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+
+from lib.admin import Admin, Client
+from lib.case import build, is_sanitized
+
+PASSPHRASE = "correct horse battery staple"
+READY_SECONDS = 30 if is_sanitized() else 15
+END_SECONDS = 30 if is_sanitized() else 10
+OTHER_UID = 61234       # nobody's, below the roles' range
+
+
+class Daemon:
+    """with Daemon() as d: an unsealed credd. Options become configuration."""
+
+    def __init__(self, unsealed=True, **options):
+        self.unsealed = unsealed
+        self.base = tempfile.mkdtemp(prefix="cretula-test-")
+        os.chmod(self.base, 0o755)      # roles and clients have other uids
+        self.run = os.path.join(self.base, "run")
+        self.state = os.path.join(self.base, "state")
+        self.conf = os.path.join(self.base, "credd.conf")
+        self.log_path = os.path.join(self.base, "log")
+        self.process = None
+        os.mkdir(self.run, 0o755)
+        os.mkdir(self.state, 0o700)
+        self.options = {"run": self.run, "state": self.state,
+                        "modules": os.path.join(build(), "modules")}
+        self.options.update(options)
+
+    def __enter__(self):
+        try:
+            self.start()
+            if self.unsealed:
+                self.init()
+        except BaseException:
+            self.say_log()
+            self.close()
+            raise
+        return self
+
+    def __exit__(self, kind, *_):
+        if kind is not None:
+            self.say_log()
+        self.close()
+
+    def close(self):
+        self.stop()
+        shutil.rmtree(self.base, ignore_errors=True)
+
+    def write_conf(self):
+        with open(self.conf, "w") as f:
+            for name, value in self.options.items():
+                f.write('%s="%s"\n' % (name, value))
+
+    def start(self):
+        """Starts it and waits for READY=1."""
+        self.write_conf()
+        notify = os.path.join(self.base, "notify")
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(notify)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ready:
+            ready.bind(notify)
+            os.chmod(notify, 0o666)
+            with open(self.log_path, "ab") as log:
+                self.process = subprocess.Popen(
+                    [os.path.join(build(), "bin", "credd"),
+                     "--config", self.conf],
+                    stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                    env=dict(os.environ, NOTIFY_SOCKET=notify))
+            self.wait_ready(ready)
+
+    def wait_ready(self, ready):
+        pidfd = os.pidfd_open(self.process.pid)
+        try:
+            end = time.monotonic() + READY_SECONDS
+            while True:
+                left = end - time.monotonic()
+                got = select.select([ready, pidfd], [], [], max(left, 0))[0]
+                if ready in got and b"READY=1" in ready.recv(4096).split(b"\n"):
+                    return
+                if pidfd in got:
+                    raise AssertionError("credd ended with %d before it was "
+                                         "ready" % self.process.wait())
+                if not got:
+                    raise AssertionError("credd was not ready after %d s"
+                                         % READY_SECONDS)
+        finally:
+            os.close(pidfd)
+
+    @property
+    def folder(self):
+        """Where the sockets are: run= itself or its credd/."""
+        inner = os.path.join(self.run, "credd")
+        return inner if os.path.isdir(inner) else self.run
+
+    @property
+    def api(self):
+        return os.path.join(self.folder, "api.sock")
+
+    def init(self):
+        with self.admin() as a:
+            return a.init(PASSPHRASE)
+
+    def unseal(self):
+        with self.admin() as a:
+            return a.unseal(PASSPHRASE)
+
+    def admin(self):
+        return Admin(self.folder)
+
+    def client(self, **options):
+        return Client(self.api, **options)
+
+    def cli(self, *arguments, stdin=b"", check=True, env=None, timeout=60):
+        """The command against this daemon; its CompletedProcess."""
+        full = dict(os.environ, CRETULA_CREDD=self.api)
+        full.update(env or {})
+        done = subprocess.run([os.path.join(build(), "bin", "cretula")]
+                              + list(arguments), input=stdin, env=full,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              timeout=timeout)
+        if check and done.returncode != 0:
+            raise AssertionError("cretula %s: exit code %d: %s" % (
+                " ".join(arguments), done.returncode,
+                done.stderr.decode("utf-8", "replace")))
+        return done
+
+    def stop(self, sig=signal.SIGTERM):
+        """Ends it, by force if it does not go; its exit code, or None."""
+        if self.process is None:
+            return None
+        children = [pid for pids in self.roles().values() for pid in pids]
+        self.process.send_signal(sig)
+        try:
+            code = self.process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            code = self.process.wait()
+        self.process = None
+        for pid in children:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.kill(pid, signal.SIGKILL)
+        return code
+
+    def roles(self):
+        """{role: [pid, …]} of all its processes, the supervisor's too."""
+        out = {"supervisor": [self.process.pid]}
+        for pid in descendants(self.process.pid):
+            out.setdefault(role_of(pid), []).append(pid)
+        return out
+
+    def log(self):
+        with open(self.log_path, "rb") as f:
+            return f.read().decode("utf-8", "replace")
+
+    def say_log(self):
+        print("---- log of credd\n%s----" % self.log()[-20000:], flush=True)
+
+
+def descendants(pid):
+    """Every living process below pid, breadth first."""
+    parents = {}
+    for name in os.listdir("/proc"):
+        if not name.isdigit():
+            continue
+        with contextlib.suppress(OSError):
+            with open("/proc/%s/stat" % name) as f:
+                rest = f.read().rpartition(")")[2].split()
+            if rest[0] not in "ZX":
+                parents.setdefault(int(rest[1]), []).append(int(name))
+    found, todo = [], [pid]
+    while todo:
+        for child in sorted(parents.get(todo.pop(0), [])):
+            found.append(child)
+            todo.append(child)
+    return found
+
+
+def role_of(pid):
+    """From --role= in the arguments, else from the name credd-ROLE."""
+    with contextlib.suppress(OSError):
+        with open("/proc/%d/cmdline" % pid, "rb") as f:
+            m = re.search(rb"--role[=\0]([a-z]+)", f.read())
+        with open("/proc/%d/comm" % pid) as f:
+            comm = f.read().strip()
+        if comm.startswith("credd-"):
+            return comm[len("credd-"):]
+        if m:
+            return m.group(1).decode()
+        return comm
+    return "gone"
+
+
+def wait_end(pid, seconds):
+    """True once the process (not necessarily a child) has ended."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([fd], [], [], seconds)[0])
+    finally:
+        os.close(fd)
+
+
+def as_uid(uid, function, *arguments):
+    """The result of function, run in a child with this uid and no groups. What
+    it raises is raised here. As root only."""
+    r, w = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            os.close(r)
+            os.setgroups([])
+            os.setresgid(uid, uid, uid)
+            os.setresuid(uid, uid, uid)
+            try:
+                result = (True, function(*arguments))
+            except Exception as e:
+                result = (False, e)
+            with os.fdopen(w, "wb") as f:
+                pickle.dump(result, f)
+            code = 0
+        finally:
+            os._exit(code)
+    os.close(w)
+    with os.fdopen(r, "rb") as f:
+        data = f.read()
+    _, status = os.waitpid(pid, 0)
+    if not data:
+        raise AssertionError("the child of uid %d ended with %d" % (uid, status))
+    good, value = pickle.loads(data)
+    if not good:
+        raise value
+    return value
+
+
+def playground(*command, stdin=b"", timeout=120):
+    """`cretula playground -- COMMAND`; its CompletedProcess."""
+    return subprocess.run(
+        [os.path.join(build(), "bin", "cretula"), "playground", "--"]
+        + list(command), input=stdin, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE, timeout=timeout)
