@@ -12,7 +12,6 @@ import os
 import threading
 from urllib.parse import urlencode, urlsplit
 
-import botocore
 import botocore.auth
 import botocore.credentials
 import botocore.exceptions
@@ -207,8 +206,8 @@ def add_query(request, query):
 def choose_signer(signature_version, context, **_):
     """Takes the place of botocore's own choice wherever that is SigV4."""
     wanted = context.get("auth_type") or signature_version
-    if wanted in ("none", "bearer") or wanted is botocore.UNSIGNED:
-        return None
+    if not isinstance(signature_version, str) or wanted in ("none", "bearer"):
+        return None     # not to be signed, or not by a key
     if wanted.startswith("v4a") or signature_version.endswith("-presign-post"):
         raise botocore.exceptions.UnsupportedSignatureVersionError(
             signature_version=signature_version)
@@ -226,8 +225,9 @@ def attach(session, credential, path=None):
     session.register_component("credential_provider",
                                Provider(Signer(credential, path)))
     events = session.get_component("event_emitter")
-    events.register_first("choose-signer", choose_signer,
-                          unique_id="cretula-choose-signer")
+    # botocore has an opinion of its own about S3, and asks the longer name first.
+    for name in ("choose-signer.s3", "choose-signer"):
+        events.register_first(name, choose_signer, unique_id="cretula-" + name)
     return session
 
 

@@ -140,8 +140,9 @@ def signed_by_credd_in_the_header_is_accepted(daemon, swift):
                           Metadata={"note": "two  blanks"})
         got = client.get_object(Bucket=BUCKET, Key=key)["Body"].read()
         equal(got, body, "the object " + key)
-    listed = client.list_objects_v2(Bucket=BUCKET, Prefix="a ", MaxKeys=10)
-    equal([o["Key"] for o in listed["Contents"]][:1], ["a b"], "the listing")
+    listed = client.list_objects_v2(Bucket=BUCKET, Prefix="", MaxKeys=100)
+    got = [o["Key"] for o in listed["Contents"]]
+    equal([k for k in KEYS if k not in got], [], "keys that are not listed")
 
 
 @case
@@ -165,11 +166,9 @@ def presigned_put_by_credd_is_accepted(daemon, swift):
     client = credd_client(daemon, swift.url)
     url = client.generate_presigned_url(
         "put_object", Params={"Bucket": BUCKET, "Key": "put"}, ExpiresIn=60)
-    request = urllib.request.Request(url, data=b"from outside", method="PUT")
-    # urllib would invent a type, which the signature does not know
-    request.add_header("Content-Type", "")
-    request.remove_header("Content-type")
-    request.add_unredirected_header("Content-type", "application/octet-stream")
+    request = urllib.request.Request(
+        url, data=b"from outside", method="PUT",
+        headers={"Content-Type": "application/octet-stream"})
     with urllib.request.urlopen(request, timeout=20) as r:
         equal(r.status, 200, "the presigned PUT")
     got = client.get_object(Bucket=BUCKET, Key="put")["Body"].read()

@@ -138,6 +138,12 @@ def pipeline(users, shelf):
 class Handler(wsgiref.simple_server.WSGIRequestHandler):
     """wsgiref's, with the environment as Swift's own server makes it."""
 
+    def parse_request(self):
+        good = super().parse_request()
+        if good and self.headers.get("Expect", "").lower() == "100-continue":
+            self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        return good
+
     def get_environ(self):
         env = super().get_environ()
         if self.headers.get("Content-Type") is None:
