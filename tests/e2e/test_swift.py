@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from lib.case import case, check, equal, run
 from lib.daemon import Daemon
-from lib.swift import Swift
+from lib.s3judge import Swift
 
 import cretula_signer
 

@@ -1,9 +1,9 @@
 """A real verifier of AWS signatures: Debian's Swift, its s3api and tempauth
 middleware over a shelf in memory, behind HTTP on the loopback.
 
-Runs in the test, or alone (`swift.py judge`, as the tour uses it):
+Runs in the test, or alone (`s3judge.py judge`, as the tour uses it):
 
-    printf %s SECRET >key; swift.py judge USER:NAME key <signed-request.txt
+    printf %s SECRET >key; s3judge.py judge USER:NAME key <signed-request.txt
 
 prints the verdict on one request text as it travels and exits 0 if accepted.
 
@@ -223,7 +223,7 @@ def unquoted(path):
 
 def main(argv):
     if len(argv) != 4 or argv[1] != "judge":
-        print("usage: swift.py judge USER:NAME KEY-FILE <REQUEST", file=sys.stderr)
+        print("usage: s3judge.py judge USER:NAME KEY-FILE <REQUEST", file=sys.stderr)
         return 2
     with open(argv[3]) as f:
         users = {argv[2]: f.read().rstrip("\n")}
