@@ -68,15 +68,7 @@ fuzz:
 	+@$(MAKE) --no-print-directory $(JOBS) CC=clang VARIANT=fuzz \
 		B=$(B)-fuzz fuzz-run FUZZ_ONLY='$(FUZZ_ONLY)'
 fuzz-run: $(FUZZ_ONLY:%=$(B)/fuzz/fuzz_%)
-	@set -e; for t in $(FUZZ_ONLY); do \
-		echo "fuzz $$t"; \
-		mkdir -p $(B)/corpus/$$t $(B)/found; \
-		seeds=tests/data/fuzz/$$t; [ -d $$seeds ] || seeds=; \
-		$(B)/fuzz/fuzz_$$t -max_total_time=$(FUZZ_SECONDS) -timeout=10 \
-			-rss_limit_mb=2048 -verbosity=0 -print_final_stats=1 \
-			-artifact_prefix=$(B)/found/$$t- \
-			$(B)/corpus/$$t $$seeds; \
-	done
+	@for t in $(FUZZ_ONLY); do scripts/fuzz $(B) $$t $(FUZZ_SECONDS) || exit 1; done
 
 # Not for confined daemons: unit tests and replays only.
 valgrind: $(UNIT) $(REPLAY)
