@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Crowds: thousands of idle connections, and good clients beside bad ones. Who
-passes his limit hears so; everybody else is served as before."""
+passes his limit hears so; everybody else is served as before.
+
+test: alone"""
 import contextlib
 import os
 import struct

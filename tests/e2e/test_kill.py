@@ -1,7 +1,9 @@
 #!/usr/bin/python3
 """kill -9 of each process but the supervisor in turn, under load: every answer that
 came was right, the service is back within a second and still unsealed, the audit log
-verifies. With the supervisor all its children end."""
+verifies. With the supervisor all its children end.
+
+test: alone"""
 import os
 import signal
 import sys
