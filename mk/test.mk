@@ -41,6 +41,18 @@ $(B)/tests/test_store_db $(B)/tests/test_store_file: \
 $(B)/tests/test_store_role: $(filter $(B)/obj/credd/store%,$(CREDD_OBJ)) $(B)/obj/credd/child.o
 $(B)/tests/test_opener: $(B)/obj/credd/opener.o $(B)/obj/credd/child.o
 $(B)/tests/e2e/e2e_sandbox: $(addprefix $(B)/obj/credd/,zygote.o cage.o worker.o host.o host_list.o)
+MODHOST := $(B)/obj/tests/tool/modhost.o
+$(B)/tests/test_mod_hmac: $(MODHOST) $(B)/modules/hmac.so
+$(B)/tests/test_mod_sigv4: $(MODHOST) $(B)/modules/aws-sigv4.so
+SIGV4_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard modules/aws-sigv4/*.c))
+$(B)/tests/replay_sigv4 $(B)/fuzz/fuzz_sigv4: $(SIGV4_OBJ)
+
+# Modules without a sandbox, for tests that make thousands of calls.
+$(B)/tests/modrun: $(B)/obj/tests/tool/modrun.o $(MODHOST) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(filter %.o,$^) $(LIB) -o $@ $(LDFLAGS_ALL) $(LIBS) -ldl
+tests: $(B)/tests/modrun
 
 tests: $(UNIT) $(REPLAY) $(E2E) $(BAD_SO)
 unit: $(UNIT)

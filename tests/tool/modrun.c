@@ -14,6 +14,7 @@
  * With --bench every facts and run is done N times and the answer is
  *	ns NANOSECONDS			(of one) */
 #include "lib/enc.h"
+#include "lib/num.h"
 #include "tests/tool/modhost.h"
 
 #include <stdio.h>
@@ -31,7 +32,7 @@ static const char *const result_name[] = {
 	[CRETULA_MORE] = "more",
 };
 
-static long bench;
+static uint64_t bench;
 
 static void print_hex(const void *p, size_t n)
 {
@@ -101,7 +102,7 @@ static void call(struct modhost *h, bool facts, const char *op,
 		return;
 	}
 	clock_gettime(CLOCK_MONOTONIC, &a);
-	for (long i = 0; i < bench; i++)
+	for (uint64_t i = 0; i < bench; i++)
 		r = call_once(h, facts, op, l);
 	clock_gettime(CLOCK_MONOTONIC, &b);
 	ns = (double)(b.tv_sec - a.tv_sec) * 1e9 +
@@ -109,18 +110,26 @@ static void call(struct modhost *h, bool facts, const char *op,
 	printf("ns %.0f\n", ns / (double)bench);
 }
 
+static bool number(const char *s, uint64_t *v)
+{
+	return num_u64(s, strlen(s), INT64_MAX, v) == OK;
+}
+
 static bool line(struct modhost *h, char *text, struct modlist *l)
 {
 	char *rest = NULL, *verb = strtok_r(text, " \n", &rest);
 	bool facts = verb && !strcmp(verb, "facts");
+	uint64_t v;
 
 	if (!verb)
 		return true;
 	if (!strcmp(verb, "now")) {
 		char *n = strtok_r(NULL, " \n", &rest);
 
-		h->call.now = n ? strtoll(n, NULL, 10) : 0;
-		return n != NULL;
+		if (!n || !number(n, &v))
+			return false;
+		h->call.now = (int64_t)v;
+		return true;
 	}
 	if (facts || !strcmp(verb, "run")) {
 		char *op = strtok_r(NULL, " \n", &rest);
@@ -152,8 +161,8 @@ int main(int argc, char **argv)
 		fprintf(stderr, "usage: modrun MODULE.so [--bench N]\n");
 		return 2;
 	}
-	if (argc == 4)
-		bench = strtol(argv[3], NULL, 10);
+	if (argc == 4 && !number(argv[3], &bench))
+		return 2;
 	modhost_load(&h, argv[1]);
 	while (getline(&text, &cap, stdin) > 0) {
 		modlist_clear(&l);
