@@ -42,7 +42,9 @@ static void query_read(const struct request *r, struct found *f)
  * action counts however it is written. */
 static void field_read(const struct job *j, struct str piece, struct found *f)
 {
-	enum { NAME_MAX_ENCODED = 18 }; /* six letters as %HH */
+	enum {
+		NAME_MAX_ENCODED = 18
+	}; /* six letters as %HH */
 	size_t eq = str_find(piece, 0, '=');
 	uint8_t plain[NAME_MAX_ENCODED];
 	struct pen name = { .p = plain, .cap = sizeof plain }, value;
@@ -91,10 +93,10 @@ static void body_read(const struct job *j, const struct request *r,
  * signature covers. */
 static bool body_certain(const struct request *r)
 {
-	bool bound = r->payload != PAYLOAD_UNSIGNED &&
-		     r->payload != PAYLOAD_IGNORED;
-	bool shown = r->has_body ||
-		     (!r->body_hash.p && r->payload != PAYLOAD_HASH);
+	bool bound =
+		r->payload != PAYLOAD_UNSIGNED && r->payload != PAYLOAD_IGNORED;
+	bool shown =
+		r->has_body || (!r->body_hash.p && r->payload != PAYLOAD_HASH);
 
 	return bound && shown;
 }

@@ -11,7 +11,9 @@
 
 #pragma GCC visibility push(hidden)
 
-enum { ARENA_FIRST = 16 << 10 };
+enum {
+	ARENA_FIRST = 16 << 10
+};
 
 struct arena_chunk {
 	struct arena_chunk *next;

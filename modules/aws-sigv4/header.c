@@ -110,8 +110,9 @@ static enum cretula_result line_parse(const struct job *j, struct str line,
 		return REFUSE(j, "a header's name is empty or has a character "
 				 "that HTTP does not allow there");
 	if (!value_read(j->arena, str_cut(line, colon + 1, line.n), &h->value))
-		return REFUSE(j, "header '%.*s' has a control character in its "
-				 "value",
+		return REFUSE(j,
+			      "header '%.*s' has a control character in its "
+			      "value",
 			      (int)h->name.n, (const char *)h->name.p);
 	h->kind = kind_of(h->name);
 	return CRETULA_OK;
@@ -153,8 +154,9 @@ static enum cretula_result stale(const struct job *j, struct request *r,
 	if (*left_out)
 		r->drop_header[r->drop_headers++] = h->given;
 	else if (h->kind == HEADER_AUTH)
-		return REFUSE(j, "the request carries its own '%.*s' header: "
-				 "take it out, or give resign=yes",
+		return REFUSE(j,
+			      "the request carries its own '%.*s' header: "
+			      "take it out, or give resign=yes",
 			      (int)h->name.n, (const char *)h->name.p);
 	return CRETULA_OK;
 }
@@ -219,7 +221,9 @@ static int header_order(const void *a, const void *b)
 /* Insertion for the few headers of every day, qsort for many. */
 static void headers_sort(struct header *h, size_t n)
 {
-	enum { FEW = 16 };
+	enum {
+		FEW = 16
+	};
 
 	if (n > FEW) {
 		qsort(h, n, sizeof *h, header_order);

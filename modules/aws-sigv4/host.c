@@ -5,7 +5,9 @@
  * "Virtual hosting of buckets", "Access points", "S3 endpoints". */
 #include "modules/aws-sigv4/sigv4.h"
 
-enum { LABELS_MAX = 24 };
+enum {
+	LABELS_MAX = 24
+};
 
 struct labels {
 	struct str of[LABELS_MAX];
@@ -65,20 +67,21 @@ static const struct alias aliases[] = {
 };
 
 /* Services with one endpoint for the world, signed for us-east-1. */
-static const char *const global[] = { "cloudfront", "iam", "route53", "s3",
-				      "s3-external-1", "sts" };
+static const char *const global[] = { "cloudfront", "iam",           "route53",
+				      "s3",         "s3-external-1", "sts" };
 
 static const char *const suffixes[] = { ".amazonaws.com", ".amazonaws.com.cn",
 					".api.aws", ".on.aws" };
 
-static const char *const compass[] = { "central", "east",      "north",
+static const char *const compass[] = { "central",   "east",      "north",
 				       "northeast", "northwest", "south",
 				       "southeast", "southwest", "west" };
 
 bool service_is_s3(struct str s)
 {
 	return str_is(s, STR("s3")) || str_is(s, STR("s3-outposts")) ||
-	       str_is(s, STR("s3-object-lambda")) || str_is(s, STR("s3express"));
+	       str_is(s, STR("s3-object-lambda")) ||
+	       str_is(s, STR("s3express"));
 }
 
 static bool in_list(const char *const *list, size_t n, struct str s)
@@ -106,8 +109,7 @@ static bool is_region(struct str s)
 	before = last - 1;
 	while (before && s.p[before - 1] != '-')
 		before--;
-	return in_list(compass, NELEM(compass),
-		       str_cut(s, before, last - 1));
+	return in_list(compass, NELEM(compass), str_cut(s, before, last - 1));
 }
 
 static bool labels_split(struct str s, struct labels *l)
@@ -241,8 +243,8 @@ static enum style other_style(struct str host)
 		return STYLE_PATH;
 	if (!labels_split(host, &l))
 		return STYLE_UNKNOWN;
-	return l.n == 1 || str_is(l.of[0], STR("s3")) ? STYLE_PATH :
-							STYLE_UNKNOWN;
+	return l.n == 1 || str_is(l.of[0], STR("s3")) ? STYLE_PATH
+						      : STYLE_UNKNOWN;
 }
 
 void endpoint_read(struct str host, struct endpoint *e)

@@ -9,7 +9,9 @@
 #include <openssl/params.h>
 #include <stdlib.h>
 
-enum { DAY_SECONDS = 86400 };
+enum {
+	DAY_SECONDS = 86400
+};
 
 struct key {
 	EVP_MAC_CTX *mac; /* NULL: free */
@@ -24,7 +26,7 @@ struct key {
 struct keys {
 	EVP_MAC *hmac;
 	EVP_MAC_CTX *derive;
-	uint8_t *secret;  /* "AWS4" and the secret; locked */
+	uint8_t *secret; /* "AWS4" and the secret; locked */
 	size_t secret_n;
 	uint8_t *between; /* SHA256_SIZE bytes; locked */
 	uint64_t clock;   /* counts uses */
@@ -93,7 +95,8 @@ void keys_free(struct keys *k)
 
 void keys_tick(struct keys *k, int64_t now)
 {
-	int64_t today = (now >= 0 ? now : now - (DAY_SECONDS - 1)) / DAY_SECONDS;
+	int64_t today =
+		(now >= 0 ? now : now - (DAY_SECONDS - 1)) / DAY_SECONDS;
 
 	if (today == k->today)
 		return;

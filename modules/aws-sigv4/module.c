@@ -32,10 +32,10 @@ static const struct cretula_operation_decl operations[] = {
 };
 
 static const char *const request_names[] = {
-	"method",	"target",  "header",  "body",	       "body_sha256",
-	"body_mode",	"region",  "service", "time",	       "expires",
-	"payload",	"resign",  "token",   "sha256_header", "target_mode",
-	"normalize",	"explain", NULL,
+	"method",    "target",  "header",  "body",          "body_sha256",
+	"body_mode", "region",  "service", "time",          "expires",
+	"payload",   "resign",  "token",   "sha256_header", "target_mode",
+	"normalize", "explain", NULL,
 };
 
 static struct str attr_get(const struct cretula_attrs *a, const char *name)
@@ -123,8 +123,10 @@ static enum cretula_result once_each(const struct job *j,
 	for (size_t i = 0; i < c->count; i++)
 		for (size_t k = 0; k < i; k++)
 			if (!strcmp(c->item[i].name, c->item[k].name))
-				return REFUSE(j, "attribute '%s' is given "
-						 "twice", c->item[i].name);
+				return REFUSE(j,
+					      "attribute '%s' is given "
+					      "twice",
+					      c->item[i].name);
 	return CRETULA_OK;
 }
 

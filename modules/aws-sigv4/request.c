@@ -121,8 +121,10 @@ static enum cretula_result scope_check(const struct job *j, struct str s,
 				       const char *what)
 {
 	if (!s.n)
-		return REFUSE(j, "the host name does not tell the %s: give "
-				 "%s=", what, what);
+		return REFUSE(j,
+			      "the host name does not tell the %s: give "
+			      "%s=",
+			      what, what);
 	if (s.n > SCOPE_MAX)
 		return j->host->fail(j->call, CRETULA_TOO_LARGE,
 				     "%s= is over %d bytes", what, SCOPE_MAX);
@@ -131,9 +133,11 @@ static enum cretula_result scope_check(const struct job *j, struct str s,
 
 		if ((c < 'a' || c > 'z') && (c < '0' || c > '9') && c != '-' &&
 		    c != '_' && c != '.')
-			return REFUSE(j, "%s= has a character other than "
-					 "a-z 0-9 - _ .: give it as AWS "
-					 "writes it", what);
+			return REFUSE(j,
+				      "%s= has a character other than "
+				      "a-z 0-9 - _ .: give it as AWS "
+				      "writes it",
+				      what);
 	}
 	return CRETULA_OK;
 }
@@ -191,8 +195,10 @@ static enum cretula_result expires_read(const struct job *j, struct str s,
 	if (s.p && (num_duration((const char *)s.p, s.n, true, EXPIRES_MAX,
 				 &seconds) != OK ||
 		    !seconds))
-		return REFUSE(j, "expires= is not 1 to %d seconds, or a "
-				 "duration like 15m", EXPIRES_MAX);
+		return REFUSE(j,
+			      "expires= is not 1 to %d seconds, or a "
+			      "duration like 15m",
+			      EXPIRES_MAX);
 	r->expires = (uint32_t)seconds;
 	return CRETULA_OK;
 }
@@ -266,8 +272,7 @@ static enum cretula_result payload_agree(const struct job *j, struct str v,
 
 /* The body's hash, where the client gave one instead of, or with, the body. */
 static enum cretula_result body_read(const struct job *j,
-				     const struct singles *s,
-				     struct request *r)
+				     const struct singles *s, struct request *r)
 {
 	r->has_body = s->of[A_BODY].p != NULL;
 	r->body = s->of[A_BODY];
@@ -287,8 +292,8 @@ static enum cretula_result body_known(const struct job *j,
 				      const struct header_says *says,
 				      const struct request *r)
 {
-	bool computed = r->payload == PAYLOAD_DEFAULT ||
-			r->payload == PAYLOAD_SIGNED;
+	bool computed =
+		r->payload == PAYLOAD_DEFAULT || r->payload == PAYLOAD_SIGNED;
 
 	if (computed && says->has_length && !r->has_body && !r->body_hash.p)
 		return REFUSE(j, "header 'content-length' announces a body "

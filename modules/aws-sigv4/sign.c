@@ -103,7 +103,9 @@ static struct str stamp(const struct request *r)
 /* The headers we add, in header mode, take part in signing. */
 static void headers_add(struct work *w)
 {
-	enum { ADDED = 3 };
+	enum {
+		ADDED = 3
+	};
 	struct request *r = w->r;
 	struct header *all =
 		arena_get(w->j->arena, (r->headers + ADDED) * sizeof *all);
@@ -123,8 +125,8 @@ static void headers_add(struct work *w)
 static void scope_make(struct work *w)
 {
 	const struct request *r = w->r;
-	struct pen p = pen_on(w->j->arena,
-			      DAY + r->region.n + r->service.n + 16);
+	struct pen p =
+		pen_on(w->j->arena, DAY + r->region.n + r->service.n + 16);
 
 	pen_put(&p, r->stamp, DAY);
 	pen_byte(&p, '/');
@@ -167,8 +169,7 @@ static void param(struct pen *p, struct str name, struct str value)
 
 static struct str credential(struct work *w)
 {
-	struct pen p =
-		pen_on(w->j->arena, w->s->access_key.n + 1 + w->scope.n);
+	struct pen p = pen_on(w->j->arena, w->s->access_key.n + 1 + w->scope.n);
 
 	pen_str(&p, w->s->access_key);
 	pen_byte(&p, '/');
@@ -178,7 +179,9 @@ static struct str credential(struct work *w)
 
 static struct str decimal(struct arena *arena, uint32_t v)
 {
-	enum { DIGITS = 10 };
+	enum {
+		DIGITS = 10
+	};
 	uint8_t *p = arena_get(arena, DIGITS);
 	size_t at = DIGITS;
 
@@ -194,8 +197,8 @@ static void presign_params(struct work *w)
 {
 	struct str token = w->s->token, cred = credential(w);
 	struct str expires = decimal(w->j->arena, w->r->expires);
-	struct pen p = pen_on(w->j->arena, 256 + 3 * (cred.n + token.n +
-						      w->signed_.n));
+	struct pen p = pen_on(w->j->arena,
+			      256 + 3 * (cred.n + token.n + w->signed_.n));
 
 	param(&p, STR("X-Amz-Algorithm"), STR(ALGORITHM));
 	param(&p, STR("X-Amz-Credential"), cred);
@@ -238,7 +241,9 @@ static int pair_order(const void *a, const void *b)
 /* The rare case: split the block, and sort all. */
 static void query_resort(struct work *w)
 {
-	enum { BLOCK = 8 };
+	enum {
+		BLOCK = 8
+	};
 	struct request *r = w->r;
 	struct pair *all =
 		arena_get(w->j->arena, (r->pairs + BLOCK) * sizeof *all);
@@ -317,10 +322,10 @@ static void headers_canonical(const struct request *r, struct pen *p)
 static void canonical_make(struct work *w)
 {
 	const struct request *r = w->r;
-	struct pen p = pen_on(w->j->arena,
-			      r->method.n + r->path.n + w->query.n +
-				      r->headers_sum + 2 * r->headers +
-				      w->signed_.n + w->hash.n + 8);
+	struct pen p =
+		pen_on(w->j->arena, r->method.n + r->path.n + w->query.n +
+					    r->headers_sum + 2 * r->headers +
+					    w->signed_.n + w->hash.n + 8);
 
 	pen_str(&p, r->method);
 	pen_byte(&p, '\n');
@@ -384,8 +389,8 @@ static enum cretula_result reply_header(struct work *w, struct str name,
 static struct str authorization(struct work *w)
 {
 	struct str cred = credential(w);
-	struct pen p = pen_on(w->j->arena,
-			      80 + cred.n + w->signed_.n + HASH_HEX);
+	struct pen p =
+		pen_on(w->j->arena, 80 + cred.n + w->signed_.n + HASH_HEX);
 
 	PEN_TEXT(&p, ALGORITHM " Credential=");
 	pen_str(&p, cred);
@@ -412,8 +417,8 @@ static enum cretula_result reply_headers(struct work *w)
 static enum cretula_result reply_query(struct work *w)
 {
 	struct str token = w->s->token;
-	struct pen p = pen_on(w->j->arena,
-			      w->added.n + 3 * token.n + HASH_HEX + 64);
+	struct pen p =
+		pen_on(w->j->arena, w->added.n + 3 * token.n + HASH_HEX + 64);
 
 	pen_str(&p, w->added);
 	if (token.n && w->r->token_unsigned)
@@ -458,9 +463,10 @@ static enum cretula_result life_check(const struct job *j,
 				     "the credential ended at %s: rotate it",
 				     s->ends_text);
 	if (r->presign && r->time + r->expires > s->not_after)
-		return REFUSE(j, "the presigned request would outlive the "
-				 "credential, which ends at %s: give expires= "
-				 "of at most %lld",
+		return REFUSE(j,
+			      "the presigned request would outlive the "
+			      "credential, which ends at %s: give expires= "
+			      "of at most %lld",
 			      s->ends_text,
 			      (long long)(s->not_after - r->time));
 	return CRETULA_OK;

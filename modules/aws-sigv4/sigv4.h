@@ -14,15 +14,15 @@
 enum {
 	METHOD_MAX = 32,
 	TARGET_MAX = 128 << 10,
-	QUERY_MAX = 2048,    /* parameters */
-	HEADERS_MAX = 1024,  /* lines */
-	HEADER_MAX = 64 << 10,  /* bytes of one line */
+	QUERY_MAX = 2048,        /* parameters */
+	HEADERS_MAX = 1024,      /* lines */
+	HEADER_MAX = 64 << 10,   /* bytes of one line */
 	HEADERS_SUM = 256 << 10, /* bytes of all lines */
-	SCOPE_MAX = 64,      /* bytes of a region, of a service */
+	SCOPE_MAX = 64,          /* bytes of a region, of a service */
 	EXPIRES_DEFAULT = 900,
 	EXPIRES_MAX = 604800, /* seven days, AWS's own limit */
-	STAMP = 16,          /* YYYYMMDDTHHMMSSZ */
-	DAY = 8,             /* its first bytes */
+	STAMP = 16,           /* YYYYMMDDTHHMMSSZ */
+	DAY = 8,              /* its first bytes */
 	HASH_HEX = 64,
 };
 
@@ -58,7 +58,7 @@ enum payload {
 	PAYLOAD_DEFAULT, /* nothing was said */
 	PAYLOAD_SIGNED,
 	PAYLOAD_UNSIGNED,
-	PAYLOAD_HASH, /* the client said which hash */
+	PAYLOAD_HASH,    /* the client said which hash */
 	PAYLOAD_IGNORED, /* the hash of nothing, whatever the body */
 };
 
@@ -84,8 +84,8 @@ struct request {
 	size_t pairs;
 	struct header *header; /* sorted by name, then arrival */
 	size_t headers;
-	size_t headers_sum; /* bytes of all names and values */
-	struct str host; /* lower case, no port */
+	size_t headers_sum;   /* bytes of all names and values */
+	struct str host;      /* lower case, no port */
 	struct str host_name; /* the same, without a final dot */
 	struct str region;
 	struct str service;

@@ -1,7 +1,9 @@
 /* Worker: the one time format of SigV4, strictly. */
 #include "modules/aws-sigv4/sigv4.h"
 
-enum { DAY_SECONDS = 86400 };
+enum {
+	DAY_SECONDS = 86400
+};
 
 /* Days from 1970-01-01 to a day of the Gregorian calendar; the year begins in
  * March here, so that the leap day is its last. */
@@ -10,7 +12,8 @@ static int64_t days_to(int64_t year, int64_t month, int64_t day)
 	int64_t y = month <= 2 ? year - 1 : year;
 	int64_t era = (y >= 0 ? y : y - 399) / 400;
 	int64_t of_era = y - era * 400;
-	int64_t of_year = (153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
+	int64_t of_year =
+		(153 * (month + (month > 2 ? -3 : 9)) + 2) / 5 + day - 1;
 
 	return era * 146097 + of_era * 365 + of_era / 4 - of_era / 100 +
 	       of_year - 719468;
@@ -74,8 +77,9 @@ bool stamp_format(int64_t t, char text[STAMP + 1])
 	int64_t z = days + 719468;
 	int64_t era = (z >= 0 ? z : z - 146096) / 146097;
 	int64_t of_era = z - era * 146097;
-	int64_t year = (of_era - of_era / 1460 + of_era / 36524 -
-			of_era / 146096) / 365;
+	int64_t year =
+		(of_era - of_era / 1460 + of_era / 36524 - of_era / 146096) /
+		365;
 	int64_t of_year = of_era - (365 * year + year / 4 - year / 100);
 	int64_t m = (5 * of_year + 2) / 153;
 	int64_t month = m < 10 ? m + 3 : m - 9;

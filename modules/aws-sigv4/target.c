@@ -8,8 +8,8 @@
 
 /* Parameters that an earlier presigning leaves behind. */
 static const char *const stale_query[] = {
-	"x-amz-algorithm",	"x-amz-credential",    "x-amz-date",
-	"x-amz-expires",	"x-amz-security-token", "x-amz-signature",
+	"x-amz-algorithm",     "x-amz-credential",     "x-amz-date",
+	"x-amz-expires",       "x-amz-security-token", "x-amz-signature",
 	"x-amz-signedheaders", "x-amz-region-set",
 };
 
@@ -159,8 +159,9 @@ static enum cretula_result pair_add(const struct job *j, struct str piece,
 		return CRETULA_OK;
 	}
 	if (!r->resign)
-		return REFUSE(j, "the query carries '%.*s' of an earlier "
-				 "signing: take it out, or give resign=yes",
+		return REFUSE(j,
+			      "the query carries '%.*s' of an earlier "
+			      "signing: take it out, or give resign=yes",
 			      (int)one->name.n, (const char *)one->name.p);
 	r->drop_query[r->drop_queries++] = name;
 	return CRETULA_OK;

@@ -10,8 +10,8 @@
 #pragma GCC visibility push(hidden)
 
 enum {
-	PARTS_MAX = 32,       /* pieces of a template */
-	TEMPLATE_MAX = 4096,  /* bytes of one */
+	PARTS_MAX = 32,      /* pieces of a template */
+	TEMPLATE_MAX = 4096, /* bytes of one */
 	TARGET_MAX = 64 << 10,
 	NONCE_SIZE = 32, /* hex digits of one that is made here */
 	SHA256_HEX = 64,
@@ -44,7 +44,8 @@ struct part {
 	struct bytes text;
 };
 
-struct template {
+struct template
+{
 	size_t count; /* 0: the credential has none */
 	struct part part[PARTS_MAX];
 };

@@ -30,8 +30,8 @@ static const struct cretula_operation_decl operations[] = {
 };
 
 static const char *const request_names[] = {
-	"data", "method", "target", "header", "body", "body_sha256",
-	"time", "nonce",  NULL,
+	"data",        "method", "target", "header", "body",
+	"body_sha256", "time",   "nonce",  NULL,
 };
 
 static const struct {
@@ -243,10 +243,9 @@ static enum cretula_result signer_fill(const struct job *j, struct signer *s,
 		s->lead = lead_make(p);
 	if (p->template.p) {
 		s->template_text = xmemdup(p->template.p, p->template.n);
-		DO(template_parse(j,
-				  (struct bytes){ s->template_text,
-						  p->template.n },
-				  &s->template));
+		DO(template_parse(
+			j, (struct bytes){ s->template_text, p->template.n },
+			&s->template));
 	}
 	buf_init_secret(&key, KEY_BYTES_MAX);
 	e = key_decode(j, p, &key);

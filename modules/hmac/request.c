@@ -20,7 +20,9 @@ struct bytes attrs_get(const struct cretula_attrs *a, const char *name)
 enum cretula_result attrs_once(const struct job *j,
 			       const struct cretula_attrs *a, const char *but)
 {
-	enum { NAMES_MAX = 16 };
+	enum {
+		NAMES_MAX = 16
+	};
 	size_t n = 0;
 
 	for (size_t i = 0; i < a->count; i++) {
@@ -33,8 +35,10 @@ enum cretula_result attrs_once(const struct job *j,
 					 "not know");
 		for (size_t k = 0; k < i; k++)
 			if (!strcmp(name, a->item[k].name))
-				return REFUSE(j, "attribute '%s' is given "
-						 "twice", name);
+				return REFUSE(j,
+					      "attribute '%s' is given "
+					      "twice",
+					      name);
 	}
 	return CRETULA_OK;
 }
@@ -79,8 +83,8 @@ static enum cretula_result target_read(const struct job *j, struct request *r)
 				 "path and query only");
 	mark = memchr(t.p, '?', t.n);
 	r->path = (struct bytes){ t.p, mark ? (size_t)(mark - t.p) : t.n };
-	r->query = mark ? (struct bytes){ mark + 1, t.n - r->path.n - 1 } :
-			  (struct bytes){ t.p, 0 };
+	r->query = mark ? (struct bytes){ mark + 1, t.n - r->path.n - 1 }
+			: (struct bytes){ t.p, 0 };
 	return CRETULA_OK;
 }
 
@@ -103,8 +107,8 @@ static bool line_is(const struct cretula_attr *a, struct bytes name,
 	    a->value[name.n] != ':' ||
 	    strncasecmp((const char *)a->value, (const char *)name.p, name.n))
 		return false;
-	*value = trimmed((struct bytes){ a->value + name.n + 1,
-					 a->len - name.n - 1 });
+	*value = trimmed(
+		(struct bytes){ a->value + name.n + 1, a->len - name.n - 1 });
 	return true;
 }
 
@@ -119,8 +123,7 @@ struct bytes request_header(const struct request *r, struct bytes name,
 	return (struct bytes){ NULL, 0 };
 }
 
-static enum cretula_result headers_check(const struct job *j,
-					 struct request *r)
+static enum cretula_result headers_check(const struct job *j, struct request *r)
 {
 	static const struct bytes host = { (const uint8_t *)"host", 4 };
 
@@ -156,8 +159,7 @@ static enum cretula_result time_read(const struct job *j, struct request *r)
 					 "since 1970");
 		r->time = (int64_t)t;
 	}
-	snprintf(r->time_text, sizeof r->time_text, "%lld",
-		 (long long)r->time);
+	snprintf(r->time_text, sizeof r->time_text, "%lld", (long long)r->time);
 	snprintf(r->time_ms_text, sizeof r->time_ms_text, "%lld",
 		 (long long)r->time * 1000);
 	return CRETULA_OK;
@@ -170,8 +172,8 @@ static enum cretula_result hash_check(const struct job *j, struct bytes h)
 	for (size_t i = 0; ok && i < h.n; i++)
 		ok = (h.p[i] >= '0' && h.p[i] <= '9') ||
 		     (h.p[i] >= 'a' && h.p[i] <= 'f');
-	return !h.p || ok ? CRETULA_OK :
-			    REFUSE(j, "body_sha256= is not 64 lower-case hex "
+	return !h.p || ok ? CRETULA_OK
+			  : REFUSE(j, "body_sha256= is not 64 lower-case hex "
 				      "digits");
 }
 
@@ -212,7 +214,9 @@ static enum cretula_result state(const struct job *j, const char *name,
 /* Lower case, without the port. */
 static enum cretula_result host_state(const struct job *j, struct bytes h)
 {
-	enum { HOST_MAX = 256 };
+	enum {
+		HOST_MAX = 256
+	};
 	uint8_t text[HOST_MAX];
 	size_t n = 0;
 	bool open = h.n && h.p[0] == '[';
@@ -220,9 +224,9 @@ static enum cretula_result host_state(const struct job *j, struct bytes h)
 	if (h.n > HOST_MAX)
 		return REFUSE(j, "header 'host' is over %d bytes", HOST_MAX);
 	for (; n < h.n && (h.p[n] != ':' || open); n++) {
-		text[n] = h.p[n] >= 'A' && h.p[n] <= 'Z' ?
-				  (uint8_t)(h.p[n] + 32) :
-				  h.p[n];
+		text[n] = h.p[n] >= 'A' && h.p[n] <= 'Z'
+				  ? (uint8_t)(h.p[n] + 32)
+				  : h.p[n];
 		open = open && h.p[n] != ']';
 	}
 	return h.p ? j->host->fact(j->call, "host", text, n) : CRETULA_OK;

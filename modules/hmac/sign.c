@@ -23,15 +23,18 @@ static enum cretula_result feed(const struct job *j, struct signer *s,
 static enum cretula_result feed_text(const struct job *j, struct signer *s,
 				     const char *text)
 {
-	return feed(j, s, (struct bytes){ (const uint8_t *)text, strlen(text) });
+	return feed(j, s,
+		    (struct bytes){ (const uint8_t *)text, strlen(text) });
 }
 
 static enum cretula_result feed_needed(const struct job *j, struct signer *s,
 				       struct bytes b, const char *what)
 {
 	if (!b.p)
-		return REFUSE(j, "the credential's template needs %s, and the "
-				 "request has none", what);
+		return REFUSE(j,
+			      "the credential's template needs %s, and the "
+			      "request has none",
+			      what);
 	return feed(j, s, b);
 }
 
@@ -70,8 +73,9 @@ static enum cretula_result feed_header(const struct job *j, struct signer *s,
 	struct bytes value = request_header(r, name, 0);
 
 	if (!value.p)
-		return REFUSE(j, "the credential's template needs header "
-				 "'%.*s', and the request has none",
+		return REFUSE(j,
+			      "the credential's template needs header "
+			      "'%.*s', and the request has none",
 			      (int)name.n, (const char *)name.p);
 	for (size_t n = 0; (value = request_header(r, name, n)).p; n++) {
 		if (n)
@@ -206,8 +210,8 @@ static enum cretula_result finish(const struct job *j, struct signer *s,
 			text.len--;
 		}
 	}
-	e = ok ? reply_all(j, s, r, (struct bytes){ text.p, text.len }) :
-		 failed(j);
+	e = ok ? reply_all(j, s, r, (struct bytes){ text.p, text.len })
+	       : failed(j);
 	buf_wipe(&text);
 	return e;
 }

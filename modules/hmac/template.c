@@ -7,9 +7,9 @@ static const struct {
 	enum field field;
 } fields[] = {
 	{ "method", FIELD_METHOD }, { "target", FIELD_TARGET },
-	{ "path", FIELD_PATH },	    { "query", FIELD_QUERY },
-	{ "host", FIELD_HOST },	    { "body", FIELD_BODY },
-	{ "time", FIELD_TIME },	    { "body_sha256", FIELD_BODY_SHA256 },
+	{ "path", FIELD_PATH },     { "query", FIELD_QUERY },
+	{ "host", FIELD_HOST },     { "body", FIELD_BODY },
+	{ "time", FIELD_TIME },     { "body_sha256", FIELD_BODY_SHA256 },
 	{ "nonce", FIELD_NONCE },   { "time_ms", FIELD_TIME_MS },
 };
 
@@ -38,9 +38,8 @@ static enum cretula_result field_parse(const struct job *j, struct bytes name,
 
 	for (size_t i = 0; i < NELEM(fields); i++)
 		if (bytes_is(name, fields[i].name))
-			return part_add(t, fields[i].field, name) ?
-				       CRETULA_OK :
-				       too_long(j);
+			return part_add(t, fields[i].field, name) ? CRETULA_OK
+								  : too_long(j);
 	if (name.n <= head || memcmp(name.p, header_field, head) != 0)
 		return REFUSE(j, "template= has an unknown field: known are "
 				 "{method} {target} {path} {query} {host} "
@@ -71,15 +70,14 @@ static enum cretula_result brace_parse(const struct job *j, struct bytes s,
 		struct bytes brace = { s.p + *at, 1 };
 
 		*at += 2;
-		return part_add(t, FIELD_TEXT, brace) ? CRETULA_OK :
-							too_long(j);
+		return part_add(t, FIELD_TEXT, brace) ? CRETULA_OK
+						      : too_long(j);
 	}
 	close = memchr(s.p + *at, '}', s.n - *at);
 	if (s.p[*at] == '}' || !close)
 		return REFUSE(j, "template= has a brace without its other "
 				 "half: write {{ or }} for a brace");
-	name = (struct bytes){ s.p + *at + 1,
-			       (size_t)(close - s.p) - *at - 1 };
+	name = (struct bytes){ s.p + *at + 1, (size_t)(close - s.p) - *at - 1 };
 	*at += name.n + 2;
 	return field_parse(j, name, t);
 }

@@ -51,9 +51,9 @@ void modlist_clear(struct modlist *l)
 static enum cretula_result add(struct cretula_call *c, const char *name,
 			       const void *value, size_t len)
 {
-	return attrs_add(&c->out, name, 0, value, len) == OK ?
-		       CRETULA_OK :
-		       CRETULA_TOO_LARGE;
+	return attrs_add(&c->out, name, 0, value, len) == OK
+		       ? CRETULA_OK
+		       : CRETULA_TOO_LARGE;
 }
 
 static enum cretula_result fail(struct cretula_call *c,

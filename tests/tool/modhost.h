@@ -6,7 +6,9 @@
 #include "include/cretula/module.h"
 #include "lib/attr.h"
 
-enum { MODHOST_ATTRS = 4096 };
+enum {
+	MODHOST_ATTRS = 4096
+};
 
 /* A list for a module: the values are copies with a NUL after them. */
 struct modlist {
@@ -30,7 +32,7 @@ struct cretula_call {
 struct modhost {
 	void *dl;
 	const struct cretula_module *m;
-	void *state; /* NULL: no credential yet */
+	void *state;              /* NULL: no credential yet */
 	struct cretula_call call; /* of the last call */
 };
 

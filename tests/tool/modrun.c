@@ -70,8 +70,8 @@ static bool words(char **rest, struct modlist *l)
 		char *eq = strchr(word, '=');
 		size_t n = eq ? strlen(eq + 1) / 2 : 0;
 		uint8_t *value = xcalloc(1, n + 1);
-		bool ok = eq && enc_hex_parse(eq + 1, strlen(eq + 1), value,
-					      n) == OK;
+		bool ok = eq &&
+			  enc_hex_parse(eq + 1, strlen(eq + 1), value, n) == OK;
 
 		if (ok) {
 			*eq = 0;

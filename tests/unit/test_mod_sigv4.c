@@ -109,8 +109,7 @@ static const struct canon canons[] = {
 	{ "/?&&", "s3", "wire", "yes", "/", "" },
 	{ "/?", "s3", "wire", "yes", "/", "" },
 	{ "/?a=b+c%2f:", "s3", "wire", "yes", "/", "a=b%2Bc%2F%3A" },
-	{ "/?q= \xe6\x97\xa5", "s3", "raw", "yes", "/",
-	  "q=%20%E6%97%A5" },
+	{ "/?q= \xe6\x97\xa5", "s3", "raw", "yes", "/", "q=%20%E6%97%A5" },
 	{ "/?X-Amz-M=1&X-Z=2&X-A=3", "s3", "wire", "yes", "/",
 	  "X-A=3&X-Amz-M=1&X-Z=2" },
 };
@@ -183,8 +182,7 @@ static void resign_drops_what_was_there(void **state)
 	assert_int_equal(modhost_run(&h, "sign", &l), CRETULA_INVALID);
 	modlist_fill(&l, "resign", "yes", "explain", "yes", NULL);
 	assert_int_equal(modhost_run(&h, "sign", &l), CRETULA_OK);
-	assert_string_equal(modhost_get(&h, "drop_header", 0),
-			    "Authorization");
+	assert_string_equal(modhost_get(&h, "drop_header", 0), "Authorization");
 	assert_string_equal(modhost_get(&h, "drop_header", 1), "x-amz-date");
 	assert_string_equal(modhost_get(&h, "drop_query", 0),
 			    "X-Amz-Signature");
@@ -211,8 +209,8 @@ static const struct endpoint_case endpoints[] = {
 	{ "b--use1-az4--x-s3.s3express-use1-az4.us-east-1.amazonaws.com",
 	  "s3express", "us-east-1" },
 	{ "a-1.s3-accesspoint.eu-north-1.amazonaws.com", "s3", "eu-north-1" },
-	{ "a-1.s3-object-lambda.eu-north-1.amazonaws.com",
-	  "s3-object-lambda", "eu-north-1" },
+	{ "a-1.s3-object-lambda.eu-north-1.amazonaws.com", "s3-object-lambda",
+	  "eu-north-1" },
 	{ "IAM.amazonaws.com", "iam", "us-east-1" },
 	{ "sts.amazonaws.com", "sts", "us-east-1" },
 	{ "route53.amazonaws.com.", "route53", "us-east-1" },
@@ -244,8 +242,8 @@ struct action_case {
 	const char *method, *target, *host, *name, *value, *action;
 };
 
-#define BKT "b.s3.amazonaws.com"
-#define IAM "iam.amazonaws.com"
+#define BKT  "b.s3.amazonaws.com"
+#define IAM  "iam.amazonaws.com"
 #define FORM "Content-Type: application/x-www-form-urlencoded; charset=utf-8"
 
 /* NULL: not stated. */
@@ -264,13 +262,11 @@ static const struct action_case actions[] = {
 	{ "GET", "/?inventory&id=x", BKT, NULL, NULL,
 	  "GetBucketInventoryConfiguration" },
 	{ "PUT", "/k", BKT, NULL, NULL, "PutObject" },
-	{ "PUT", "/k", BKT, "header", "x-amz-copy-source: /a/b",
-	  "CopyObject" },
+	{ "PUT", "/k", BKT, "header", "x-amz-copy-source: /a/b", "CopyObject" },
 	{ "PUT", "/k?partNumber=1&uploadId=u", BKT, NULL, NULL, "UploadPart" },
 	{ "PUT", "/k?partNumber=1", BKT, NULL, NULL, NULL },
 	{ "POST", "/k?uploads", BKT, NULL, NULL, "CreateMultipartUpload" },
-	{ "POST", "/k?uploadId=u", BKT, NULL, NULL,
-	  "CompleteMultipartUpload" },
+	{ "POST", "/k?uploadId=u", BKT, NULL, NULL, "CompleteMultipartUpload" },
 	{ "DELETE", "/k?uploadId=u", BKT, NULL, NULL, "AbortMultipartUpload" },
 	{ "POST", "/?delete", BKT, NULL, NULL, "DeleteObjects" },
 	{ "GET", "/", "s3.amazonaws.com", NULL, NULL, "ListBuckets" },
@@ -327,11 +323,12 @@ static void facts_are_all_there(void **state)
 	request("GET", "/b/k?prefix=2&id", "S3.amazonaws.com:443");
 	modlist_str(&l, "expires", "60");
 	assert_int_equal(modhost_facts(&h, "presign", &l), CRETULA_OK);
-	assert_string_equal(said(),
-			    "service=s3|region=us-east-1|action=GetObject|method=GET|"
-			    "host=s3.amazonaws.com|path=/b/k|query=id=|query=prefix=2"
-			    "|time=1369353600|lifetime=60|normalises=no|"
-			    "payload=unsigned|");
+	assert_string_equal(
+		said(),
+		"service=s3|region=us-east-1|action=GetObject|method=GET|"
+		"host=s3.amazonaws.com|path=/b/k|query=id=|query=prefix=2"
+		"|time=1369353600|lifetime=60|normalises=no|"
+		"payload=unsigned|");
 }
 
 struct refusal {
@@ -389,8 +386,10 @@ static const struct refusal refusals[] = {
 static void request_with(const char *name, const char *value)
 {
 	static const char *const good[][2] = {
-		{ "method", "GET" },  { "target", "/" },
-		{ "region", "r" },    { "service", "s" },
+		{ "method", "GET" },
+		{ "target", "/" },
+		{ "region", "r" },
+		{ "service", "s" },
 	};
 
 	modlist_clear(&l);
@@ -475,8 +474,12 @@ static void nothing_outlives_the_credential(void **state)
 static void bad_credentials_are_refused(void **state)
 {
 	static const char *const bad[][2] = {
-		{ "A/B", "s" },	 { "A B", "s" },    { "", "s" },
-		{ "AKID", "" },	 { "AKID", "s3kr1t-9\n" }, { "AKID", "s3kr1t-9 x" },
+		{ "A/B", "s" },
+		{ "A B", "s" },
+		{ "", "s" },
+		{ "AKID", "" },
+		{ "AKID", "s3kr1t-9\n" },
+		{ "AKID", "s3kr1t-9 x" },
 		{ "A,B", "s" },
 	};
 	static struct modlist c;
@@ -511,7 +514,9 @@ static void sign_in(unsigned region, char signature[65])
 /* More scopes than keys are kept, over midnight and back. */
 static void kept_keys_are_the_right_ones(void **state)
 {
-	enum { REGIONS = 40 };
+	enum {
+		REGIONS = 40
+	};
 	char want[REGIONS][65], have[65];
 
 	(void)state;
@@ -535,7 +540,10 @@ static void kept_keys_are_the_right_ones(void **state)
 
 static void many_parameters_are_sorted_or_refused(void **state)
 {
-	enum { PIECES = 10000, PIECE = 8 };
+	enum {
+		PIECES = 10000,
+		PIECE = 8
+	};
 	static char target[PIECES * PIECE + 8];
 	size_t n = 0;
 
