@@ -257,7 +257,7 @@ static void headers_index(struct request *r)
 struct str header_only(const struct request *r, const struct header *h)
 {
 	if (!h || (h > r->header && str_is(h[-1].name, h->name)))
-		return (struct str){ NULL, 0 };
+		return STR("");
 	return h->value;
 }
 

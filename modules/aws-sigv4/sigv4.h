@@ -143,7 +143,7 @@ MUST enum cretula_result headers_parse(const struct job *j,
 				       struct request *r,
 				       struct header_says *says);
 
-/* The value of a header that is there once; n 0 and p NULL if h is NULL or one of
+/* The value of a header that is there once; empty if h is NULL or one of
  * several: what a service makes of those is not certain. */
 struct str header_only(const struct request *r, const struct header *h);
 
