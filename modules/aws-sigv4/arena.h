@@ -44,6 +44,12 @@ struct str {
 #define STR(literal)                                                           \
 	((struct str){ (const uint8_t *)(literal), sizeof(literal) - 1 })
 
+/* The same as an initializer of what is static. */
+#define STR_OF(literal)                                                        \
+	{                                                                      \
+		(const uint8_t *)(literal), sizeof(literal) - 1                \
+	}
+
 static inline bool str_is(struct str a, struct str b)
 {
 	return a.n == b.n && !memcmp(a.p, b.p, a.n);

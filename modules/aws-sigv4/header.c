@@ -5,32 +5,32 @@
 #include <stdlib.h>
 
 struct special {
-	const char *name;
+	struct str name;
 	enum header_kind kind;
 };
 
 /* Beside these, proxy-… and sec-websocket-… are never signed. Duplicates of host
  * and of what the signature itself writes are refused. */
 static const struct special specials[] = {
-	{ "authorization", HEADER_AUTH },
-	{ "connection", HEADER_NEVER },
-	{ "content-length", HEADER_LENGTH },
-	{ "content-type", HEADER_TYPE },
-	{ "expect", HEADER_NEVER },
-	{ "host", HEADER_HOST },
-	{ "keep-alive", HEADER_NEVER },
-	{ "te", HEADER_NEVER },
-	{ "trailer", HEADER_NEVER },
-	{ "transfer-encoding", HEADER_NEVER },
-	{ "upgrade", HEADER_NEVER },
-	{ "user-agent", HEADER_NEVER },
-	{ "x-amz-content-sha256", HEADER_SHA256 },
-	{ "x-amz-copy-source", HEADER_COPY },
-	{ "x-amz-date", HEADER_DATE },
-	{ "x-amz-region-set", HEADER_AUTH },
-	{ "x-amz-security-token", HEADER_AUTH },
-	{ "x-amz-target", HEADER_TARGET },
-	{ "x-amzn-trace-id", HEADER_NEVER },
+	{ STR_OF("authorization"), HEADER_AUTH },
+	{ STR_OF("connection"), HEADER_NEVER },
+	{ STR_OF("content-length"), HEADER_LENGTH },
+	{ STR_OF("content-type"), HEADER_TYPE },
+	{ STR_OF("expect"), HEADER_NEVER },
+	{ STR_OF("host"), HEADER_HOST },
+	{ STR_OF("keep-alive"), HEADER_NEVER },
+	{ STR_OF("te"), HEADER_NEVER },
+	{ STR_OF("trailer"), HEADER_NEVER },
+	{ STR_OF("transfer-encoding"), HEADER_NEVER },
+	{ STR_OF("upgrade"), HEADER_NEVER },
+	{ STR_OF("user-agent"), HEADER_NEVER },
+	{ STR_OF("x-amz-content-sha256"), HEADER_SHA256 },
+	{ STR_OF("x-amz-copy-source"), HEADER_COPY },
+	{ STR_OF("x-amz-date"), HEADER_DATE },
+	{ STR_OF("x-amz-region-set"), HEADER_AUTH },
+	{ STR_OF("x-amz-security-token"), HEADER_AUTH },
+	{ STR_OF("x-amz-target"), HEADER_TARGET },
+	{ STR_OF("x-amzn-trace-id"), HEADER_NEVER },
 };
 
 static enum header_kind kind_of(struct str name)
@@ -39,8 +39,8 @@ static enum header_kind kind_of(struct str name)
 	    str_has_prefix(name, STR("sec-websocket-")))
 		return HEADER_NEVER;
 	for (size_t i = 0; i < NELEM(specials); i++)
-		if (specials[i].name[0] == (char)name.p[0] &&
-		    str_is(name, str_from(specials[i].name)))
+		if (specials[i].name.p[0] == name.p[0] &&
+		    str_is(name, specials[i].name))
 			return specials[i].kind;
 	return HEADER_PLAIN;
 }
@@ -52,7 +52,9 @@ static uint8_t name_byte(uint8_t c)
 		return (uint8_t)(c + 32);
 	if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'))
 		return c;
-	return c && strchr("!#$%&'*+-.^_`|~", c) ? c : 0;
+	if (c == '-')
+		return c;
+	return c && strchr("!#$%&'*+.^_`|~", c) ? c : 0;
 }
 
 static bool name_read(struct arena *arena, struct header *h)

@@ -17,65 +17,69 @@ struct labels {
 /* Services whose endpoint is not named as they sign; `first` is the host's label
  * left of it where only that one is meant (NULL: any). */
 struct alias {
-	const char *label;
+	struct str label;
 	const char *first;
 	const char *service;
 };
 
 static const struct alias aliases[] = {
-	{ "appconfigdata", NULL, "appconfig" },
-	{ "appstream2", NULL, "appstream" },
-	{ "appsync-api", NULL, "appsync" },
-	{ "backupstorage", NULL, "backup-storage" },
-	{ "bedrock-agent", NULL, "bedrock" },
-	{ "bedrock-agent-runtime", NULL, "bedrock" },
-	{ "bedrock-runtime", NULL, "bedrock" },
-	{ "cloudhsmv2", NULL, "cloudhsm" },
-	{ "cloudsearchdomain", NULL, "cloudsearch" },
-	{ "contact-lens", NULL, "connect" },
-	{ "email", NULL, "ses" },
-	{ "forecastquery", NULL, "forecast" },
-	{ "identity-chime", NULL, "chime" },
-	{ "iot", "fleethub", "iotfleethub" },
-	{ "iot", "jobs", "iot-jobs-data" },
-	{ "iot", "data", "iotdata" },
-	{ "iot", "data-ats", "iotdata" },
-	{ "iotevents", "data", "ioteventsdata" },
-	{ "marketplace", NULL, "aws-marketplace" },
-	{ "media-pipelines-chime", NULL, "chime" },
-	{ "meetings-chime", NULL, "chime" },
-	{ "memory-db", NULL, "memorydb" },
-	{ "messaging-chime", NULL, "chime" },
-	{ "migrationhub-config", NULL, "mgh" },
-	{ "models-v2-lex", NULL, "lex" },
-	{ "oidc", NULL, "awsssooidc" },
-	{ "personalize-events", NULL, "personalize" },
-	{ "personalize-runtime", NULL, "personalize" },
-	{ "pinpoint", "sms-voice", "sms-voice" },
-	{ "pinpoint", NULL, "mobiletargeting" },
-	{ "queue", NULL, "sqs" },
-	{ "runtime-v2-lex", NULL, "lex" },
-	{ "s3-accelerate", NULL, "s3" },
-	{ "s3-accesspoint", NULL, "s3" },
-	{ "s3-control", NULL, "s3" },
-	{ "s3-external-1", NULL, "s3" },
-	{ "s3express-control", NULL, "s3express" },
-	{ "servicecatalog-appregistry", NULL, "servicecatalog" },
-	{ "sso", "portal", "awsssoportal" },
-	{ "transcribestreaming", NULL, "transcribe" },
-	{ "voice-chime", NULL, "chime" },
+	{ STR_OF("appconfigdata"), NULL, "appconfig" },
+	{ STR_OF("appstream2"), NULL, "appstream" },
+	{ STR_OF("appsync-api"), NULL, "appsync" },
+	{ STR_OF("backupstorage"), NULL, "backup-storage" },
+	{ STR_OF("bedrock-agent"), NULL, "bedrock" },
+	{ STR_OF("bedrock-agent-runtime"), NULL, "bedrock" },
+	{ STR_OF("bedrock-runtime"), NULL, "bedrock" },
+	{ STR_OF("cloudhsmv2"), NULL, "cloudhsm" },
+	{ STR_OF("cloudsearchdomain"), NULL, "cloudsearch" },
+	{ STR_OF("contact-lens"), NULL, "connect" },
+	{ STR_OF("email"), NULL, "ses" },
+	{ STR_OF("forecastquery"), NULL, "forecast" },
+	{ STR_OF("identity-chime"), NULL, "chime" },
+	{ STR_OF("iot"), "fleethub", "iotfleethub" },
+	{ STR_OF("iot"), "jobs", "iot-jobs-data" },
+	{ STR_OF("iot"), "data", "iotdata" },
+	{ STR_OF("iot"), "data-ats", "iotdata" },
+	{ STR_OF("iotevents"), "data", "ioteventsdata" },
+	{ STR_OF("marketplace"), NULL, "aws-marketplace" },
+	{ STR_OF("media-pipelines-chime"), NULL, "chime" },
+	{ STR_OF("meetings-chime"), NULL, "chime" },
+	{ STR_OF("memory-db"), NULL, "memorydb" },
+	{ STR_OF("messaging-chime"), NULL, "chime" },
+	{ STR_OF("migrationhub-config"), NULL, "mgh" },
+	{ STR_OF("models-v2-lex"), NULL, "lex" },
+	{ STR_OF("oidc"), NULL, "awsssooidc" },
+	{ STR_OF("personalize-events"), NULL, "personalize" },
+	{ STR_OF("personalize-runtime"), NULL, "personalize" },
+	{ STR_OF("pinpoint"), "sms-voice", "sms-voice" },
+	{ STR_OF("pinpoint"), NULL, "mobiletargeting" },
+	{ STR_OF("queue"), NULL, "sqs" },
+	{ STR_OF("runtime-v2-lex"), NULL, "lex" },
+	{ STR_OF("s3-accelerate"), NULL, "s3" },
+	{ STR_OF("s3-accesspoint"), NULL, "s3" },
+	{ STR_OF("s3-control"), NULL, "s3" },
+	{ STR_OF("s3-external-1"), NULL, "s3" },
+	{ STR_OF("s3express-control"), NULL, "s3express" },
+	{ STR_OF("servicecatalog-appregistry"), NULL, "servicecatalog" },
+	{ STR_OF("sso"), "portal", "awsssoportal" },
+	{ STR_OF("transcribestreaming"), NULL, "transcribe" },
+	{ STR_OF("voice-chime"), NULL, "chime" },
 };
 
 /* Services with one endpoint for the world, signed for us-east-1. */
-static const char *const global[] = { "cloudfront", "iam",           "route53",
-				      "s3",         "s3-external-1", "sts" };
+static const struct str global[] = { STR_OF("cloudfront"),    STR_OF("iam"),
+				     STR_OF("route53"),       STR_OF("s3"),
+				     STR_OF("s3-external-1"), STR_OF("sts") };
 
-static const char *const suffixes[] = { ".amazonaws.com", ".amazonaws.com.cn",
-					".api.aws", ".on.aws" };
+static const struct str suffixes[] = { STR_OF(".amazonaws.com"),
+				       STR_OF(".amazonaws.com.cn"),
+				       STR_OF(".api.aws"), STR_OF(".on.aws") };
 
-static const char *const compass[] = { "central",   "east",      "north",
-				       "northeast", "northwest", "south",
-				       "southeast", "southwest", "west" };
+static const struct str compass[] = { STR_OF("central"),   STR_OF("east"),
+				      STR_OF("north"),     STR_OF("northeast"),
+				      STR_OF("northwest"), STR_OF("south"),
+				      STR_OF("southeast"), STR_OF("southwest"),
+				      STR_OF("west") };
 
 bool service_is_s3(struct str s)
 {
@@ -84,10 +88,10 @@ bool service_is_s3(struct str s)
 	       str_is(s, STR("s3express"));
 }
 
-static bool in_list(const char *const *list, size_t n, struct str s)
+static bool in_list(const struct str *list, size_t n, struct str s)
 {
 	for (size_t i = 0; i < n; i++)
-		if (str_is(s, str_from(list[i])))
+		if (str_is(s, list[i]))
 			return true;
 	return false;
 }
@@ -130,7 +134,7 @@ static bool labels_split(struct str s, struct labels *l)
 static bool aws_labels(struct str host, struct labels *l)
 {
 	for (size_t i = 0; i < NELEM(suffixes); i++) {
-		struct str end = str_from(suffixes[i]);
+		struct str end = suffixes[i];
 
 		if (host.n > end.n && str_has_suffix(host, end))
 			return labels_split(str_cut(host, 0, host.n - end.n),
@@ -166,7 +170,7 @@ static struct str signing_name(const struct labels *l, size_t at)
 	for (size_t i = 0; i < NELEM(aliases); i++) {
 		const struct alias *a = &aliases[i];
 
-		if (!str_is(label, str_from(a->label)))
+		if (!str_is(label, a->label))
 			continue;
 		if (!a->first ||
 		    (at && str_is(l->of[at - 1], str_from(a->first))))

@@ -14,115 +14,127 @@ enum level {
 /* Operations with a sub-resource: `sub` stands in the query. A `list` is what GET
  * means when id= does not name one of them. */
 struct sub {
-	const char *name;
+	struct str name;
 	enum level level;
 	const char *get, *put, *drop, *post, *list;
 };
 
 static const struct sub subs[] = {
-	{ "accelerate", BUCKET, "GetBucketAccelerateConfiguration",
+	{ STR_OF("accelerate"), BUCKET, "GetBucketAccelerateConfiguration",
 	  "PutBucketAccelerateConfiguration", NULL, NULL, NULL },
-	{ "acl", BUCKET, "GetBucketAcl", "PutBucketAcl", NULL, NULL, NULL },
-	{ "analytics", BUCKET, "GetBucketAnalyticsConfiguration",
+	{ STR_OF("acl"), BUCKET, "GetBucketAcl", "PutBucketAcl", NULL, NULL,
+	  NULL },
+	{ STR_OF("analytics"), BUCKET, "GetBucketAnalyticsConfiguration",
 	  "PutBucketAnalyticsConfiguration",
 	  "DeleteBucketAnalyticsConfiguration", NULL,
 	  "ListBucketAnalyticsConfigurations" },
-	{ "cors", BUCKET, "GetBucketCors", "PutBucketCors", "DeleteBucketCors",
-	  NULL, NULL },
-	{ "delete", BUCKET, NULL, NULL, NULL, "DeleteObjects", NULL },
-	{ "encryption", BUCKET, "GetBucketEncryption", "PutBucketEncryption",
-	  "DeleteBucketEncryption", NULL, NULL },
-	{ "intelligent-tiering", BUCKET,
+	{ STR_OF("cors"), BUCKET, "GetBucketCors", "PutBucketCors",
+	  "DeleteBucketCors", NULL, NULL },
+	{ STR_OF("delete"), BUCKET, NULL, NULL, NULL, "DeleteObjects", NULL },
+	{ STR_OF("encryption"), BUCKET, "GetBucketEncryption",
+	  "PutBucketEncryption", "DeleteBucketEncryption", NULL, NULL },
+	{ STR_OF("intelligent-tiering"), BUCKET,
 	  "GetBucketIntelligentTieringConfiguration",
 	  "PutBucketIntelligentTieringConfiguration",
 	  "DeleteBucketIntelligentTieringConfiguration", NULL,
 	  "ListBucketIntelligentTieringConfigurations" },
-	{ "inventory", BUCKET, "GetBucketInventoryConfiguration",
+	{ STR_OF("inventory"), BUCKET, "GetBucketInventoryConfiguration",
 	  "PutBucketInventoryConfiguration",
 	  "DeleteBucketInventoryConfiguration", NULL,
 	  "ListBucketInventoryConfigurations" },
-	{ "lifecycle", BUCKET, "GetBucketLifecycleConfiguration",
+	{ STR_OF("lifecycle"), BUCKET, "GetBucketLifecycleConfiguration",
 	  "PutBucketLifecycleConfiguration", "DeleteBucketLifecycle", NULL,
 	  NULL },
-	{ "location", BUCKET, "GetBucketLocation", NULL, NULL, NULL, NULL },
-	{ "logging", BUCKET, "GetBucketLogging", "PutBucketLogging", NULL, NULL,
+	{ STR_OF("location"), BUCKET, "GetBucketLocation", NULL, NULL, NULL,
 	  NULL },
-	{ "metadataConfiguration", BUCKET, "GetBucketMetadataConfiguration",
-	  NULL, "DeleteBucketMetadataConfiguration",
+	{ STR_OF("logging"), BUCKET, "GetBucketLogging", "PutBucketLogging",
+	  NULL, NULL, NULL },
+	{ STR_OF("metadataConfiguration"), BUCKET,
+	  "GetBucketMetadataConfiguration", NULL,
+	  "DeleteBucketMetadataConfiguration",
 	  "CreateBucketMetadataConfiguration", NULL },
-	{ "metadataTable", BUCKET, "GetBucketMetadataTableConfiguration", NULL,
+	{ STR_OF("metadataTable"), BUCKET,
+	  "GetBucketMetadataTableConfiguration", NULL,
 	  "DeleteBucketMetadataTableConfiguration",
 	  "CreateBucketMetadataTableConfiguration", NULL },
-	{ "metrics", BUCKET, "GetBucketMetricsConfiguration",
+	{ STR_OF("metrics"), BUCKET, "GetBucketMetricsConfiguration",
 	  "PutBucketMetricsConfiguration", "DeleteBucketMetricsConfiguration",
 	  NULL, "ListBucketMetricsConfigurations" },
-	{ "notification", BUCKET, "GetBucketNotificationConfiguration",
+	{ STR_OF("notification"), BUCKET, "GetBucketNotificationConfiguration",
 	  "PutBucketNotificationConfiguration", NULL, NULL, NULL },
-	{ "object-lock", BUCKET, "GetObjectLockConfiguration",
+	{ STR_OF("object-lock"), BUCKET, "GetObjectLockConfiguration",
 	  "PutObjectLockConfiguration", NULL, NULL, NULL },
-	{ "ownershipControls", BUCKET, "GetBucketOwnershipControls",
+	{ STR_OF("ownershipControls"), BUCKET, "GetBucketOwnershipControls",
 	  "PutBucketOwnershipControls", "DeleteBucketOwnershipControls", NULL,
 	  NULL },
-	{ "policy", BUCKET, "GetBucketPolicy", "PutBucketPolicy",
+	{ STR_OF("policy"), BUCKET, "GetBucketPolicy", "PutBucketPolicy",
 	  "DeleteBucketPolicy", NULL, NULL },
-	{ "policyStatus", BUCKET, "GetBucketPolicyStatus", NULL, NULL, NULL,
-	  NULL },
-	{ "publicAccessBlock", BUCKET, "GetPublicAccessBlock",
-	  "PutPublicAccessBlock", "DeletePublicAccessBlock", NULL, NULL },
-	{ "replication", BUCKET, "GetBucketReplication", "PutBucketReplication",
-	  "DeleteBucketReplication", NULL, NULL },
-	{ "requestPayment", BUCKET, "GetBucketRequestPayment",
-	  "PutBucketRequestPayment", NULL, NULL, NULL },
-	{ "session", BUCKET, "CreateSession", NULL, NULL, NULL, NULL },
-	{ "tagging", BUCKET, "GetBucketTagging", "PutBucketTagging",
-	  "DeleteBucketTagging", NULL, NULL },
-	{ "uploads", BUCKET, "ListMultipartUploads", NULL, NULL, NULL, NULL },
-	{ "versioning", BUCKET, "GetBucketVersioning", "PutBucketVersioning",
-	  NULL, NULL, NULL },
-	{ "versions", BUCKET, "ListObjectVersions", NULL, NULL, NULL, NULL },
-	{ "website", BUCKET, "GetBucketWebsite", "PutBucketWebsite",
-	  "DeleteBucketWebsite", NULL, NULL },
-	{ "acl", OBJECT, "GetObjectAcl", "PutObjectAcl", NULL, NULL, NULL },
-	{ "attributes", OBJECT, "GetObjectAttributes", NULL, NULL, NULL, NULL },
-	{ "legal-hold", OBJECT, "GetObjectLegalHold", "PutObjectLegalHold",
-	  NULL, NULL, NULL },
-	{ "renameObject", OBJECT, NULL, "RenameObject", NULL, NULL, NULL },
-	{ "restore", OBJECT, NULL, NULL, NULL, "RestoreObject", NULL },
-	{ "retention", OBJECT, "GetObjectRetention", "PutObjectRetention", NULL,
+	{ STR_OF("policyStatus"), BUCKET, "GetBucketPolicyStatus", NULL, NULL,
 	  NULL, NULL },
-	{ "select", OBJECT, NULL, NULL, NULL, "SelectObjectContent", NULL },
-	{ "tagging", OBJECT, "GetObjectTagging", "PutObjectTagging",
+	{ STR_OF("publicAccessBlock"), BUCKET, "GetPublicAccessBlock",
+	  "PutPublicAccessBlock", "DeletePublicAccessBlock", NULL, NULL },
+	{ STR_OF("replication"), BUCKET, "GetBucketReplication",
+	  "PutBucketReplication", "DeleteBucketReplication", NULL, NULL },
+	{ STR_OF("requestPayment"), BUCKET, "GetBucketRequestPayment",
+	  "PutBucketRequestPayment", NULL, NULL, NULL },
+	{ STR_OF("session"), BUCKET, "CreateSession", NULL, NULL, NULL, NULL },
+	{ STR_OF("tagging"), BUCKET, "GetBucketTagging", "PutBucketTagging",
+	  "DeleteBucketTagging", NULL, NULL },
+	{ STR_OF("uploads"), BUCKET, "ListMultipartUploads", NULL, NULL, NULL,
+	  NULL },
+	{ STR_OF("versioning"), BUCKET, "GetBucketVersioning",
+	  "PutBucketVersioning", NULL, NULL, NULL },
+	{ STR_OF("versions"), BUCKET, "ListObjectVersions", NULL, NULL, NULL,
+	  NULL },
+	{ STR_OF("website"), BUCKET, "GetBucketWebsite", "PutBucketWebsite",
+	  "DeleteBucketWebsite", NULL, NULL },
+	{ STR_OF("acl"), OBJECT, "GetObjectAcl", "PutObjectAcl", NULL, NULL,
+	  NULL },
+	{ STR_OF("attributes"), OBJECT, "GetObjectAttributes", NULL, NULL, NULL,
+	  NULL },
+	{ STR_OF("legal-hold"), OBJECT, "GetObjectLegalHold",
+	  "PutObjectLegalHold", NULL, NULL, NULL },
+	{ STR_OF("renameObject"), OBJECT, NULL, "RenameObject", NULL, NULL,
+	  NULL },
+	{ STR_OF("restore"), OBJECT, NULL, NULL, NULL, "RestoreObject", NULL },
+	{ STR_OF("retention"), OBJECT, "GetObjectRetention",
+	  "PutObjectRetention", NULL, NULL, NULL },
+	{ STR_OF("select"), OBJECT, NULL, NULL, NULL, "SelectObjectContent",
+	  NULL },
+	{ STR_OF("tagging"), OBJECT, "GetObjectTagging", "PutObjectTagging",
 	  "DeleteObjectTagging", NULL, NULL },
-	{ "torrent", OBJECT, "GetObjectTorrent", NULL, NULL, NULL, NULL },
-	{ "uploadId", OBJECT, "ListParts", "UploadPart", "AbortMultipartUpload",
-	  "CompleteMultipartUpload", NULL },
-	{ "uploads", OBJECT, NULL, NULL, NULL, "CreateMultipartUpload", NULL },
+	{ STR_OF("torrent"), OBJECT, "GetObjectTorrent", NULL, NULL, NULL,
+	  NULL },
+	{ STR_OF("uploadId"), OBJECT, "ListParts", "UploadPart",
+	  "AbortMultipartUpload", "CompleteMultipartUpload", NULL },
+	{ STR_OF("uploads"), OBJECT, NULL, NULL, NULL, "CreateMultipartUpload",
+	  NULL },
 };
 
 /* Parameters that do not change which operation it is. response-… are too. */
-static const char *const harmless[] = {
-	"continuation-token",
-	"delimiter",
-	"encoding-type",
-	"fetch-owner",
-	"id",
-	"key-marker",
-	"list-type",
-	"marker",
-	"max-buckets",
-	"bucket-region",
-	"max-keys",
-	"max-parts",
-	"max-uploads",
-	"part-number-marker",
-	"partNumber",
-	"prefix",
-	"select-type",
-	"start-after",
-	"upload-id-marker",
-	"version-id-marker",
-	"versionId",
-	"x-id",
+static const struct str harmless[] = {
+	STR_OF("continuation-token"),
+	STR_OF("delimiter"),
+	STR_OF("encoding-type"),
+	STR_OF("fetch-owner"),
+	STR_OF("id"),
+	STR_OF("key-marker"),
+	STR_OF("list-type"),
+	STR_OF("marker"),
+	STR_OF("max-buckets"),
+	STR_OF("bucket-region"),
+	STR_OF("max-keys"),
+	STR_OF("max-parts"),
+	STR_OF("max-uploads"),
+	STR_OF("part-number-marker"),
+	STR_OF("partNumber"),
+	STR_OF("prefix"),
+	STR_OF("select-type"),
+	STR_OF("start-after"),
+	STR_OF("upload-id-marker"),
+	STR_OF("version-id-marker"),
+	STR_OF("versionId"),
+	STR_OF("x-id"),
 };
 
 struct asked {
@@ -138,8 +150,7 @@ static bool is_harmless(struct str name)
 	if (str_has_prefix(name, STR("response-")))
 		return true;
 	for (size_t i = 0; i < NELEM(harmless); i++)
-		if (harmless[i][0] == (char)name.p[0] &&
-		    str_is(name, str_from(harmless[i])))
+		if (harmless[i].p[0] == name.p[0] && str_is(name, harmless[i]))
 			return true;
 	return false;
 }
@@ -153,8 +164,8 @@ static bool sub_named(struct str name, enum level level,
 
 	*here = NULL;
 	for (size_t i = 0; i < NELEM(subs); i++) {
-		if (subs[i].name[0] != (char)name.p[0] ||
-		    !str_is(name, str_from(subs[i].name)))
+		if (subs[i].name.p[0] != name.p[0] ||
+		    !str_is(name, subs[i].name))
 			continue;
 		any = true;
 		if (subs[i].level == level)
@@ -215,7 +226,7 @@ static bool level_read(const struct request *r, enum level *level)
 static const char *of_sub(const struct request *r, const struct asked *a)
 {
 	const struct sub *s = a->sub;
-	bool upload = !strcmp(s->name, "uploadId");
+	bool upload = str_is(s->name, STR("uploadId"));
 
 	if (str_is(r->method, STR("GET")))
 		return s->list && !a->id ? s->list : s->get;

@@ -7,23 +7,25 @@
 #include <stdlib.h>
 
 /* Parameters that an earlier presigning leaves behind. */
-static const char *const stale_query[] = {
-	"x-amz-algorithm",     "x-amz-credential",     "x-amz-date",
-	"x-amz-expires",       "x-amz-security-token", "x-amz-signature",
-	"x-amz-signedheaders", "x-amz-region-set",
+static const struct str stale_query[] = {
+	STR_OF("x-amz-algorithm"),      STR_OF("x-amz-credential"),
+	STR_OF("x-amz-date"),           STR_OF("x-amz-expires"),
+	STR_OF("x-amz-security-token"), STR_OF("x-amz-signature"),
+	STR_OF("x-amz-signedheaders"),  STR_OF("x-amz-region-set"),
 };
 
 /* The same of S3's version 2, which no other service knows. */
-static const char *const stale_query_s3[] = { "awsaccesskeyid", "signature" };
+static const struct str stale_query_s3[] = { STR_OF("awsaccesskeyid"),
+					     STR_OF("signature") };
 
 static bool is_stale(struct str name, bool s3)
 {
 	if (name.n > 6 && (name.p[0] == 'x' || name.p[0] == 'X'))
 		for (size_t i = 0; i < NELEM(stale_query); i++)
-			if (str_is_nocase(name, str_from(stale_query[i])))
+			if (str_is_nocase(name, stale_query[i]))
 				return true;
 	for (size_t i = 0; s3 && i < NELEM(stale_query_s3); i++)
-		if (str_is_nocase(name, str_from(stale_query_s3[i])))
+		if (str_is_nocase(name, stale_query_s3[i]))
 			return true;
 	return false;
 }
