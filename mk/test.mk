@@ -43,7 +43,7 @@ $(B)/tests/test_opener: $(B)/obj/credd/opener.o $(B)/obj/credd/child.o
 $(B)/tests/e2e/e2e_sandbox: $(addprefix $(B)/obj/credd/,zygote.o cage.o worker.o host.o host_list.o)
 MODHOST := $(B)/obj/tests/tool/modhost.o
 $(B)/tests/test_mod_hmac: $(MODHOST) $(B)/modules/hmac.so
-$(B)/tests/test_mod_sigv4: $(MODHOST) $(B)/modules/aws-sigv4.so
+$(B)/tests/test_mod_sigv4 $(B)/tests/test_mod_sigv4_facts: $(MODHOST) $(B)/modules/aws-sigv4.so
 SIGV4_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard modules/aws-sigv4/*.c))
 $(B)/tests/replay_sigv4 $(B)/fuzz/fuzz_sigv4: $(SIGV4_OBJ) $(MODHOST)
 
