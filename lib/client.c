@@ -1,0 +1,199 @@
+/* A client's connection: where it goes, how it ends. Runs in whoever asks credd;
+ * holds no secret but what the caller gives it to seal. */
+#include "lib/client.h"
+
+#include "lib/clock.h"
+#include "lib/msg.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define DEFAULT_SOCKET "/run/cretula/credd/api.sock"
+#define USER_SOCKET    "cretula/credd/api.sock"
+
+#define SAME(name) \
+	_Static_assert((int)CRETULA_ERR_##name == (int)ERR_##name, #name)
+SAME(DENIED);
+SAME(UNAUTHENTICATED);
+SAME(NOT_FOUND);
+SAME(EXISTS);
+SAME(INVALID);
+SAME(SEALED);
+SAME(EXPIRED);
+SAME(LIMITED);
+SAME(CONFLICT);
+SAME(PENDING);
+SAME(UNAVAILABLE);
+SAME(TIMEOUT);
+SAME(MODULE_FAILED);
+SAME(TOO_LARGE);
+SAME(UNSUPPORTED);
+SAME(INTERNAL);
+_Static_assert((int)CRETULA_ERR_INTERNAL + 1 == (int)E__MAX,
+	       "the public errors are the errors");
+
+const char *cretula_err_name(enum cretula_err e)
+{
+	return (unsigned)e < E__MAX ? err_name((enum err)e) : "internal";
+}
+
+enum cretula_err client_fail(struct cretula_error *err, enum err code,
+			     const char *fmt, ...)
+{
+	va_list ap;
+
+	if (!err)
+		return (enum cretula_err)code;
+	*err = (struct cretula_error){ .code = (enum cretula_err)code,
+				       .reached = 1 };
+	va_start(ap, fmt);
+	(void)vsnprintf(err->text, sizeof err->text, fmt, ap);
+	va_end(ap);
+	return err->code;
+}
+
+enum cretula_err client_fault(struct cretula_error *err, enum err code,
+			      const struct fault *f)
+{
+	return client_fail(err, code, "%s",
+			   f->text[0] ? f->text : err_name(code));
+}
+
+/* The socket when nobody says which. */
+static char *default_path(void)
+{
+	const char *run = secure_getenv("XDG_RUNTIME_DIR");
+	char *path = NULL;
+
+	if (geteuid() != 0 && run && run[0] == '/') {
+		ENSURE(asprintf(&path, "%s/" USER_SOCKET, run) >= 0);
+		if (!access(path, F_OK))
+			return path;
+		free(path);
+	}
+	return xstrdup(DEFAULT_SOCKET);
+}
+
+static enum cretula_err path_parse(const char *text, char **out,
+				   struct cretula_error *err)
+{
+	if (!strncmp(text, "unix://", 7))
+		text += 7;
+	if (!strncmp(text, "https://", 8) || !strncmp(text, "http://", 7))
+		return client_fail(err, ERR_UNSUPPORTED,
+				   "credd at '%s': only sockets are supported: "
+				   "a path, or unix://PATH",
+				   text);
+	if (!text[0])
+		return client_fail(err, ERR_INVALID,
+				   "the path of credd's socket is empty");
+	*out = xstrdup(text);
+	return CRETULA_ERR_NONE;
+}
+
+enum cretula_err client_path(const char *path, bool admin, char **out,
+			     struct cretula_error *err)
+{
+	AUTO(mem_free) char *api = NULL;
+	enum cretula_err e;
+	char *slash;
+
+	if (!path)
+		path = secure_getenv("CRETULA_CREDD");
+	if (path) {
+		e = path_parse(path, &api, err);
+		if (e)
+			return e;
+	} else {
+		api = default_path();
+	}
+	if (!admin) {
+		*out = xstrdup(api);
+		return CRETULA_ERR_NONE;
+	}
+	slash = strrchr(api, '/');
+	ENSURE(asprintf(out, "%.*sadmin.sock",
+			slash ? (int)(slash + 1 - api) : 0, api) >= 0);
+	return CRETULA_ERR_NONE;
+}
+
+static enum cretula_err open_socket(const char *path, bool admin,
+				    struct cretula **out,
+				    struct cretula_error *err)
+{
+	struct cretula *c = xcalloc(1, sizeof *c);
+	enum cretula_err e;
+
+	c->fd = -1;
+	c->timeout_ms = CLIENT_TIMEOUT_MS;
+	buf_init(&c->in, 4 + MSG_MAX + CLIENT_GULP);
+	buf_init(&c->out, CLIENT_OUT_MAX);
+	e = client_path(path, admin, &c->path, err);
+	if (!e)
+		e = client_connect(c, false, client_deadline(c), err);
+	if (e) {
+		cretula_close(c);
+		return e;
+	}
+	*out = c;
+	return CRETULA_ERR_NONE;
+}
+
+enum cretula_err cretula_open(const char *path, struct cretula **c,
+			      struct cretula_error *err)
+{
+	return open_socket(path, false, c, err);
+}
+
+enum cretula_err cretula_open_admin(const char *path, struct cretula **c,
+				    struct cretula_error *err)
+{
+	return open_socket(path, true, c, err);
+}
+
+void cretula_close(struct cretula *c)
+{
+	if (!c)
+		return;
+	fd_close(&c->fd);
+	for (size_t i = 0; i < NELEM(c->call); i++) {
+		buf_wipe(&c->call[i].frame);
+		cretula_answer_free(c->call[i].answer);
+	}
+	buf_wipe(&c->in);
+	buf_wipe(&c->out);
+	free(c->path);
+	free(c);
+}
+
+void cretula_timeout(struct cretula *c, int ms)
+{
+	c->timeout_ms = ms;
+}
+
+uint64_t client_deadline(const struct cretula *c)
+{
+	if (c->timeout_ms < 0)
+		return UINT64_MAX;
+	return clock_boot() + (unsigned)c->timeout_ms * CLOCK_MS;
+}
+
+int client_poll_ms(uint64_t deadline)
+{
+	uint64_t now;
+
+	if (deadline == UINT64_MAX)
+		return -1;
+	now = clock_boot();
+	if (now >= deadline)
+		return 0;
+	return (int)MIN((deadline - now + CLOCK_MS - 1) / CLOCK_MS, 1u << 30);
+}
+
+int cretula_fd(const struct cretula *c)
+{
+	return c->fd;
+}

@@ -1,0 +1,149 @@
+/* What is behind include/cretula/client.h, for the library's own files and for
+ * the command. */
+#ifndef LIB_CLIENT_H
+#define LIB_CLIENT_H
+
+#include "lib/attr.h"
+#include "lib/http.h"
+
+#include <cretula/client.h>
+
+#include <sys/types.h>
+
+enum {
+	CLIENT_PROTOCOL = 1,           /* the version we speak */
+	CLIENT_SUN_MAX = 100,          /* longer paths go through a descriptor */
+	CLIENT_ANSWER_MAX = 256 << 20, /* bytes of all items of one answer */
+	CLIENT_OUT_MAX = 160 << 20,    /* queued calls */
+	CLIENT_GULP = 64 << 10,        /* read at once */
+	CLIENT_TIMEOUT_MS = 30000,
+	CLIENT_BODY_SENT_MAX = 64 << 10, /* a body that is sent as it is */
+	CLIENT_FORM_SENT_MAX = 768 << 10, /* … if it is a form */
+};
+
+#define CLIENT_RECONNECT_NS (2 * CLOCK_SECOND)
+#define CLIENT_NO_ID	    0xffffffffu /* the id of errors about the connection */
+
+struct cretula_list {
+	struct attrs a;
+};
+
+struct cretula_answer {
+	struct cretula_list reply;
+	struct cretula_list *item; /* owned array */
+	unsigned count;
+	size_t bytes; /* of all items */
+};
+
+enum call_state {
+	CALL_FREE,
+	CALL_WAITS,
+	CALL_DONE,
+};
+
+struct client_call {
+	enum call_state state;
+	uint32_t id;
+	bool repeats;     /* harmless to repeat, and not repeated yet */
+	struct buf frame; /* kept while `repeats` */
+	struct cretula_answer *answer;
+	struct cretula_error err;
+};
+
+struct cretula {
+	char *path; /* of the socket */
+	int fd;     /* -1: not connected */
+	pid_t pid;  /* who connected: a forked child connects anew */
+	int timeout_ms;
+	uint32_t next_id;
+	unsigned waiting; /* calls in CALL_WAITS */
+	struct buf in, out;
+	struct client_call call[CRETULA_IN_FLIGHT];
+};
+
+/* Fills err (may be NULL) and returns code. */
+enum cretula_err client_fail(struct cretula_error *err, enum err code,
+			     const char *fmt, ...) PRINTF(3, 4);
+enum cretula_err client_fault(struct cretula_error *err, enum err code,
+			      const struct fault *f);
+
+/* The path of api.sock, or of admin.sock beside it; owned by the caller. */
+enum cretula_err client_path(const char *path, bool admin, char **out,
+			     struct cretula_error *err);
+
+/* Connects to c->path and says hello, by deadline (CLOCK_BOOTTIME ns). again: the
+ * daemon was there a moment ago, so that a socket that is not there yet is waited
+ * for. */
+enum cretula_err client_connect(struct cretula *c, bool again,
+				uint64_t deadline, struct cretula_error *err);
+
+/* Nanoseconds of CLOCK_BOOTTIME at which a call that starts now times out. */
+uint64_t client_deadline(const struct cretula *c);
+/* What poll takes as timeout for that deadline. */
+int client_poll_ms(uint64_t deadline);
+
+/* The same as the public functions, with lists as views. */
+enum cretula_err client_submit(struct cretula *c, const char *verb,
+			       struct attr_view args, uint32_t *id,
+			       struct cretula_error *err);
+enum cretula_err client_call(struct cretula *c, const char *verb,
+			     struct attr_view args, const struct attrs *box,
+			     struct cretula_answer **answer,
+			     struct cretula_error *err);
+
+/* Seals list to the key in transport.pub beside c's socket, into out. */
+enum cretula_err client_box(struct cretula *c, const struct attrs *list,
+			    struct buf *out, struct cretula_error *err);
+
+/* What is known of a body. */
+struct client_body {
+	const void *p;   /* NULL: only its digest is known */
+	uint64_t len;    /* of the whole body */
+	char sha256[65]; /* hex; computed when empty and p is there */
+};
+
+/* Digest of a body that comes in pieces. */
+struct client_digest;
+struct client_digest *client_digest_new(void);
+void client_digest_add(struct client_digest *d, const void *p, size_t n);
+/* Writes 64 hex digits and NUL; frees d. */
+void client_digest_end(struct client_digest *d, char out[65]);
+
+struct cretula_signed {
+	char *head;           /* owned; what request borrows from */
+	struct http_request request;
+	struct buf body;      /* a copy, for CRETULA_SIGNED_REQUEST */
+	char scheme[8];
+	struct cretula_answer *answer;
+	struct buf text[5];   /* by form */
+};
+
+/* A request as modules take it: method= target= header= … body= or body_sha256=,
+ * then the options. op (64 bytes) and scheme (8 bytes) are taken out of the
+ * options; op is "sign" if not given. */
+struct client_options {
+	char op[64];
+	char scheme[8];
+	bool raw;         /* target=raw */
+	bool ignore_body; /* body=ignore */
+	bool payload;     /* payload= was given */
+	struct attrs rest;
+};
+
+void client_options_wipe(struct client_options *o);
+enum cretula_err client_options(struct attr_view given,
+				struct client_options *o,
+				struct cretula_error *err);
+enum cretula_err client_request(const struct http_request *r,
+				const struct client_options *o,
+				const struct client_body *body,
+				struct attrs *out, struct cretula_error *err);
+
+/* Signs; head is one head (http_head_ends), copied. The body is not kept. */
+enum cretula_err client_sign(struct cretula *c, const char *credential,
+			     const struct client_options *o, const char *head,
+			     size_t head_len, const struct client_body *body,
+			     struct cretula_signed **out,
+			     struct cretula_error *err);
+
+#endif

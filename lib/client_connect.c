@@ -1,0 +1,190 @@
+/* Connecting to the daemon's socket and the hello (docs/protocol.md). Runs in
+ * clients; holds nothing. */
+#include "lib/client.h"
+#include "lib/clock.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+	NONCE_SIZE = 16,
+	HELLO_SIZE = NONCE_SIZE + 4,
+	ANSWER_SIZE = NONCE_SIZE + 2,
+	CONNECT_PAUSE_MS = 10,
+};
+
+static enum cretula_err unreached(struct cretula_error *err, enum err code,
+				  const char *path, const char *why)
+{
+	client_fail(err, code, "credd is not reached at '%s': %s", path, why);
+	if (err)
+		err->reached = 0;
+	return (enum cretula_err)code;
+}
+
+/* What errno says, and what to do about it. */
+static enum cretula_err connect_failed(struct cretula_error *err,
+				       const char *path, int no)
+{
+	if (no == EACCES || no == EPERM)
+		return client_fail(err, ERR_DENIED,
+				   "'%s' may not be used by you: admin.sock is "
+				   "for root and the group cretula-admin",
+				   path);
+	if (no == ENOENT || no == ECONNREFUSED)
+		return unreached(err, ERR_UNAVAILABLE, path,
+				 "nobody listens: start credd, or say in "
+				 "CRETULA_CREDD where its socket is");
+	return unreached(err, ERR_UNAVAILABLE, path, strerror(no));
+}
+
+/* The address of path. One too long for an address goes through the descriptor
+ * *dir of its folder. */
+static int address_of(const char *path, struct sockaddr_un *un, int *dir)
+{
+	const char *slash = strrchr(path, '/');
+	AUTO(mem_free) char *folder = NULL;
+
+	*un = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	if (strlen(path) < CLIENT_SUN_MAX) {
+		memcpy(un->sun_path, path, strlen(path));
+		return 0;
+	}
+	if (!slash || strlen(slash) >= CLIENT_SUN_MAX / 2)
+		return ENAMETOOLONG;
+	folder = xmemdup(path, (size_t)(slash - path) + 1);
+	folder[slash - path] = '\0';
+	*dir = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (*dir < 0)
+		return errno;
+	(void)snprintf(un->sun_path, sizeof un->sun_path, "/proc/self/fd/%d%s",
+		       *dir, slash);
+	return 0;
+}
+
+/* True for what may be over in a moment. */
+static bool passing(int no, bool again)
+{
+	return no == EAGAIN || no == EINTR ||
+	       (again && (no == ENOENT || no == ECONNREFUSED));
+}
+
+static int connect_once(const struct sockaddr_un *un, int *out)
+{
+	AUTO(fd_close) int fd = socket(
+		AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd < 0)
+		return errno;
+	if (connect(fd, (const struct sockaddr *)un, sizeof *un))
+		return errno;
+	*out = fd;
+	fd = -1;
+	return 0;
+}
+
+static enum cretula_err connect_until(const char *path, bool again,
+				      uint64_t deadline, int *fd,
+				      struct cretula_error *err)
+{
+	const struct timespec pause = { .tv_nsec = CONNECT_PAUSE_MS * 1000000 };
+	AUTO(fd_close) int dir = -1;
+	struct sockaddr_un un;
+	int no = address_of(path, &un, &dir);
+
+	if (no)
+		return connect_failed(err, path, no);
+	for (;;) {
+		no = connect_once(&un, fd);
+		if (!no)
+			return CRETULA_ERR_NONE;
+		if (!passing(no, again) || clock_boot() >= deadline)
+			return connect_failed(err, path, no);
+		(void)nanosleep(&pause, NULL);
+	}
+}
+
+/* Reads exactly n bytes. */
+static enum err read_all(int fd, uint8_t *p, size_t n, uint64_t deadline)
+{
+	while (n) {
+		struct pollfd w = { .fd = fd, .events = POLLIN };
+		ssize_t got = recv(fd, p, n, MSG_DONTWAIT);
+
+		if (got == 0)
+			return ERR_UNAVAILABLE;
+		if (got > 0) {
+			p += got;
+			n -= (size_t)got;
+			continue;
+		}
+		if (errno != EAGAIN && errno != EINTR)
+			return ERR_UNAVAILABLE;
+		if (clock_boot() >= deadline)
+			return ERR_TIMEOUT;
+		(void)poll(&w, 1, client_poll_ms(deadline));
+	}
+	return OK;
+}
+
+static enum cretula_err hello(int fd, const char *path, uint64_t deadline,
+			      struct cretula_error *err)
+{
+	uint8_t in[HELLO_SIZE], out[ANSWER_SIZE];
+	struct rd r = rd_from(in, sizeof in);
+	const uint8_t *nonce;
+	uint16_t low, high;
+
+	switch ((int)read_all(fd, in, sizeof in, deadline)) {
+	case OK:
+		break;
+	case ERR_TIMEOUT:
+		return unreached(err, ERR_TIMEOUT, path, "no hello in time");
+	default:
+		return unreached(err, ERR_UNAVAILABLE, path,
+				 "the connection ended before the hello");
+	}
+	ENSURE(rd_bytes(&r, NONCE_SIZE, &nonce) == OK);
+	ENSURE(rd_u16(&r, &low) == OK && rd_u16(&r, &high) == OK);
+	if (low > CLIENT_PROTOCOL || high < CLIENT_PROTOCOL)
+		return client_fail(err, ERR_UNSUPPORTED,
+				   "credd at '%s' speaks versions %u to %u of "
+				   "the protocol, this client version %d: "
+				   "install the same release of both",
+				   path, low, high, CLIENT_PROTOCOL);
+	memcpy(out, nonce, NONCE_SIZE);
+	out[NONCE_SIZE] = 0;
+	out[NONCE_SIZE + 1] = CLIENT_PROTOCOL;
+	if (send(fd, out, sizeof out, MSG_NOSIGNAL) != (ssize_t)sizeof out)
+		return unreached(err, ERR_UNAVAILABLE, path,
+				 "the connection ended during the hello");
+	return CRETULA_ERR_NONE;
+}
+
+enum cretula_err client_connect(struct cretula *c, bool again,
+				uint64_t deadline, struct cretula_error *err)
+{
+	AUTO(fd_close) int fd = -1;
+	enum cretula_err e;
+
+	fd_close(&c->fd);
+	buf_clear(&c->in);
+	buf_clear(&c->out);
+	e = connect_until(c->path, again, deadline, &fd, err);
+	if (!e)
+		e = hello(fd, c->path, deadline, err);
+	if (e)
+		return e;
+	c->fd = fd;
+	c->pid = getpid();
+	fd = -1;
+	return CRETULA_ERR_NONE;
+}

@@ -1,0 +1,182 @@
+/* Options, errors and calls of the command. Runs in cretula; holds nothing. */
+#include "tools/cli.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct opt common[] = {
+	{ "help", NULL, "this text" },
+	{ "json", NULL, "print JSON, one object a line" },
+	{ "field", "NAME", "print only that attribute's value" },
+	{ 0 },
+};
+
+static void help_opts(const struct opt *o)
+{
+	for (; o && o->name; o++)
+		printf("  --%s %-*s %s\n", o->name, (int)(20 - strlen(o->name)),
+		       o->arg ? o->arg : "", o->help);
+}
+
+void cli_help(const struct verb *v)
+{
+	printf("usage: cretula %s%s%s %s\n%s\n\n", v->noun, v->verb ? " " : "",
+	       v->verb ? v->verb : "", v->args, v->help);
+	help_opts(v->opts);
+	help_opts(common);
+	printf("\nexample:\n  %s\n", v->example);
+}
+
+int cli_usage(const struct cli *cli, const char *fmt, ...)
+{
+	const struct verb *v = cli->verb;
+	va_list ap;
+
+	fputs("cretula: ", stderr);
+	va_start(ap, fmt);
+	(void)vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fprintf(stderr, "\nusage: cretula %s%s%s %s\n", v->noun,
+		v->verb ? " " : "", v->verb ? v->verb : "", v->args);
+	return EXIT_USAGE;
+}
+
+void cli_say(const char *fmt, ...)
+{
+	va_list ap;
+
+	fputs("cretula: ", stderr);
+	va_start(ap, fmt);
+	(void)vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputc('\n', stderr);
+}
+
+int cli_failed(const struct cretula_error *err)
+{
+	fprintf(stderr, "cretula: %s", err->text);
+	if (err->retry_after)
+		fprintf(stderr, " (try again in %u s)", err->retry_after);
+	if (err->request_id[0])
+		fprintf(stderr, " [request %s]", err->request_id);
+	fputc('\n', stderr);
+	return err->reached ? err_exit((enum err)err->code) : EXIT_NOT_REACHED;
+}
+
+int cli_fault(enum err e, const struct fault *f)
+{
+	cli_say("%s", f && f->text[0] ? f->text : err_name(e));
+	return err_exit(e);
+}
+
+/* The place of option `name` (n letters) in a table, or -1. */
+static int opt_place(const struct opt *o, const char *name, size_t n)
+{
+	for (int i = 0; o && o[i].name; i++)
+		if (strlen(o[i].name) == n && !memcmp(o[i].name, name, n))
+			return i;
+	return -1;
+}
+
+const char *cli_opt(const struct cli *cli, const char *name)
+{
+	int i = opt_place(cli->verb->opts, name, strlen(name));
+
+	ENSURE(i >= 0 && i < CLI_OPTS_MAX);
+	return cli->opt[i];
+}
+
+/* The option of that name and where its value goes; NULL if unknown. */
+static const struct opt *opt_find(struct cli *cli, const char *name, size_t n,
+				  const char **flag, const char ***slot)
+{
+	int i = opt_place(cli->verb->opts, name, n);
+
+	if (i >= 0) {
+		*slot = &cli->opt[i];
+		return &cli->verb->opts[i];
+	}
+	i = opt_place(common, name, n);
+	*slot = i >= 0 && common[i].arg ? &cli->field : flag;
+	return i < 0 ? NULL : &common[i];
+}
+
+/* Takes --name[=value] [value]; *at moves over the words it took. */
+static int take_option(struct cli *cli, int argc, char **argv, int *at)
+{
+	const char *name = argv[*at] + 2, *flag = NULL, **slot;
+	const char *eq = strchr(name, '=');
+	size_t n = eq ? (size_t)(eq - name) : strlen(name);
+	const struct opt *o = opt_find(cli, name, n, &flag, &slot);
+
+	if (!o)
+		return cli_usage(cli, "there is no option '--%.*s'", (int)n,
+				 name);
+	if (!o->arg && eq)
+		return cli_usage(cli, "--%s takes no value", o->name);
+	if (o->arg && !eq && *at + 1 >= argc)
+		return cli_usage(cli, "--%s needs a value: %s", o->name,
+				 o->arg);
+	if (*slot)
+		return cli_usage(cli, "--%s is given twice", o->name);
+	*slot = !o->arg ? "" : eq ? eq + 1 : argv[++*at];
+	if (o == &common[0]) {
+		cli_help(cli->verb);
+		return EXIT_DONE;
+	}
+	cli->json |= o == &common[1];
+	return -1;
+}
+
+int cli_parse(struct cli *cli, int argc, char **argv)
+{
+	bool options = true;
+
+	cli->word = xcalloc((size_t)argc + 1, sizeof *cli->word);
+	for (int i = 0; i < argc; i++) {
+		int rc;
+
+		if (!options || strncmp(argv[i], "--", 2) != 0) {
+			cli->word[cli->words++] = argv[i];
+			continue;
+		}
+		if (!argv[i][2]) {
+			options = false;
+			continue;
+		}
+		rc = take_option(cli, argc, argv, &i);
+		if (rc >= 0)
+			return rc;
+	}
+	if (cli->json && cli->field)
+		return cli_usage(cli, "--json and --field exclude each other");
+	return -1;
+}
+
+int cli_open(struct cli *cli, bool admin)
+{
+	struct cretula_error err;
+
+	if (cli->c)
+		return 0;
+	if (admin ? cretula_open_admin(NULL, &cli->c, &err) :
+		    cretula_open(NULL, &cli->c, &err))
+		return cli_failed(&err);
+	return 0;
+}
+
+int cli_ask(struct cli *cli, bool admin, const char *verb,
+	    struct attr_view args, const struct attrs *box,
+	    struct cretula_answer **answer)
+{
+	struct cretula_error err;
+	int rc = cli_open(cli, admin);
+
+	if (rc)
+		return rc;
+	if (client_call(cli->c, verb, args, box, answer, &err))
+		return cli_failed(&err);
+	return 0;
+}

@@ -1,0 +1,122 @@
+/* The command's frame: verbs, their options, how results and errors look. */
+#ifndef TOOLS_CLI_H
+#define TOOLS_CLI_H
+
+#include "lib/attr.h"
+#include "lib/client.h"
+
+enum {
+	EXIT_DONE = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_NOT_REACHED = 6,
+	EXIT_ATTENTION = 7,
+	CLI_OPTS_MAX = 8,
+	CLI_SECRET_MAX = 64 << 10, /* a confidential value */
+	CLI_FILE_MAX = 1 << 20,	   /* any other value from a file */
+	CLI_OUT_MAX = 64 << 20,	   /* one printed record */
+};
+
+struct opt {
+	const char *name; /* without "--" */
+	const char *arg;  /* what the help calls its value; NULL: a flag */
+	const char *help;
+};
+
+struct cli;
+
+struct verb {
+	const char *noun;
+	const char *verb; /* NULL: the noun alone */
+	const char *args; /* for the usage line */
+	const char *help;
+	const char *example;
+	const struct opt *opts; /* ends with name NULL; may be NULL */
+	int (*run)(struct cli *cli);
+};
+
+struct cli {
+	const struct verb *verb;
+	char **word; /* what is neither option nor value of one */
+	size_t words;
+	const char *opt[CLI_OPTS_MAX]; /* values by place; "" for a flag */
+	bool json;
+	const char *field;
+	struct cretula *c;
+};
+
+/* Tables of the nouns (tools/cmd_*.c), each ended by noun NULL. */
+extern const struct verb verbs_store[], verbs_slot[], verbs_status[],
+	verbs_credential[], verbs_grant[], verbs_sign[], verbs_module[],
+	verbs_audit[], verbs_playground[];
+
+/* Reads options and words; returns -1 to go on, or an exit code. */
+int cli_parse(struct cli *cli, int argc, char **argv);
+const char *cli_opt(const struct cli *cli, const char *name);
+void cli_help(const struct verb *v);
+
+/* Messages on standard error; all return the exit code. */
+int cli_usage(const struct cli *cli, const char *fmt, ...) PRINTF(2, 3);
+int cli_failed(const struct cretula_error *err);
+int cli_fault(enum err e, const struct fault *f);
+void cli_say(const char *fmt, ...) PRINTF(1, 2);
+
+/* Opens the connection once; 0 or an exit code. */
+int cli_open(struct cli *cli, bool admin);
+
+/* Calls a verb over admin.sock (or api.sock) and keeps the answer; 0 or an exit
+ * code after saying what went wrong. */
+int cli_ask(struct cli *cli, bool admin, const char *verb,
+	    struct attr_view args, const struct attrs *box,
+	    struct cretula_answer **answer);
+
+/* Output (tools/out.c). All return an exit code. `nested` names an attribute whose
+ * value is a list: shown as its attributes (text) or as an object (JSON). */
+int out_list(const struct cli *cli, struct attr_view v, const char *nested);
+int out_items(const struct cli *cli, const struct cretula_answer *a,
+	      const char *nested);
+int out_reply(const struct cli *cli, const struct cretula_answer *a);
+int out_bytes(const void *p, size_t n);
+/* The values of that name as they are, a newline after each; EXIT_FAILED, said,
+ * if there is none. */
+int out_field(const char *name, struct attr_view v);
+/* Appends what out_list prints as JSON, without newline. */
+MUST enum err out_json(struct attr_view v, const char *nested, struct buf *b);
+
+/* Input (tools/input.c). */
+
+/* name=value taken apart; value NULL if there is no '='. False (and said) if the
+ * name is none. */
+bool word_split(const char *word, char name[ATTR_NAME_MAX + 1],
+		const char **value);
+/* Appends words[from..] as attributes, values as they are. 0 or exit code. */
+int words_attrs(const struct cli *cli, size_t from, struct attrs *out);
+
+/* A value from FILE, "-" (standard input) or the terminal (source NULL: asked as
+ * `what`, without echo), into out (secret). chomp: less one final newline. ERR_*
+ * with the reason. */
+MUST enum err secret_read(const char *source, const char *what, bool chomp,
+			  struct buf *out, struct fault *f);
+/* From the terminal, twice; ERR_INVALID if they differ. */
+MUST enum err secret_ask_twice(const char *what, struct buf *out,
+			       struct fault *f);
+/* A file's bytes, "-": standard input. */
+MUST enum err file_read(const char *path, size_t max, struct buf *out,
+			struct fault *f);
+
+/* A request from standard input (tools/body.c): its head, and a body that may be
+ * larger than memory. */
+struct request_in {
+	struct buf head;
+	struct buf body; /* all of it, while it is small */
+	int spool;       /* an unnamed file with all of it, or -1 */
+	struct client_body about;
+};
+
+/* keep: the body will be printed. 0 or an exit code; r is to be wiped in any
+ * case. */
+int request_read(struct request_in *r, bool keep);
+int request_body_out(const struct request_in *r);
+void request_wipe(struct request_in *r);
+
+#endif
