@@ -14,7 +14,7 @@
 #define DEFAULT_SOCKET "/run/cretula/credd/api.sock"
 #define USER_SOCKET    "cretula/credd/api.sock"
 
-#define SAME(name) \
+#define SAME(name)                                                             \
 	_Static_assert((int)CRETULA_ERR_##name == (int)ERR_##name, #name)
 SAME(DENIED);
 SAME(UNAUTHENTICATED);

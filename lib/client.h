@@ -11,18 +11,18 @@
 #include <sys/types.h>
 
 enum {
-	CLIENT_PROTOCOL = 1,           /* the version we speak */
-	CLIENT_SUN_MAX = 100,          /* longer paths go through a descriptor */
+	CLIENT_PROTOCOL = 1,  /* the version we speak */
+	CLIENT_SUN_MAX = 100, /* longer paths go through a descriptor */
 	CLIENT_ANSWER_MAX = 256 << 20, /* bytes of all items of one answer */
 	CLIENT_OUT_MAX = 160 << 20,    /* queued calls */
 	CLIENT_GULP = 64 << 10,        /* read at once */
 	CLIENT_TIMEOUT_MS = 30000,
-	CLIENT_BODY_SENT_MAX = 64 << 10, /* a body that is sent as it is */
+	CLIENT_BODY_SENT_MAX = 64 << 10,  /* a body that is sent as it is */
 	CLIENT_FORM_SENT_MAX = 768 << 10, /* … if it is a form */
 };
 
 #define CLIENT_RECONNECT_NS (2 * CLOCK_SECOND)
-#define CLIENT_NO_ID	    0xffffffffu /* the id of errors about the connection */
+#define CLIENT_NO_ID        0xffffffffu /* the id of errors about the connection */
 
 struct cretula_list {
 	struct attrs a;
@@ -110,12 +110,12 @@ void client_digest_add(struct client_digest *d, const void *p, size_t n);
 void client_digest_end(struct client_digest *d, char out[65]);
 
 struct cretula_signed {
-	char *head;           /* owned; what request borrows from */
+	char *head; /* owned; what request borrows from */
 	struct http_request request;
-	struct buf body;      /* a copy, for CRETULA_SIGNED_REQUEST */
+	struct buf body; /* a copy, for CRETULA_SIGNED_REQUEST */
 	char scheme[8];
 	struct cretula_answer *answer;
-	struct buf text[5];   /* by form */
+	struct buf text[5]; /* by form */
 };
 
 /* A request as modules take it: method= target= header= … body= or body_sha256=,

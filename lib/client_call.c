@@ -127,15 +127,13 @@ enum cretula_err cretula_call(struct cretula *c, const char *verb,
 			      struct cretula_answer **answer,
 			      struct cretula_error *err)
 {
-	return client_call(c, verb,
-			   args ? attrs_view(&args->a) :
-				  (struct attr_view){ 0 },
-			   box ? &box->a : NULL, answer, err);
+	return client_call(
+		c, verb, args ? attrs_view(&args->a) : (struct attr_view){ 0 },
+		box ? &box->a : NULL, answer, err);
 }
 
 enum cretula_err cretula_run(struct cretula *c, const char *credential,
-			     const char *op,
-			     const struct cretula_list *request,
+			     const char *op, const struct cretula_list *request,
 			     struct cretula_answer **answer,
 			     struct cretula_error *err)
 {

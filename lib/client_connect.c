@@ -79,8 +79,8 @@ static bool passing(int no, bool again)
 
 static int connect_once(const struct sockaddr_un *un, int *out)
 {
-	AUTO(fd_close) int fd = socket(
-		AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	AUTO(fd_close)
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd < 0)
 		return errno;

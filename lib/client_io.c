@@ -23,9 +23,16 @@ enum {
 
 /* Verbs that change nothing when called twice. */
 static const char *const harmless[] = {
-	"run",	       "status",      "slot.list",   "credential.list",
-	"credential.show", "grant.list",  "grant.test",  "module.list",
-	"audit.show",  "audit.notes",
+	"run",
+	"status",
+	"slot.list",
+	"credential.list",
+	"credential.show",
+	"grant.list",
+	"grant.test",
+	"module.list",
+	"audit.show",
+	"audit.notes",
 };
 
 static bool is_harmless(const char *verb)
@@ -111,8 +118,8 @@ static void repeat_waiting(struct cretula *c)
 /* The connection ended: what may be repeated is, once, the rest fails. */
 static void connection_lost(struct cretula *c)
 {
-	uint64_t until = MIN(client_deadline(c),
-			     clock_boot() + CLIENT_RECONNECT_NS);
+	uint64_t until =
+		MIN(client_deadline(c), clock_boot() + CLIENT_RECONNECT_NS);
 	struct cretula_error err;
 
 	fd_close(&c->fd);
@@ -161,7 +168,8 @@ static void read_error(struct attr_view v, struct cretula_error *err)
 	err->code = (enum cretula_err)e;
 	get_text(v, "text", err->text, sizeof err->text);
 	get_text(v, "request_id", err->request_id, sizeof err->request_id);
-	if (attr_find(v, "retry_after", &a) && attr_u64(&a, UINT32_MAX, &n) == OK)
+	if (attr_find(v, "retry_after", &a) &&
+	    attr_u64(&a, UINT32_MAX, &n) == OK)
 		err->retry_after = (unsigned)n;
 	if (!err->text[0])
 		get_text(v, "error", err->text, sizeof err->text);
@@ -277,8 +285,7 @@ static bool read_some(struct cretula *c)
 		ssize_t n;
 
 		ENSURE(buf_reserve(&c->in, CLIENT_GULP) == OK);
-		n = recv(c->fd, c->in.p + c->in.len, CLIENT_GULP,
-			 MSG_DONTWAIT);
+		n = recv(c->fd, c->in.p + c->in.len, CLIENT_GULP, MSG_DONTWAIT);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
@@ -339,8 +346,8 @@ static enum cretula_err be_connected(struct cretula *c,
 static uint32_t next_id(struct cretula *c)
 {
 	do {
-		c->next_id = c->next_id + 1 == CLIENT_NO_ID ? 1 :
-							      c->next_id + 1;
+		c->next_id =
+			c->next_id + 1 == CLIENT_NO_ID ? 1 : c->next_id + 1;
 	} while (find_call(c, c->next_id));
 	return c->next_id;
 }
@@ -406,10 +413,9 @@ enum cretula_err cretula_submit(struct cretula *c, const char *verb,
 				const struct cretula_list *args, uint32_t *id,
 				struct cretula_error *err)
 {
-	return client_submit(c, verb,
-			     args ? attrs_view(&args->a) :
-				    (struct attr_view){ 0 },
-			     id, err);
+	return client_submit(
+		c, verb, args ? attrs_view(&args->a) : (struct attr_view){ 0 },
+		id, err);
 }
 
 /* Processes, and waits for more if nothing got done. False when time is up. */

@@ -106,8 +106,7 @@ enum cretula_err cretula_list_open(const void *bytes, size_t len,
 	return CRETULA_ERR_NONE;
 }
 
-const struct cretula_list *
-cretula_answer_reply(const struct cretula_answer *a)
+const struct cretula_list *cretula_answer_reply(const struct cretula_answer *a)
 {
 	return &a->reply;
 }

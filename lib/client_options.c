@@ -129,8 +129,7 @@ static enum cretula_err take_option(const struct attr *a,
 		o->payload |= attr_named(a, "payload");
 		put = attrs_add_attr(&o->rest, a);
 	}
-	return e || put == OK ? e :
-				client_fail(err, put, "too many options");
+	return e || put == OK ? e : client_fail(err, put, "too many options");
 }
 
 enum cretula_err client_options(struct attr_view given,
@@ -165,8 +164,7 @@ static bool is_form(const struct http_request *r)
 	const struct http_header *h = http_find(r, "content-type");
 	size_t n = sizeof form - 1;
 
-	return h && h->value.len >= n &&
-	       !strncasecmp(h->value.p, form, n) &&
+	return h && h->value.len >= n && !strncasecmp(h->value.p, form, n) &&
 	       (h->value.len == n || h->value.p[n] == ';' ||
 		h->value.p[n] == ' ' || h->value.p[n] == '\t');
 }

@@ -84,8 +84,8 @@ static enum cretula_err sign_whole(struct cretula *c, const char *credential,
 				   struct cretula_signed **out,
 				   struct cretula_error *err)
 {
-	struct attr_view given = options ? attrs_view(&options->a) :
-					   (struct attr_view){ 0 };
+	struct attr_view given =
+		options ? attrs_view(&options->a) : (struct attr_view){ 0 };
 	struct client_options o;
 	enum cretula_err e = client_options(given, &o, err);
 
@@ -94,8 +94,8 @@ static enum cretula_err sign_whole(struct cretula *c, const char *credential,
 	e = client_sign(c, credential, &o, head, head_len, body, out, err);
 	client_options_wipe(&o);
 	if (!e && body->p && body->len) {
-		enum err put = buf_put(&(*out)->body, body->p,
-				       (size_t)body->len);
+		enum err put =
+			buf_put(&(*out)->body, body->p, (size_t)body->len);
 		ENSURE(put == OK);
 	}
 	return e;
@@ -146,7 +146,8 @@ static enum cretula_err head_of(const struct cretula_request *r,
 	if (e == OK)
 		e = buf_str(head, "\r\n");
 	if (e != OK)
-		return client_fail(err, e, "the request's head is over %d bytes",
+		return client_fail(err, e,
+				   "the request's head is over %d bytes",
 				   HTTP_HEAD_MAX);
 	return CRETULA_ERR_NONE;
 }

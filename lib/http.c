@@ -129,8 +129,8 @@ static enum err parse_request_line(struct http_str l, bool raw,
 				 "HTTP/1.1'");
 	r->method = (struct http_str){ l.p, (size_t)(first - l.p) };
 	r->target = (struct http_str){ first + 1, (size_t)(last - first - 1) };
-	r->version = (struct http_str){ last + 1,
-					l.len - (size_t)(last + 1 - l.p) };
+	r->version =
+		(struct http_str){ last + 1, l.len - (size_t)(last + 1 - l.p) };
 	if (!token_ok(r->method) || r->method.len > HTTP_METHOD_MAX)
 		return fault_set(f, ERR_INVALID,
 				 "the request line begins with no method of at "
@@ -214,11 +214,11 @@ static enum err parse_headers(struct rd *rd, struct http_request *r,
 
 	while (line_next(rd, &line, &eol)) {
 		if (!line.len && *eol)
-			return rd_left(rd) ?
-				       fault_set(f, ERR_INVALID,
-						 "a head goes on after its "
-						 "blank line") :
-				       OK;
+			return rd_left(rd)
+				       ? fault_set(f, ERR_INVALID,
+						   "a head goes on after its "
+						   "blank line")
+				       : OK;
 		if (line.len && blank(line.p[0])) {
 			TRY(fold(r, line, f));
 			continue;
@@ -228,9 +228,8 @@ static enum err parse_headers(struct rd *rd, struct http_request *r,
 					 "more than %d header lines",
 					 HTTP_HEADERS_MAX);
 		if (r->count % 32 == 0)
-			r->header = xrealloc(r->header,
-					     (r->count + 32) *
-						     sizeof *r->header);
+			r->header = xrealloc(
+				r->header, (r->count + 32) * sizeof *r->header);
 		r->header[r->count] = (struct http_header){ 0 };
 		TRY(parse_header(line, &r->header[r->count], f));
 		r->count++;

@@ -164,9 +164,9 @@ enum err http_out_target(const struct http_request *r, struct attr_view reply,
 	path = (struct http_str){ t.p, mark ? (size_t)(mark - t.p) : t.len };
 	TRY(buf_put(out, path.p, path.len));
 	if (mark)
-		TRY(put_query((struct http_str){ mark + 1,
-						 t.len - path.len - 1 },
-			      reply, &first, out));
+		TRY(put_query(
+			(struct http_str){ mark + 1, t.len - path.len - 1 },
+			reply, &first, out));
 	return put_added_query(reply, first, out);
 }
 

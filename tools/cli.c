@@ -161,8 +161,8 @@ int cli_open(struct cli *cli, bool admin)
 
 	if (cli->c)
 		return 0;
-	if (admin ? cretula_open_admin(NULL, &cli->c, &err) :
-		    cretula_open(NULL, &cli->c, &err))
+	if (admin ? cretula_open_admin(NULL, &cli->c, &err)
+		  : cretula_open(NULL, &cli->c, &err))
 		return cli_failed(&err);
 	return 0;
 }

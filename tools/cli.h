@@ -13,8 +13,8 @@ enum {
 	EXIT_ATTENTION = 7,
 	CLI_OPTS_MAX = 8,
 	CLI_SECRET_MAX = 64 << 10, /* a confidential value */
-	CLI_FILE_MAX = 1 << 20,	   /* any other value from a file */
-	CLI_OUT_MAX = 64 << 20,	   /* one printed record */
+	CLI_FILE_MAX = 1 << 20,    /* any other value from a file */
+	CLI_OUT_MAX = 64 << 20,    /* one printed record */
 };
 
 struct opt {

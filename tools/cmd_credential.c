@@ -61,8 +61,10 @@ static int take_confidential(struct cli *cli, struct change *ch,
 				      "input");
 	ch->stdin_used |= from_stdin;
 	buf_init_secret(&secret, 2 * CLI_SECRET_MAX);
-	e = secret_read(asked ? NULL : from_stdin ? value : value + 1, name,
-			!asked, &secret, &f);
+	e = secret_read(asked        ? NULL
+			: from_stdin ? value
+				     : value + 1,
+			name, !asked, &secret, &f);
 	if (e == OK)
 		e = attrs_add(&ch->sealed, name, 0, secret.p, secret.len);
 	buf_wipe(&secret);
@@ -87,8 +89,9 @@ static int take_word(struct cli *cli, struct change *ch, struct attr_view decl,
 	if (!word_split(word, name, &value))
 		return EXIT_USAGE;
 	if (!declared_kind(decl, name, &kind) && !is_general(name))
-		return cli_usage(cli, "module '%s' has no attribute '%s': see "
-				      "'cretula module list'",
+		return cli_usage(cli,
+				 "module '%s' has no attribute '%s': see "
+				 "'cretula module list'",
 				 module, name);
 	if (kind & CRETULA_CONFIDENTIAL)
 		return take_confidential(cli, ch, name, value);
@@ -191,9 +194,9 @@ static int ask_name(struct cli *cli, const char *verb,
 		return cli_usage(cli, "which credential? see 'cretula "
 				      "credential list'");
 	attrs_init(&args);
-	rc = attrs_add_str(&args, "name", cli->word[0]) == OK ?
-		     cli_ask(cli, true, verb, attrs_view(&args), NULL, answer) :
-		     cli_usage(cli, "the name is too long");
+	rc = attrs_add_str(&args, "name", cli->word[0]) == OK
+		     ? cli_ask(cli, true, verb, attrs_view(&args), NULL, answer)
+		     : cli_usage(cli, "the name is too long");
 	attrs_wipe(&args);
 	return rc;
 }
@@ -226,8 +229,8 @@ static int add_grace(struct cli *cli, struct change *ch)
 	if (num_duration(grace, strlen(grace), true, GRACE_MAX, &seconds) != OK)
 		return cli_usage(cli, "--grace is a duration such as 90s, 5m "
 				      "or 24h");
-	return attrs_add_u64(&ch->args, "grace", seconds) == OK ? 0 :
-								  EXIT_FAILED;
+	return attrs_add_u64(&ch->args, "grace", seconds) == OK ? 0
+								: EXIT_FAILED;
 }
 
 static int run_rotate(struct cli *cli)
@@ -322,7 +325,8 @@ const struct verb verbs_credential[] = {
 	  "cretula credential list --json", NULL, run_list },
 	{ "credential", "show", "NAME", "a credential's versions, no secrets",
 	  "cretula credential show prod", NULL, run_show },
-	{ "credential", "rotate", "NAME ATTR=VALUE … SECRET=@FILE [--grace TIME]",
+	{ "credential", "rotate",
+	  "NAME ATTR=VALUE … SECRET=@FILE [--grace TIME]",
 	  "make a new version current",
 	  "cretula credential rotate prod access_key=AKIDNEW "
 	  "secret_key=@/root/new --grace 1h",

@@ -11,8 +11,8 @@
 
 /* What says who asks; in `grant test` the rest says what is asked. */
 static const char *const subject_names[] = {
-	"uid",	   "gid",     "groups",	 "pid",	     "exe",	 "unit",
-	"user_unit", "via",   "cert.o",	 "cert.ou",  "cert.uid", "cert.cap",
+	"uid",       "gid", "groups", "pid",     "exe",      "unit",
+	"user_unit", "via", "cert.o", "cert.ou", "cert.uid", "cert.cap",
 };
 
 static bool is_subject(const char *name)
@@ -97,11 +97,11 @@ static int run_add(struct cli *cli)
 	attrs_init(&grant);
 	attrs_init(&args);
 	for (size_t i = 0; !rc && i < cli->words; i++)
-		rc = word_split(cli->word[i], name, &value) ?
-			     add_word(cli, name, value, &grant) :
-			     EXIT_USAGE;
-	if (!rc && attrs_add(&args, "grant", 0, grant.bytes.p,
-			     grant.bytes.len) != OK)
+		rc = word_split(cli->word[i], name, &value)
+			     ? add_word(cli, name, value, &grant)
+			     : EXIT_USAGE;
+	if (!rc &&
+	    attrs_add(&args, "grant", 0, grant.bytes.p, grant.bytes.len) != OK)
 		rc = cli_usage(cli, "the grant is too long");
 	if (!rc)
 		rc = cli_ask(cli, true, "grant.add", attrs_view(&args), NULL,
@@ -155,7 +155,7 @@ static int run_remove(struct cli *cli)
 
 /* What `grant test` asks about. */
 struct question {
-	struct attrs args;    /* credential= op= … */
+	struct attrs args; /* credential= op= … */
 	struct attrs subject;
 	struct attrs options; /* of the request */
 	struct attrs request;
@@ -171,9 +171,9 @@ static int sort_words(struct cli *cli, struct question *q)
 		if (!word_split(cli->word[i], name, &value))
 			return EXIT_USAGE;
 		rc = add_word(cli, name, value,
-			      is_subject(name) ? &q->subject :
-			      !strcmp(name, "credential") ? &q->args :
-							     &q->options);
+			      is_subject(name)              ? &q->subject
+			      : !strcmp(name, "credential") ? &q->args
+							    : &q->options);
 	}
 	return rc;
 }
@@ -286,9 +286,10 @@ const struct verb verbs_grant[] = {
 	  NULL, run_add },
 	{ "grant", "list", "[credential=NAME]", "the grants there are",
 	  "cretula grant list credential=prod", NULL, run_list },
-	{ "grant", "remove", "ID", "take a grant back", "cretula grant remove 3",
-	  NULL, run_remove },
-	{ "grant", "test", "credential=NAME op=OP uid=N … [ATTR=VALUE …] [<REQUEST]",
+	{ "grant", "remove", "ID", "take a grant back",
+	  "cretula grant remove 3", NULL, run_remove },
+	{ "grant", "test",
+	  "credential=NAME op=OP uid=N … [ATTR=VALUE …] [<REQUEST]",
 	  "which grant decides a request, and why",
 	  "cretula grant test credential=prod op=sign uid=1000 <request.txt",
 	  NULL, run_test },

@@ -29,10 +29,9 @@ static enum err add_attributes(struct attr_view decl, struct attrs *out)
 	unsigned kind;
 
 	while (declared_next(&decl, name, &kind)) {
-		TRY(attrs_add_str(out,
-				  kind & CRETULA_REQUIRED ? "requires" :
-							    "accepts",
-				  name));
+		TRY(attrs_add_str(
+			out, kind & CRETULA_REQUIRED ? "requires" : "accepts",
+			name));
 		if (kind & CRETULA_CONFIDENTIAL)
 			TRY(attrs_add_str(out, "confidential", name));
 		if (kind & CRETULA_BINDING)
@@ -67,8 +66,8 @@ static int print_module(const struct cli *cli, struct attr_view v)
 
 	attrs_init(&out);
 	e = summary(v, &out);
-	rc = e == OK ? out_list(cli, attrs_view(&out), NULL) :
-		       cli_fault(e, NULL);
+	rc = e == OK ? out_list(cli, attrs_view(&out), NULL)
+		     : cli_fault(e, NULL);
 	attrs_wipe(&out);
 	return rc;
 }

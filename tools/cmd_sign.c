@@ -25,9 +25,9 @@ static int add_word(struct cli *cli, const char *name, const char *value,
 		return cli_usage(cli, "'%s' has no value: %s=VALUE", name,
 				 name);
 	if (strcmp(name, "data") != 0)
-		return attrs_add_str(out, name, value) == OK ?
-			       0 :
-			       cli_usage(cli, "too many attributes");
+		return attrs_add_str(out, name, value) == OK
+			       ? 0
+			       : cli_usage(cli, "too many attributes");
 	*has_data = true;
 	buf_init(&data, 2 * CLI_FILE_MAX);
 	if (!strcmp(value, "-"))
@@ -51,13 +51,13 @@ static int take_words(struct cli *cli, struct attrs *out, bool *has_data)
 	int rc = 0;
 
 	for (size_t i = 1; !rc && i < cli->words; i++)
-		rc = word_split(cli->word[i], name, &value) ?
-			     add_word(cli, name, value, out, has_data) :
-			     EXIT_USAGE;
+		rc = word_split(cli->word[i], name, &value)
+			     ? add_word(cli, name, value, out, has_data)
+			     : EXIT_USAGE;
 	if (!rc && cli_opt(cli, "url") && !attr_count(attrs_view(out), "op") &&
 	    !*has_data)
-		rc = attrs_add_str(out, "op", "presign") == OK ? 0 :
-								 EXIT_FAILED;
+		rc = attrs_add_str(out, "op", "presign") == OK ? 0
+							       : EXIT_FAILED;
 	return rc;
 }
 
@@ -122,8 +122,8 @@ static int print_everything(const struct cli *cli, struct cretula_signed *s)
 
 	attrs_init(&all);
 	e = everything(s, &all);
-	rc = e == OK ? out_list(cli, attrs_view(&all), NULL) :
-		       cli_fault(e, NULL);
+	rc = e == OK ? out_list(cli, attrs_view(&all), NULL)
+		     : cli_fault(e, NULL);
 	attrs_wipe(&all);
 	return rc;
 }
@@ -166,9 +166,8 @@ static int sign_request(struct cli *cli, const struct client_options *o)
 
 	if (!rc)
 		rc = cli_open(cli, false);
-	if (!rc && client_sign(cli->c, cli->word[0], o,
-			       (const char *)in.head.p, in.head.len, &in.about,
-			       &s, &err))
+	if (!rc && client_sign(cli->c, cli->word[0], o, (const char *)in.head.p,
+			       in.head.len, &in.about, &s, &err))
 		rc = cli_failed(&err);
 	if (!rc)
 		rc = print_signed(cli, s, &in);

@@ -122,8 +122,7 @@ static int run_status(struct cli *cli)
 }
 
 const struct verb verbs_status[] = {
-	{ "status", NULL, "",
-	  "what is wrong, what is weaker here, what to do", "cretula status",
-	  NULL, run_status },
+	{ "status", NULL, "", "what is wrong, what is weaker here, what to do",
+	  "cretula status", NULL, run_status },
 	{ 0 },
 };

@@ -27,15 +27,14 @@ static int run_version(struct cli *cli)
 }
 
 static const struct verb verbs_own[] = {
-	{ "version", NULL, "", "the version of this command",
-	  "cretula version", NULL, run_version },
+	{ "version", NULL, "", "the version of this command", "cretula version",
+	  NULL, run_version },
 	{ 0 },
 };
 
 static const struct verb *const tables[] = {
-	verbs_store,	  verbs_slot,  verbs_status, verbs_credential,
-	verbs_grant,	  verbs_sign,  verbs_module, verbs_audit,
-	verbs_playground, verbs_own,
+	verbs_store, verbs_slot,   verbs_status, verbs_credential, verbs_grant,
+	verbs_sign,  verbs_module, verbs_audit,  verbs_playground, verbs_own,
 };
 
 static void usage(FILE *to)

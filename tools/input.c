@@ -200,8 +200,8 @@ enum err secret_ask_twice(const char *what, struct buf *out, struct fault *f)
 	e = secret_read(NULL, what, false, out, f);
 	if (e == OK)
 		e = tty_ask(what, " again", &again, f);
-	if (e == OK && (again.len != out->len ||
-			!secret_equal(again.p, out->p, out->len)))
+	if (e == OK &&
+	    (again.len != out->len || !secret_equal(again.p, out->p, out->len)))
 		e = fault_set(f, ERR_INVALID, "the two are not the same");
 	buf_wipe(&again);
 	return e;

@@ -122,9 +122,9 @@ static int field_of(const struct cli *cli, struct attr_view v,
 	int rc;
 
 	attrs_init(&flat);
-	rc = shown(v, nested, true, &flat) == OK ?
-		     out_field(cli->field, attrs_view(&flat)) :
-		     EXIT_FAILED;
+	rc = shown(v, nested, true, &flat) == OK
+		     ? out_field(cli->field, attrs_view(&flat))
+		     : EXIT_FAILED;
 	attrs_wipe(&flat);
 	return rc;
 }
@@ -171,8 +171,8 @@ int out_reply(const struct cli *cli, const struct cretula_answer *a)
 		return out_list(cli, v, NULL);
 	attrs_init(&plain);
 	e = shown(v, "request_id", false, &plain);
-	rc = e == OK ? out_list(cli, attrs_view(&plain), NULL) :
-		       cli_fault(e, NULL);
+	rc = e == OK ? out_list(cli, attrs_view(&plain), NULL)
+		     : cli_fault(e, NULL);
 	attrs_wipe(&plain);
 	return rc;
 }

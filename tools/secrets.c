@@ -29,8 +29,8 @@ int slot_check(const struct cli *cli)
 			      "@FILE, or - for standard input");
 }
 
-static enum err read_passphrase(const char *source, bool twice,
-				struct buf *out, struct fault *f)
+static enum err read_passphrase(const char *source, bool twice, struct buf *out,
+				struct fault *f)
 {
 	if (!source && twice)
 		return secret_ask_twice("passphrase", out, f);

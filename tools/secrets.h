@@ -13,8 +13,7 @@
 	}
 
 #define SLOT_MAKE_OPTS                                                         \
-	SLOT_SECRET_OPTS,                                                      \
-		{ "ops", "N", "Argon2id passes, 1 to 10" },                    \
+	SLOT_SECRET_OPTS, { "ops", "N", "Argon2id passes, 1 to 10" },          \
 	{                                                                      \
 		"mem", "SIZE", "Argon2id memory, 64M to 1G"                    \
 	}

@@ -116,9 +116,9 @@ CRETULA_API enum cretula_err cretula_list_add_str(struct cretula_list *l,
 						  const char *name,
 						  const char *value);
 /* Appends an attribute whose value is the list `inner`. */
-CRETULA_API enum cretula_err
-cretula_list_add_list(struct cretula_list *l, const char *name,
-		      const struct cretula_list *inner);
+CRETULA_API enum cretula_err cretula_list_add_list(
+	struct cretula_list *l, const char *name,
+	const struct cretula_list *inner);
 
 CRETULA_API unsigned cretula_list_count(const struct cretula_list *l);
 
@@ -163,12 +163,12 @@ CRETULA_API void cretula_timeout(struct cretula *c, int ms);
 /* An answer: a reply list, and for verbs that list things an item list each. */
 struct cretula_answer;
 
-CRETULA_API const struct cretula_list *
-cretula_answer_reply(const struct cretula_answer *a);
+CRETULA_API const struct cretula_list *cretula_answer_reply(
+	const struct cretula_answer *a);
 CRETULA_API unsigned cretula_answer_count(const struct cretula_answer *a);
 /* Item number i, below the count. */
-CRETULA_API const struct cretula_list *
-cretula_answer_item(const struct cretula_answer *a, unsigned i);
+CRETULA_API const struct cretula_list *cretula_answer_item(
+	const struct cretula_answer *a, unsigned i);
 CRETULA_API void cretula_answer_free(struct cretula_answer *a);
 
 /* Calls a verb of docs/protocol.md and waits for its answer. args: its attributes
@@ -191,8 +191,7 @@ CRETULA_API enum cretula_err cretula_call(struct cretula *c, const char *verb,
  * batch, by the next cretula_wait or cretula_process. *id names the call.
  * CRETULA_ERR_LIMITED when too many are in flight. */
 #define CRETULA_IN_FLIGHT 128
-CRETULA_API enum cretula_err cretula_submit(struct cretula *c,
-					    const char *verb,
+CRETULA_API enum cretula_err cretula_submit(struct cretula *c, const char *verb,
 					    const struct cretula_list *args,
 					    uint32_t *id,
 					    struct cretula_error *err);
@@ -226,8 +225,7 @@ CRETULA_API int cretula_ready(const struct cretula *c, uint32_t *id);
 /* Runs an operation of a credential's module on a request that is an attribute
  * list, for modules that do not sign HTTP. op NULL: "sign". */
 CRETULA_API enum cretula_err cretula_run(struct cretula *c,
-					 const char *credential,
-					 const char *op,
+					 const char *credential, const char *op,
 					 const struct cretula_list *request,
 					 struct cretula_answer **answer,
 					 struct cretula_error *err);
@@ -245,11 +243,10 @@ struct cretula_signed;
  * options (NULL: none): op=sign|presign, the module's own attributes (aws-sigv4:
  * region= service= time= payload= …), expires= as a duration (90s, 15m) or bare
  * seconds, body=sign|ignore, target=wire|raw, scheme=https|http for the URL. */
-CRETULA_API enum cretula_err
-cretula_sign_http(struct cretula *c, const char *credential,
-		  const struct cretula_list *options, const void *text,
-		  size_t len, struct cretula_signed **s,
-		  struct cretula_error *err);
+CRETULA_API enum cretula_err cretula_sign_http(
+	struct cretula *c, const char *credential,
+	const struct cretula_list *options, const void *text, size_t len,
+	struct cretula_signed **s, struct cretula_error *err);
 
 /* The same for a request in parts. Strings hold neither CR nor LF. */
 struct cretula_request {
@@ -261,11 +258,11 @@ struct cretula_request {
 	const char *body_sha256; /* 64 hex digits of a body we do not see;
 				    NULL: computed from body */
 };
-CRETULA_API enum cretula_err
-cretula_sign_request(struct cretula *c, const char *credential,
-		     const struct cretula_list *options,
-		     const struct cretula_request *request,
-		     struct cretula_signed **s, struct cretula_error *err);
+CRETULA_API enum cretula_err cretula_sign_request(
+	struct cretula *c, const char *credential,
+	const struct cretula_list *options,
+	const struct cretula_request *request, struct cretula_signed **s,
+	struct cretula_error *err);
 
 enum cretula_form {
 	CRETULA_SIGNED_REQUEST, /* the whole request, body included */
@@ -289,8 +286,8 @@ CRETULA_API enum cretula_err cretula_signed_get(struct cretula_signed *s,
 
 /* What the module replied: header= and query= to add, and what it tells besides
  * (canonical_request=, string_to_sign=, …). */
-CRETULA_API const struct cretula_list *
-cretula_signed_reply(const struct cretula_signed *s);
+CRETULA_API const struct cretula_list *cretula_signed_reply(
+	const struct cretula_signed *s);
 CRETULA_API void cretula_signed_free(struct cretula_signed *s);
 
 #ifdef __cplusplus

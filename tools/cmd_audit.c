@@ -1,0 +1,116 @@
+/* cretula audit show: the log's records. Holds nothing: a record has no secret. */
+#include "tools/audit.h"
+
+#include "lib/num.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	AUDIT_PAGE = 1000, /* what audit.show gives at once */
+};
+
+int audit_pages(struct cli *cli, uint64_t from, uint64_t count,
+		int (*on)(void *arg, const struct cretula_answer *page),
+		void *arg)
+{
+	int rc = 0;
+
+	while (!rc && count) {
+		struct cretula_answer *page = NULL;
+		uint64_t want = MIN(count, AUDIT_PAGE);
+		struct attrs args;
+		unsigned got = 0;
+
+		attrs_init(&args);
+		ENSURE(attrs_add_u64(&args, "from", from) == OK &&
+		       attrs_add_u64(&args, "count", want) == OK);
+		rc = cli_ask(cli, true, "audit.show", attrs_view(&args), NULL,
+			     &page);
+		attrs_wipe(&args);
+		if (!rc) {
+			got = page->count;
+			rc = on(arg, page);
+		}
+		cretula_answer_free(page);
+		from += got;
+		count -= MIN(count, got);
+		if (got < want)
+			break;
+	}
+	return rc;
+}
+
+static int print_page(void *arg, const struct cretula_answer *page)
+{
+	return out_items(arg, page, "record");
+}
+
+static int number(const struct cli *cli, const char *name, uint64_t otherwise,
+		  uint64_t *n)
+{
+	const char *text = cli_opt(cli, name);
+
+	*n = otherwise;
+	if (text && num_u64(text, strlen(text), INT64_MAX, n) != OK)
+		return cli_usage(cli, "--%s is a number", name);
+	return 0;
+}
+
+/* How many records there are. */
+static int log_size(struct cli *cli, uint64_t *size)
+{
+	struct cretula_answer *page = NULL;
+	struct attrs args;
+	struct attr a;
+	int rc;
+
+	attrs_init(&args);
+	ENSURE(attrs_add_u64(&args, "from", 0) == OK &&
+	       attrs_add_u64(&args, "count", 1) == OK);
+	rc = cli_ask(cli, true, "audit.show", attrs_view(&args), NULL, &page);
+	if (!rc && (!attr_find(attrs_view(&page->reply.a), "size", &a) ||
+		    attr_u64(&a, UINT64_MAX, size) != OK)) {
+		cli_say("credd does not say how long its log is");
+		rc = EXIT_FAILED;
+	}
+	cretula_answer_free(page);
+	attrs_wipe(&args);
+	return rc;
+}
+
+static int run_show(struct cli *cli)
+{
+	uint64_t from, count, last, size = 0;
+	int rc = number(cli, "from", 0, &from);
+
+	if (!rc)
+		rc = number(cli, "count", UINT64_MAX, &count);
+	if (!rc)
+		rc = number(cli, "last", 0, &last);
+	if (!rc && last && cli_opt(cli, "from"))
+		rc = cli_usage(cli, "--from and --last exclude each other");
+	if (!rc && cli->words)
+		rc = cli_usage(cli, "'%s' is one word too many", cli->word[0]);
+	if (!rc && last)
+		rc = log_size(cli, &size);
+	if (rc)
+		return rc;
+	if (last)
+		from = size > last ? size - last : 0;
+	return audit_pages(cli, from, count, print_page, cli);
+}
+
+static const struct opt show_opts[] = {
+	{ "from", "N", "the first record, counted from 0" },
+	{ "count", "N", "how many; without: all" },
+	{ "last", "N", "only the last N" },
+	{ 0 },
+};
+
+const struct verb verbs_audit[] = {
+	{ "audit", "show", "[--from N | --last N] [--count N]",
+	  "the records of every decision",
+	  "cretula audit show --last 20 --json", show_opts, run_show },
+	{ 0 },
+};

@@ -1,0 +1,2 @@
+#include "tools/cli.h"
+const struct verb verbs_playground[] = { { 0 } };
