@@ -14,7 +14,8 @@ MODULES   := $(notdir $(patsubst %/,%,$(dir $(wildcard modules/*/*.c))))
 MODULES   := $(sort $(MODULES))
 
 all: $(if $(CREDD_OBJ),$(B)/bin/credd) $(if $(TOOL_OBJ),$(B)/bin/cretula) \
-	$(MODULES:%=$(B)/modules/%.so) $(LIB)
+	$(MODULES:%=$(B)/modules/%.so) $(LIB) \
+	$(B)/lib/libcretula.a $(B)/lib/libcretula.so $(B)/examples/sign
 
 # Changes only when the compiler or a flag does, and then all is made anew.
 $(B)/flags: FORCE
@@ -42,6 +43,31 @@ $(B)/bin/cretula: $(TOOL_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(TOOL_OBJ) $(LIB) -o $@ $(LDFLAGS_ALL) $(LIBS)
+
+# The client library: all of it in one object, only its API visible.
+Z_DEFS     := -Wl,-z,defs
+CLIENT_OBJ := $(filter $(B)/obj/lib/client%.o,$(LIB_OBJ))
+$(B)/lib/libcretula.a: $(CLIENT_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,AR,$@)
+	$(Q)ld -r -o $(@:.a=.o) $^
+	$(Q)objcopy -w --keep-global-symbol='cretula_*' $(@:.a=.o)
+	$(Q)rm -f $@ && ar rcs $@ $(@:.a=.o) && rm -f $(@:.a=.o)
+
+$(B)/lib/libcretula.so: $(CLIENT_OBJ) $(LIB) lib/libcretula.map
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared -Wl,-soname,libcretula.so.0 $(CLIENT_OBJ) $(LIB) -o $@ \
+		-Wl,--version-script=lib/libcretula.map \
+		$(if $(filter release,$(VARIANT)),$(Z_DEFS)) \
+		$(LDFLAGS_ALL) $(LIBS)
+	$(Q)ln -sf libcretula.so $@.0
+
+$(B)/examples/sign: $(B)/obj/examples/c/sign.o $(B)/lib/libcretula.so
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $< -o $@ $(LDFLAGS_ALL) -L$(B)/lib -lcretula \
+		-Wl,-rpath,'$$ORIGIN/../lib'
 
 # $(call module_rule,NAME,FOLDER OF SOURCES,RESULT)
 define module_rule
