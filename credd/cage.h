@@ -22,7 +22,7 @@ enum {
 
 struct cage {
 	enum cage_kind kind;
-	uid_t worker_uid; /* CAGE_MAPPED: as seen in the zygote's namespace */
+	uid_t worker_uid;  /* CAGE_MAPPED: as seen in the zygote's namespace */
 	uint64_t baseline; /* address space of the zygote, bytes */
 	int null;          /* /dev/null */
 	bool landlock;

@@ -114,6 +114,6 @@ void child_ready(struct chan *sup)
 	attrs_init(&a);
 	for (size_t i = 0; i < report.count; i++)
 		ENSURE(attrs_add_str(&a, "weaker", report.weaker[i]) == OK);
-	(void)chan_send(sup, SUP_READY, 0, attrs_view(&a));
+	chan_tell(sup, SUP_READY, 0, attrs_view(&a));
 	attrs_wipe(&a);
 }

@@ -61,7 +61,7 @@ static void check(const struct msg *m)
 	ENSURE(attrs_add_str(&out, "exe", runs ? "yes" : "no") == OK);
 	if (attr_find(m->attrs, "ref", &a))
 		ENSURE(attrs_add_attr(&out, &a) == OK);
-	(void)chan_send(&door.vault, DV_CHECKED, m->id, attrs_view(&out));
+	chan_tell(&door.vault, DV_CHECKED, m->id, attrs_view(&out));
 	attrs_wipe(&out);
 }
 

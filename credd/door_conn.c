@@ -158,11 +158,9 @@ void door_conn_end(struct door_conn *c, bool tell_front)
 	if (c->state == DOOR_HELLO)
 		u->hellos--;
 	if (c->state >= DOOR_TOLD)
-		(void)chan_send(&door.vault, DV_GONE, c->id,
-				(struct attr_view){ 0 });
+		chan_tell(&door.vault, DV_GONE, c->id, (struct attr_view){ 0 });
 	if (c->state == DOOR_HANDED && tell_front)
-		(void)chan_send(&u->front, DF_DROP, c->id,
-				(struct attr_view){ 0 });
+		chan_tell(&u->front, DF_DROP, c->id, (struct attr_view){ 0 });
 	while (*at != c)
 		at = &(*at)->next;
 	*at = c->next;
@@ -227,7 +225,7 @@ void door_conn_known(struct door_conn *c)
 	c->user->asked = true;
 	attrs_init(&a);
 	ENSURE(attrs_add_u64(&a, "uid", c->user->uid) == OK);
-	(void)chan_send(&door.sup, SUP_FRONT, 0, attrs_view(&a));
+	chan_tell(&door.sup, SUP_FRONT, 0, attrs_view(&a));
 	attrs_wipe(&a);
 }
 
@@ -235,7 +233,7 @@ void door_conn_tell(struct door_conn *c)
 {
 	if (c->state == DOOR_HELLO)
 		c->state = DOOR_TOLD;
-	(void)chan_send(&door.vault, DV_CONN, c->id, attrs_view(&c->subject));
+	chan_tell(&door.vault, DV_CONN, c->id, attrs_view(&c->subject));
 }
 
 /* The hello: the answer must come from the process that connected, which must

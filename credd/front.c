@@ -50,11 +50,11 @@ static void conn_end(struct front_conn *c, bool tell_door)
 	struct front_conn **at = &front.conns[c->id % FRONT_HASH];
 
 	if (tell_door)
-		(void)chan_send(&front.door, DF_CLOSED, c->id,
-				(struct attr_view){ 0 });
+		chan_tell(&front.door, DF_CLOSED, c->id,
+			  (struct attr_view){ 0 });
 	if (chan_is_open(&front.vault))
-		(void)chan_send(&front.vault, FV_CLOSED, (uint64_t)c->id << 32,
-				(struct attr_view){ 0 });
+		chan_tell(&front.vault, FV_CLOSED, (uint64_t)c->id << 32,
+			  (struct attr_view){ 0 });
 	while (*at != c)
 		at = &(*at)->next;
 	*at = c->next;
@@ -94,7 +94,7 @@ static void answer_error(struct front_conn *c, uint32_t id, enum err code,
 	struct attrs a;
 
 	make_error(&a, code, text);
-	(void)chan_send(&c->chan, CLIENT_ERROR, id, attrs_view(&a));
+	chan_tell(&c->chan, CLIENT_ERROR, id, attrs_view(&a));
 	attrs_wipe(&a);
 }
 
@@ -353,7 +353,7 @@ static void peer_came(const char *peer, const struct msg *m, int fd)
 static void idle(struct loop_timer *t)
 {
 	(void)t;
-	(void)chan_send(&front.sup, SUP_IDLE, 0, (struct attr_view){ 0 });
+	chan_tell(&front.sup, SUP_IDLE, 0, (struct attr_view){ 0 });
 }
 
 int role_front(void)

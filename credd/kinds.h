@@ -7,7 +7,9 @@
 #define CREDD_KINDS_H
 
 /* Every child's first descriptors: 3 is its channel to the supervisor. */
-enum { SUP_FD = 3 };
+enum {
+	SUP_FD = 3
+};
 
 enum sup_kind {
 	/* supervisor -> child: role-specific attributes (see each role's head) */
@@ -67,8 +69,8 @@ enum door_front_kind {
 enum client_kind {
 	CLIENT_CALL = 1, /* verb=V …; run: credential= op= request=LIST */
 	CLIENT_REPLY,    /* the last answer */
-	CLIENT_ERROR,    /* error=NAME text=SENTENCE request_id=ID [retry_after=S] */
-	CLIENT_ITEM,     /* one of several answers; a reply follows */
+	CLIENT_ERROR, /* error=NAME text=SENTENCE request_id=ID [retry_after=S] */
+	CLIENT_ITEM, /* one of several answers; a reply follows */
 };
 
 enum front_vault_kind {

@@ -65,7 +65,7 @@ static void introduce(struct child *to, const struct child *other, int fd)
 	ENSURE(attrs_add_str(&a, "peer", role_name[other->role]) == OK);
 	if (other->role == ROLE_FRONT)
 		ENSURE(attrs_add_u64(&a, "uid", other->front_uid) == OK);
-	(void)chan_send_fds(&to->chan, SUP_PEER, 0, attrs_view(&a), &fd, 1);
+	(void)!chan_send_fds(&to->chan, SUP_PEER, 0, attrs_view(&a), &fd, 1);
 	attrs_wipe(&a);
 }
 
@@ -129,8 +129,8 @@ static void send_module(const char *name, int fd)
 
 	attrs_init(&a);
 	ENSURE(attrs_add_str(&a, "name", name) == OK);
-	(void)chan_send_fds(&vault->chan, SUP_MODULE, 0, attrs_view(&a), &fd,
-			    1);
+	(void)!chan_send_fds(&vault->chan, SUP_MODULE, 0, attrs_view(&a), &fd,
+			     1);
 	attrs_wipe(&a);
 }
 
@@ -155,8 +155,7 @@ static void keep_notes(struct child *c, const struct msg *m)
 	    attrs_add_view(&c->notes, m->attrs) != OK)
 		attrs_wipe(&c->notes);
 	if (vault && c->notes.count)
-		(void)chan_send(&vault->chan, SUP_NOTE, 0,
-				attrs_view(&c->notes));
+		chan_tell(&vault->chan, SUP_NOTE, 0, attrs_view(&c->notes));
 }
 
 /* A new vault hears what the others said before it was there. */
@@ -164,8 +163,8 @@ static void repeat_notes(struct child *vault)
 {
 	for (size_t i = 0; i < SUP_CHILDREN; i++)
 		if (sup.child[i].used && sup.child[i].notes.count)
-			(void)chan_send(&vault->chan, SUP_NOTE, 0,
-					attrs_view(&sup.child[i].notes));
+			chan_tell(&vault->chan, SUP_NOTE, 0,
+				  attrs_view(&sup.child[i].notes));
 }
 
 static void announce(void)
@@ -216,8 +215,8 @@ static void from_child(struct chan *ch, const struct msg *m)
 	case SUP_MODULES:
 		if (c->role == ROLE_VAULT) {
 			setup_modules(&sup.setup, send_module);
-			(void)chan_send(&c->chan, SUP_MODULES_END, 0,
-					(struct attr_view){ 0 });
+			chan_tell(&c->chan, SUP_MODULES_END, 0,
+				  (struct attr_view){ 0 });
 		}
 		return;
 	case SUP_TRANSPORT:
@@ -356,7 +355,7 @@ static void send_start(struct child *c, bool idmap)
 		if (sup.setup.keyfile >= 0)
 			ENSURE(attrs_add_str(&a, "keyfile", "yes") == OK);
 	}
-	(void)chan_send_fds(&c->chan, SUP_START, 0, attrs_view(&a), NULL, 0);
+	(void)!chan_send_fds(&c->chan, SUP_START, 0, attrs_view(&a), NULL, 0);
 	attrs_wipe(&a);
 }
 

@@ -124,8 +124,8 @@ static void keep_note(const struct msg *m)
 
 	while (attr_next(&it, &a))
 		if (attr_named(&a, "weaker"))
-			(void)attrs_add_fmt(&vault.notes, "weaker", "%s: %.*s",
-					    role, (int)a.len, a.value);
+			(void)!attrs_add_fmt(&vault.notes, "weaker", "%s: %.*s",
+					     role, (int)a.len, a.value);
 }
 
 static void from_sup(const struct msg *m)
@@ -156,6 +156,12 @@ static void from_sup(const struct msg *m)
 	child_broken("supervisor");
 }
 
+struct audit_now vault_now(void)
+{
+	return (struct audit_now){ .wall = clock_wall_ns(),
+				   .boot = loop_now(vault.loop) };
+}
+
 void vault_is_ready(void)
 {
 	if (vault.announced)
@@ -180,7 +186,7 @@ int role_vault(void)
 	creds_init();
 	audit_init();
 	vault.grants = grant_set_new();
-	(void)chan_send(&vault.sup, SUP_MODULES, 0, (struct attr_view){ 0 });
+	chan_tell(&vault.sup, SUP_MODULES, 0, (struct attr_view){ 0 });
 	loop_run(vault.loop);
 	return 0;
 }

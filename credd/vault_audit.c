@@ -78,19 +78,16 @@ static void note_due(void)
 {
 	if (!vault.note_flying &&
 	    audit_checkpoint_due(vault.audit, loop_now(vault.loop)) &&
-	    audit_checkpoint(vault.audit, clock_wall_ns(), loop_now(vault.loop),
-			     vault.generation) != OK)
+	    audit_checkpoint(vault.audit, vault_now(), vault.generation) != OK)
 		log_text(LOG_DEBUG, "audit", "no checkpoint now");
 }
 
 static void time_came(struct loop_timer *t)
 {
-	uint64_t now = loop_now(vault.loop);
-
 	(void)t;
 	if (!vault.audit)
 		return;
-	audit_denials(vault.audit, clock_wall_ns(), now, false);
+	audit_denials(vault.audit, vault_now(), false);
 	note_due();
 	audit_kick();
 }
@@ -152,7 +149,8 @@ static void refused(uint64_t first, const char *text)
 	struct job *j = vault.audit_job;
 
 	log_text(LOG_ERR, "audit_refused", "%s", text);
-	audit_failed(vault.audit, first, loop_now(vault.loop));
+	if (audit_failed(vault.audit, first, loop_now(vault.loop)) != OK)
+		child_broken("store");
 	audit_forget_waiting();
 	for (; r; r = next) {
 		next = r->audit_next;
@@ -172,9 +170,8 @@ static void refused(uint64_t first, const char *text)
 
 void audit_job_record(struct job *j, struct attr_view what)
 {
-	enum err e =
-		audit_record(vault.audit, clock_wall_ns(), what, AUDIT_ADMIN,
-			     &vault.audit_job_index, &j->fault);
+	enum err e = audit_record(vault.audit, vault_now(), what, AUDIT_ADMIN,
+				  &vault.audit_job_index, &j->fault);
 
 	if (e != OK) {
 		j->then(j, e);
@@ -195,8 +192,7 @@ static void note_for_job(void)
 	if (!j || vault.note_flying)
 		return;
 	vault.note_job_sent = true;
-	e = audit_checkpoint(vault.audit, clock_wall_ns(), loop_now(vault.loop),
-			     vault.generation);
+	e = audit_checkpoint(vault.audit, vault_now(), vault.generation);
 	if (e == OK && vault.note_flying)
 		return;
 	vault.note_job = NULL; /* said already, or it cannot be said */
@@ -478,7 +474,8 @@ void audit_from_store(const struct msg *m)
 		return;
 	case VS_APPENDED:
 		if (vault.audit && !vault.audit_loading) {
-			audit_acked(vault.audit, m->id);
+			if (audit_acked(vault.audit, m->id) != OK)
+				child_broken("store");
 			acknowledged();
 		}
 		return;

@@ -39,7 +39,7 @@ static void call_send(const struct call *c, uint32_t kind, struct attr_view v)
 	struct front *f = conn ? front_find(conn->subject.uid) : NULL;
 
 	if (f)
-		(void)chan_send(&f->chan, kind, c->id, v);
+		chan_tell(&f->chan, kind, c->id, v);
 }
 
 void call_reply(const struct call *c, struct attrs *reply)

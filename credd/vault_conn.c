@@ -43,7 +43,7 @@ static void conn_add(const struct msg *m)
 	if (subject_parse(m->attrs, &c->subject, &f) != OK || conn_find(c->id))
 		child_broken("door");
 	map_add(vault.conns, c);
-	(void)chan_send(&vault.door, DV_KNOWN, m->id, (struct attr_view){ 0 });
+	chan_tell(&vault.door, DV_KNOWN, m->id, (struct attr_view){ 0 });
 }
 
 static void conn_gone(uint32_t id)

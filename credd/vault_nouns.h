@@ -211,6 +211,7 @@ void job_commit(struct job *j, struct change *c, void (*apply)(struct job *j));
 
 /* vault.c: leaving VAULT_STARTING tells the supervisor, once. */
 void vault_is_ready(void);
+struct audit_now vault_now(void);
 
 /* vault_status.c */
 void verb_status(const struct call *c, struct attr_view v);

@@ -92,8 +92,8 @@ void rows_forget(void)
 void rows_load(void)
 {
 	vault.loading = true;
-	(void)chan_send(&vault.store, VS_LOAD, STORE_ID_LOAD,
-			(struct attr_view){ 0 });
+	chan_tell(&vault.store, VS_LOAD, STORE_ID_LOAD,
+		  (struct attr_view){ 0 });
 }
 
 static void row_keep(struct vrow *v)

@@ -128,13 +128,12 @@ static enum err record_allowed(struct run *r, const struct subject *s,
 	TRY(attrs_add_u64(&a, "grant", r->grant));
 	TRY(attrs_add_str(&a, "request_id", id));
 	TRY(audit_digest(&a, r->request.p, r->request.len));
-	return audit_record(vault.audit, clock_wall_ns(), attrs_view(&a), 0,
+	return audit_record(vault.audit, vault_now(), attrs_view(&a), 0,
 			    &r->audit, f);
 }
 
 static enum err record_denied(struct run *r, const struct subject *s,
-			      const struct fault *why, bool *counted,
-			      struct fault *f)
+			      const struct fault *why, struct fault *f)
 {
 	static struct attrs a, once;
 	char id[REQUEST_ID];
@@ -149,16 +148,14 @@ static enum err record_denied(struct run *r, const struct subject *s,
 	TRY(attrs_add_str(&a, "reason", why->text));
 	TRY(attrs_add_str(&once, "request_id", id));
 	TRY(audit_digest(&once, r->request.p, r->request.len));
-	return audit_denial(vault.audit, clock_wall_ns(), loop_now(vault.loop),
-			    attrs_view(&a), attrs_view(&once), &r->audit,
-			    counted, f);
+	return audit_denial(vault.audit, vault_now(), attrs_view(&a),
+			    attrs_view(&once), &r->audit, f);
 }
 
 static void run_deny(struct run *r, const struct fault *why)
 {
 	const struct subject *s = run_subject(r);
 	struct fault f;
-	bool counted = false;
 	enum err e;
 
 	if (!s) {
@@ -166,12 +163,12 @@ static void run_deny(struct run *r, const struct fault *why)
 		return;
 	}
 	f.code = ERR_UNAVAILABLE;
-	e = record_denied(r, s, why, &counted, &f);
+	e = record_denied(r, s, why, &f);
 	if (e != OK) {
 		run_end_with(r, &f);
 		return;
 	}
-	if (counted) {
+	if (r->audit < audit_kept(vault.audit)) { /* only counted */
 		run_end_with(r, why);
 		return;
 	}
@@ -377,7 +374,7 @@ static void record_tripwire(struct run *r)
 
 	attrs_init(&a);
 	if (s && what_was_asked(&a, r, s, "withheld") == OK)
-		(void)audit_record(vault.audit, clock_wall_ns(), attrs_view(&a),
+		(void)!audit_record(vault.audit, vault_now(), attrs_view(&a),
 				   0, &index, &f);
 	audit_kick();
 	attrs_wipe(&a);

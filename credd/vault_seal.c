@@ -61,7 +61,7 @@ void seal_publish(void)
 
 	attrs_init(&a);
 	ENSURE(attrs_add(&a, "key", 0, box_public(k), BOX_KEY) == OK);
-	(void)chan_send(&vault.sup, SUP_TRANSPORT, 0, attrs_view(&a));
+	chan_tell(&vault.sup, SUP_TRANSPORT, 0, attrs_view(&a));
 	attrs_wipe(&a);
 }
 
@@ -231,7 +231,7 @@ void seal_now_open(void)
 	arena_put();
 	set_state(VAULT_OPEN);
 	seal_publish();
-	(void)chan_send(&vault.sup, SUP_UNSEALED, 0, (struct attr_view){ 0 });
+	chan_tell(&vault.sup, SUP_UNSEALED, 0, (struct attr_view){ 0 });
 	cred_sweep();
 }
 
@@ -281,7 +281,7 @@ void seal_ask_opener(struct job *j, uint32_t kind, struct attrs *question)
 	j->ask = question;
 	j->timer.on = opener_late;
 	loop_arm(vault.loop, &j->timer, loop_now(vault.loop) + VAULT_OPENER_NS);
-	(void)chan_send(&vault.sup, SUP_OPENER, 0, (struct attr_view){ 0 });
+	chan_tell(&vault.sup, SUP_OPENER, 0, (struct attr_view){ 0 });
 }
 
 void seal_opener_came(int fd)
@@ -296,7 +296,7 @@ void seal_opener_came(int fd)
 	}
 	chan_close(&vault.opener);
 	chan_open(&vault.opener, vault.loop, fd, true, &ops);
-	(void)chan_send(&vault.opener, j->ask_kind, 0, attrs_view(j->ask));
+	chan_tell(&vault.opener, j->ask_kind, 0, attrs_view(j->ask));
 	attrs_clear(j->ask);
 	j->ask = NULL;
 }
@@ -364,7 +364,7 @@ static void sealed_noted(struct job *j, enum err e)
 	arena_clear();
 	set_state(VAULT_SEALED);
 	seal_publish();
-	(void)chan_send(&vault.sup, SUP_SEALED, 0, (struct attr_view){ 0 });
+	chan_tell(&vault.sup, SUP_SEALED, 0, (struct attr_view){ 0 });
 	job_done(j, OK);
 	(void)e;
 }

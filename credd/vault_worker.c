@@ -39,7 +39,7 @@ static void worker_end(struct worker *w, const char *text)
 		w->version->worker = NULL;
 	if (w->module->facts == w)
 		w->module->facts = NULL;
-	(void)chan_send(&vault.zygote, VZ_KILL, w->id, (struct attr_view){ 0 });
+	chan_tell(&vault.zygote, VZ_KILL, w->id, (struct attr_view){ 0 });
 	loop_disarm(&w->timer);
 	chan_close(&w->chan);
 	while (w->runs) {
@@ -165,6 +165,16 @@ static enum err give_credential(struct worker *w, struct fault *f)
 	return e;
 }
 
+static void ask_check(struct worker *w)
+{
+	struct attrs a;
+
+	attrs_init(&a);
+	ENSURE(attrs_add_u64(&a, "now", (uint64_t)clock_wall()) == OK);
+	chan_tell(&w->chan, VW_CHECK, 0, attrs_view(&a));
+	attrs_wipe(&a);
+}
+
 static void ready(struct worker *w, const struct msg *m)
 {
 	struct attr_view decl;
@@ -183,7 +193,7 @@ static void ready(struct worker *w, const struct msg *m)
 	if (j && !check) { /* its declaration was all that was asked for */
 		w->job = NULL;
 		attrs_clear(&j->reply);
-		(void)attrs_add_view(&j->reply, m->attrs);
+		(void)!attrs_add_view(&j->reply, m->attrs);
 		worker_end(w, "");
 		j->then(j, OK);
 		return;
@@ -193,7 +203,7 @@ static void ready(struct worker *w, const struct msg *m)
 		return;
 	}
 	if (check)
-		(void)chan_send(&w->chan, VW_CHECK, 0, (struct attr_view){ 0 });
+		ask_check(w);
 	for (struct run *r = w->runs, *next; r; r = next) {
 		next = r->next;
 		run_send(w, r);

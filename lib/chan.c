@@ -143,6 +143,14 @@ enum err chan_send(struct chan *c, uint32_t kind, uint64_t id,
 	return OK;
 }
 
+void chan_tell(struct chan *c, uint32_t kind, uint64_t id,
+	       struct attr_view attrs)
+{
+	enum err e = chan_send(c, kind, id, attrs);
+
+	ENSURE(e != ERR_TOO_LARGE);
+}
+
 static enum err send_all(int fd, const uint8_t *p, size_t n, const int *fds,
 			 size_t nfds)
 {

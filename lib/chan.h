@@ -67,6 +67,10 @@ bool chan_is_open(const struct chan *c);
 MUST enum err chan_send(struct chan *c, uint32_t kind, uint64_t id,
 			struct attr_view attrs);
 
+/* chan_send to a process of ours that may be gone: then there is nobody to tell. */
+void chan_tell(struct chan *c, uint32_t kind, uint64_t id,
+	       struct attr_view attrs);
+
 /* Sends now (after all that is queued), with descriptors, which stay the
  * caller's. Blocks if the socket is full: for our own processes only. */
 MUST enum err chan_send_fds(struct chan *c, uint32_t kind, uint64_t id,
