@@ -20,7 +20,8 @@ enum {
 
 static int failed;
 
-static void print_case(const char *verdict, const char *fmt, va_list ap)
+__attribute__((format(printf, 2, 0))) static void print_case(
+	const char *verdict, const char *fmt, va_list ap)
 {
 	char text[1024];
 

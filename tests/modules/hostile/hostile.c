@@ -132,11 +132,12 @@ static long do_read_others(void)
 static long do_allocate(void)
 {
 	for (int i = 0; i < 1024; i++) {
-		char *p = malloc(MIB);
+		volatile char *p = malloc(MIB);
 
 		if (!p)
 			return -1;
-		memset(p, i + 1, MIB);
+		for (int k = 0; k < MIB; k += 4096)
+			p[k] = (char)i;
 	}
 	return 0;
 }
