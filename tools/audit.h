@@ -10,4 +10,7 @@ int audit_pages(struct cli *cli, uint64_t from, uint64_t count,
 		int (*on)(void *arg, const struct cretula_answer *page),
 		void *arg);
 
+/* tools/cmd_audit_verify.c */
+int audit_verify_run(struct cli *cli);
+
 #endif

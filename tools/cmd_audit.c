@@ -1,4 +1,4 @@
-/* cretula audit show: the log's records. Holds nothing: a record has no secret. */
+/* cretula audit …: the log's records. Holds nothing: a record has no secret. */
 #include "tools/audit.h"
 
 #include "lib/num.h"
@@ -108,9 +108,18 @@ static const struct opt show_opts[] = {
 	{ 0 },
 };
 
+static const struct opt verify_opts[] = {
+	{ "since", "FILE", "a checkpoint kept from before" },
+	{ 0 },
+};
+
 const struct verb verbs_audit[] = {
 	{ "audit", "show", "[--from N | --last N] [--count N]",
 	  "the records of every decision",
 	  "cretula audit show --last 20 --json", show_opts, run_show },
+	{ "audit", "verify", "[--since FILE]",
+	  "whether the log is whole and as it was signed",
+	  "cretula audit verify --since /mnt/elsewhere/checkpoint", verify_opts,
+	  audit_verify_run },
 	{ 0 },
 };
