@@ -19,7 +19,6 @@
 #include <unistd.h>
 
 enum {
-	STORE_DIR_FD = 4,      /* the state folder, from the supervisor */
 	STREAM_HIGH = 1 << 20, /* bytes of an answer waiting to be written */
 };
 

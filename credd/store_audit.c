@@ -3,17 +3,16 @@
 #include "credd/store_role.h"
 #include "lib/audit_file.h"
 
-#include <fcntl.h>
 #include <string.h>
 
 enum {
 	READ_STEP = 64 /* records sent between two looks at the socket */
 };
 
-/* The log is beside the store's file, in the current folder. */
+/* The log is beside the store's file. */
 static enum err log_open_file(struct store *s, struct fault *f)
 {
-	return s->log ? OK : audit_file_open(AT_FDCWD, &s->log, f);
+	return s->log ? OK : audit_file_open(STORE_DIR_FD, &s->log, f);
 }
 
 /* Reading */

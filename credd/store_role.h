@@ -5,6 +5,12 @@
 
 #include "lib/chan.h"
 
+/* The state folder, from the supervisor: opened for reading, so that it can be synced.
+ * It is also the current folder. */
+enum {
+	STORE_DIR_FD = 4
+};
+
 struct audit_file;
 struct store_db;
 struct store;

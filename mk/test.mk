@@ -38,7 +38,8 @@ $(foreach m,$(BAD),$(eval $(call module_rule,$(m),tests/modules/$(m),$(B)/tests/
 # daemon's noun:  $(B)/tests/test_grant: $(B)/obj/credd/grant.o
 $(B)/tests/test_store_db $(B)/tests/test_store_file: \
 	$(B)/obj/credd/store_db.o $(B)/obj/credd/store_file.o
-$(B)/tests/test_store_role: $(filter $(B)/obj/credd/store%,$(CREDD_OBJ)) $(B)/obj/credd/child.o
+$(B)/tests/test_store_role $(B)/tests/test_store_audit: \
+	$(filter $(B)/obj/credd/store%,$(CREDD_OBJ)) $(B)/obj/credd/child.o
 $(B)/tests/test_opener: $(B)/obj/credd/opener.o $(B)/obj/credd/child.o
 $(B)/tests/e2e/e2e_sandbox: $(addprefix $(B)/obj/credd/,zygote.o cage.o worker.o host.o host_list.o)
 MODHOST := $(B)/obj/tests/tool/modhost.o

@@ -222,20 +222,23 @@ static void fill_until_full(struct store_db *db, uint64_t *done)
 	struct fault f = { 0 };
 	enum err e = OK;
 
-	for (*done = 0; e == OK; ++*done) {
+	for (*done = 0;; ++*done) {
 		struct row r = row_of(ROW_GRANT, 100 + *done, "");
 
 		assert_true(*done < 100);
 		r.blob = blob;
 		r.blob_len = sizeof blob;
 		e = store_db_begin(db, NULL, &f);
-		if (e == OK)
-			e = store_db_put(db, &r, &f);
-		if (e == OK)
+		if (e != OK)
+			break;
+		e = store_db_put(db, &r, &f);
+		if (e == OK) /* undoes itself when it fails */
 			e = store_db_commit(db, &f);
-		store_db_rollback(db);
+		else
+			store_db_rollback(db);
+		if (e != OK)
+			break;
 	}
-	--*done;
 	assert_int_equal(e, ERR_UNAVAILABLE);
 	if (!strstr(f.text, "the disk is full") ||
 	    !strstr(f.text, "nothing was changed"))

@@ -130,6 +130,7 @@ static void test_second_process_is_refused(void **state)
 	pid_t pid = fork();
 
 	(void)state;
+	assert_non_null(db);
 	if (!pid) {
 		struct store_db *second = NULL;
 		struct fault f = { 0 };

@@ -22,7 +22,7 @@ static int begin(void **state)
 	(void)snprintf(folder, sizeof folder, "/tmp/test_store.XXXXXX");
 	if (!mkdtemp(folder) || chdir(folder))
 		return -1;
-	folder_fd = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	folder_fd = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return folder_fd < 0;
 }
 
