@@ -89,6 +89,7 @@ box = eph_pub + na.crypto_box(PLAIN, blake(eph_pub + box_pub, size=24),
                               box_pub, eph)
 
 print("/* Made by tests/data/store_kat.py; do not edit. */")
+print("/* clang-format off */")
 print("#ifndef TESTS_KAT_STORE_H\n#define TESTS_KAT_STORE_H\n")
 for name, value in (("master", MASTER), ("store", STORE), ("plain", PLAIN),
                     ("secret", SECRET), ("row", row), ("wrapped", wrapped),

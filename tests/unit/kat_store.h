@@ -1,4 +1,5 @@
 /* Made by tests/data/store_kat.py; do not edit. */
+/* clang-format off */
 #ifndef TESTS_KAT_STORE_H
 #define TESTS_KAT_STORE_H
 
