@@ -2,11 +2,11 @@
  * holds no secret, and refuses confidential attributes. */
 #include "lib/conf.h"
 
+#include "lib/conf_file.h"
 #include "lib/num.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -256,81 +256,12 @@ static enum err conf_text(struct conf *c, const char *text, size_t len,
 
 /* Files. */
 
-static enum err conf_check_owner(int fd, const char *path, mode_t type,
-				 struct fault *f)
-{
-	struct stat st;
-
-	ENSURE(fstat(fd, &st) == 0);
-	if ((st.st_mode & S_IFMT) != type)
-		return fault_set(f, ERR_INVALID, "'%s' is not a %s", path,
-				 type == S_IFDIR ? "folder" : "regular file");
-	if (st.st_uid != 0 && st.st_uid != geteuid())
-		return fault_set(f, ERR_DENIED,
-				 "'%s' belongs to uid %u: it must belong to "
-				 "root or to uid %u",
-				 path, st.st_uid, geteuid());
-	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return fault_set(f, ERR_DENIED,
-				 "'%s' can be written by others: run 'chmod "
-				 "go-w %s'",
-				 path, path);
-	return OK;
-}
-
-/* ERR_NOT_FOUND without a sentence if there is no such file. */
-static enum err conf_open(const char *path, mode_t type, int *out,
-			  struct fault *f)
-{
-	int flags = O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK;
-	AUTO(fd_close) int fd = open(path, flags);
-
-	if (fd < 0 && (errno == ENOENT || errno == ENOTDIR))
-		return ERR_NOT_FOUND;
-	if (fd < 0 && errno == ELOOP)
-		return fault_set(f, ERR_INVALID,
-				 "'%s' is a symbolic link, which is not "
-				 "followed",
-				 path);
-	if (fd < 0)
-		return fault_set(f, ERR_INVALID, "cannot open '%s': %s", path,
-				 strerror(errno));
-	TRY(conf_check_owner(fd, path, type, f));
-	*out = fd;
-	fd = -1;
-	return OK;
-}
-
-static enum err conf_slurp(int fd, const char *path, struct buf *b,
-			   struct fault *f)
-{
-	for (;;) {
-		ssize_t n;
-
-		if (buf_reserve(b, 4096) != OK)
-			return fault_set(f, ERR_TOO_LARGE,
-					 "'%s' is over %d bytes", path,
-					 CONF_FILE_MAX);
-		n = read(fd, b->p + b->len, b->cap - b->len);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return fault_set(f, ERR_INVALID, "cannot read '%s': %s",
-					 path, strerror(errno));
-		if (!n)
-			return OK;
-		b->len += (size_t)n;
-	}
-}
-
 static enum err conf_file(struct conf *c, const char *path, struct fault *f)
 {
 	AUTO(buf_wipe) struct buf text;
-	AUTO(fd_close) int fd = -1;
 
-	buf_init(&text, CONF_FILE_MAX + 4096);
-	TRY(conf_open(path, S_IFREG, &fd, f));
-	TRY(conf_slurp(fd, path, &text, f));
+	buf_init(&text, CONF_FILE_MAX + CONF_FILE_ROOM);
+	TRY(conf_file_read(path, &text, f));
 	return conf_text(c, (const char *)text.p, text.len, path, f);
 }
 
@@ -373,7 +304,7 @@ static enum err conf_folder(struct conf *c, const char *file, struct fault *f)
 	int n;
 
 	ENSURE(asprintf(&dir, "%s.d", file) > 0);
-	e = conf_open(dir, S_IFDIR, &fd, f);
+	e = conf_file_open(dir, S_IFDIR, &fd, f);
 	if (e != OK)
 		return e == ERR_NOT_FOUND ? OK : e;
 	n = scandirat(fd, ".", &names, conf_is_part, by_bytes);

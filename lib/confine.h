@@ -41,8 +41,8 @@ struct confine_spec {
 	enum confine_files files;
 	struct landlock_path path[CONFINE_PATHS_MAX];
 	size_t paths;
-	int unshare;      /* CLONE_NEW*, taken where the privilege is there */
-	bool empty_root;  /* with CLONE_NEWNS: a root folder with nothing in it */
+	int unshare;     /* CLONE_NEW*, taken where the privilege is there */
+	bool empty_root; /* with CLONE_NEWNS: a root folder with nothing in it */
 	bool no_children; /* RLIMIT_NPROC 0 */
 	bool no_files;    /* RLIMIT_FSIZE 0; not for who may log to a file */
 	uint64_t nofile;  /* RLIMIT_NOFILE; 0: as it is */
@@ -56,7 +56,8 @@ struct confine_report {
 };
 
 /* Adds a sentence; the ninth and later ones are dropped. */
-void confine_weaker(struct confine_report *r, const char *fmt, ...) PRINTF(2, 3);
+void confine_weaker(struct confine_report *r, const char *fmt, ...)
+	PRINTF(2, 3);
 
 /* "door", "vault", …; static. */
 const char *confine_role_name(enum confine_role role);

@@ -3,7 +3,7 @@
 #include "lib/grant.h"
 
 #include "lib/clock.h"
-#include "lib/glob.h"
+#include "lib/grant_item.h"
 #include "lib/num.h"
 
 #include <stdlib.h>
@@ -13,41 +13,7 @@ enum {
 	SKEW_PRESET = 900,
 	LIFETIME_PRESET = 900,
 	PERIOD_MAX = 10 * 366 * 86400, /* of max_skew and lifetime */
-	SHOWN_MAX = 80,                /* bytes of a value in a sentence */
 };
-
-/* What the values of a name look like. */
-enum item_form {
-	FORM_CREDENTIAL,
-	FORM_OP,
-	FORM_EXE,
-	FORM_UNIT,
-	FORM_METHOD,
-	FORM_HOST,
-	FORM_PATH,
-	FORM_QUERY,
-	FORM_GLOB,
-};
-
-static const struct {
-	const char *name;
-	enum item_form form;
-} set_names[] = {
-	[GRANT_CREDENTIAL] = { "credential", FORM_CREDENTIAL },
-	[GRANT_OP] = { "op", FORM_OP },
-	[GRANT_EXE] = { "exe", FORM_EXE },
-	[GRANT_UNIT] = { "unit", FORM_UNIT },
-	[GRANT_USER_UNIT] = { "user_unit", FORM_UNIT },
-	[GRANT_METHOD] = { "method", FORM_METHOD },
-	[GRANT_HOST] = { "host", FORM_HOST },
-	[GRANT_PATH] = { "path", FORM_PATH },
-	[GRANT_QUERY] = { "query", FORM_QUERY },
-	[GRANT_SERVICE] = { "service", FORM_GLOB },
-	[GRANT_REGION] = { "region", FORM_GLOB },
-	[GRANT_ACTION] = { "action", FORM_GLOB },
-};
-
-_Static_assert(NELEM(set_names) == GRANT__NAMES, "every set has a name");
 
 /* Names said at most once, and those that are sets of numbers. */
 static const char *const single_names[] = { "max_skew", "lifetime",
@@ -58,11 +24,6 @@ static const char *const later_names[] = { "confirm", "uses",    "rate",
 					   "approve", "self",    "agent",
 					   "cert.o",  "cert.ou", "cert.uid",
 					   "cert.cap" };
-
-const char *grant_name(enum grant_name name)
-{
-	return set_names[name].name;
-}
 
 /* Comma-separated items of one value. */
 struct items {
@@ -91,115 +52,6 @@ static bool items_next(struct items *it, struct span *item)
 		it->left -= n + 1;
 	}
 	return true;
-}
-
-/* Items. */
-
-static enum err item_bad(const char *name, struct span v, const char *form,
-			 struct fault *f)
-{
-	return fault_set(f, ERR_INVALID, "%s=%.*s: %s", name,
-			 (int)MIN(v.len, (uint32_t)SHOWN_MAX), v.p, form);
-}
-
-static bool has(struct span v, char c)
-{
-	return v.len && memchr(v.p, c, v.len);
-}
-
-static bool all_upper(struct span v)
-{
-	for (size_t i = 0; i < v.len; i++)
-		if (v.p[i] < 'A' || v.p[i] > 'Z')
-			return false;
-	return true;
-}
-
-static enum err query_check(const char *name, struct span v, struct fault *f)
-{
-	const char *eq = memchr(v.p, '=', v.len);
-	struct span key = { v.p, eq ? (uint32_t)(eq - v.p) : v.len };
-
-	if (!key.len || has(key, '*'))
-		return item_bad(name, v,
-				"this is NAME or NAME=GLOB, with a name that "
-				"is written out",
-				f);
-	if (!eq || key.len + 1 == v.len)
-		return OK;
-	return glob_check(GLOB_ANY, name, eq + 1, v.len - key.len - 1, f);
-}
-
-static enum err item_form_check(const char *name, enum item_form form,
-				struct span v, struct fault *f)
-{
-	switch (form) {
-	case FORM_CREDENTIAL:
-		if (has(v, '*') || v.len > GRANT_CREDENTIAL_MAX)
-			return item_bad(name, v,
-					"credentials are named one by one, at "
-					"most 128 bytes, without '*'",
-					f);
-		return OK;
-	case FORM_OP:
-		if (!attr_name_ok(v.p, v.len))
-			return item_bad(name, v, "this is no operation's name",
-					f);
-		return OK;
-	case FORM_EXE:
-		if (v.p[0] != '/' || has(v, '*') || v.len > SUBJECT_EXE_MAX)
-			return item_bad(name, v,
-					"a program is an absolute path "
-					"without '*'",
-					f);
-		return OK;
-	case FORM_UNIT:
-		if (!has(v, '.') || has(v, '*') || has(v, '/') ||
-		    v.len > SUBJECT_UNIT_MAX)
-			return item_bad(name, v,
-					"a unit is written with its suffix and "
-					"without '*', such as backup.service",
-					f);
-		return OK;
-	case FORM_METHOD:
-		if (!all_upper(v))
-			return item_bad(name, v,
-					"a method is in capitals, such as GET",
-					f);
-		return OK;
-	case FORM_HOST:
-		if (has(v, '/') || has(v, '@'))
-			return item_bad(name, v, "this is no host name", f);
-		return glob_check(GLOB_HOST, name, v.p, v.len, f);
-	case FORM_PATH:
-		if (v.p[0] != '/' && v.p[0] != '*')
-			return item_bad(name, v, "a path begins with '/'", f);
-		return glob_check(GLOB_PATH, name, v.p, v.len, f);
-	case FORM_QUERY:
-		return query_check(name, v, f);
-	case FORM_GLOB:
-		break;
-	}
-	return glob_check(GLOB_ANY, name, v.p, v.len, f);
-}
-
-static enum err item_check(enum grant_name name, struct span v, struct fault *f)
-{
-	enum item_form form = set_names[name].form;
-	bool blanks = form == FORM_EXE || form == FORM_QUERY;
-
-	if (!v.len)
-		return item_bad(grant_name(name), v, "an empty value", f);
-	for (size_t i = 0; i < v.len; i++) {
-		uint8_t c = (uint8_t)v.p[i];
-
-		if (c < 0x20 || c == 0x7f || (c == ' ' && !blanks))
-			return item_bad(grant_name(name), v,
-					"the value holds a blank or a control "
-					"character",
-					f);
-	}
-	return item_form_check(grant_name(name), form, v, f);
 }
 
 /* Sets. The block has room for every item there can be: one more than commas, for
@@ -233,7 +85,7 @@ static enum err parse_set(struct grant *g, enum grant_name name,
 		while (items_next(&items, &v)) {
 			if (n == GRANT_ITEMS_MAX)
 				return too_many(grant_name(name), f);
-			TRY(item_check(name, v, f));
+			TRY(grant_item_check(name, v, f));
 			first[n++] = v;
 		}
 	}
@@ -262,10 +114,11 @@ static enum err parse_numbers(struct grant *g, const char *name,
 			if (n == GRANT_ITEMS_MAX)
 				return too_many(name, f);
 			if (num_u64(v.p, v.len, UINT32_MAX - 1, &id) != OK)
-				return item_bad(name, v,
-						"this is a number (names are "
-						"resolved by the command)",
-						f);
+				return grant_item_bad(
+					name, v,
+					"this is a number (names are "
+					"resolved by the command)",
+					f);
 			first[n++] = (uint32_t)id;
 		}
 	}
@@ -294,10 +147,11 @@ static enum err parse_period(struct grant *g, const char *name, uint64_t *v,
 	}
 	if (num_duration((const char *)a.value, a.len, false, PERIOD_MAX, v) !=
 	    OK)
-		return item_bad(name, span_of(&a),
-				"this is a duration such as 90s, 5m or 24h, "
-				"or any",
-				f);
+		return grant_item_bad(
+			name, span_of(&a),
+			"this is a duration such as 90s, 5m or 24h, "
+			"or any",
+			f);
 	return OK;
 }
 
@@ -309,9 +163,9 @@ static enum err parse_time(struct grant *g, const char *name, int64_t *t,
 	if (!attr_find(g->text, name, &a))
 		return OK;
 	if (clock_parse((const char *)a.value, a.len, t) != OK)
-		return item_bad(name, span_of(&a),
-				"this is a time such as 2030-01-02T03:04:05Z",
-				f);
+		return grant_item_bad(
+			name, span_of(&a),
+			"this is a time such as 2030-01-02T03:04:05Z", f);
 	return OK;
 }
 
@@ -330,8 +184,8 @@ static enum err parse_reveal(struct grant *g, struct fault *f)
 		else if (v.len == 6 && !memcmp(v.p, "secret", 6))
 			g->reveal_secret = true;
 		else
-			return item_bad("reveal", v, "this is token or secret",
-					f);
+			return grant_item_bad("reveal", v,
+					      "this is token or secret", f);
 	}
 	return OK;
 }
@@ -363,7 +217,7 @@ static bool named_one_of(const struct attr *a, const char *const *names,
 static bool named_set(const struct attr *a)
 {
 	for (size_t i = 0; i < GRANT__NAMES; i++)
-		if (attr_named(a, set_names[i].name))
+		if (attr_named(a, grant_name((enum grant_name)i)))
 			return true;
 	return false;
 }

@@ -1,270 +1,27 @@
-/* The index of grants. Used by vault and by tests; holds no secret.
- *
- * A grant is listed under each pair of a credential and one thing of its subject: a
- * uid if it names uids, else a system unit, else a gid (one of which every grant
- * has). A decision therefore looks at one list for the subject's uid, one for its
- * unit and one for each of its groups, and merges them by age. */
+/* Many grants and the decision over them. Used by vault and by tests; holds no
+ * secret. A decision merges, by age, the few lists of the index its subject is in. */
 #include "lib/grant_set.h"
+
+#include "lib/grant_index.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-	BUCKETS_FIRST = 64, /* a power of two */
-	LISTS_MAX = SUBJECT_GIDS_MAX + 2,
-};
-
-enum key_kind {
-	KEY_UID,
-	KEY_GID,
-	KEY_UNIT,
-	KEY__KINDS
-};
-
-struct key {
-	enum key_kind kind;
-	uint32_t id;      /* uid or gid */
-	struct span unit; /* KEY_UNIT */
-	struct span credential;
-};
-
-/* The grants under one key, the oldest first. */
-struct grant_list {
-	struct grant_list *next; /* in the bucket */
-	uint64_t hash;
-	struct key key; /* its texts follow the struct */
-	struct grant **item;
-	size_t count, room;
+	LISTS_MAX = SUBJECT_GIDS_MAX + 2
 };
 
 /* Grants by id, in ascending order. */
 struct grant_set {
-	struct grant **all;
-	size_t count, room;
-	struct grant_list **bucket;
-	size_t buckets; /* a power of two */
-	size_t lists;
-	size_t lists_of[KEY__KINDS];
+	struct grant_array all;
+	struct grant_index *index;
 };
-
-/* Sorted arrays of grants. */
-
-/* The first place whose id is not below id. */
-static size_t place_of(struct grant *const *item, size_t count, uint64_t id)
-{
-	size_t low = 0, high = count;
-
-	while (low < high) {
-		size_t mid = low + (high - low) / 2;
-
-		if (item[mid]->id < id)
-			low = mid + 1;
-		else
-			high = mid;
-	}
-	return low;
-}
-
-static void array_insert(struct grant ***item, size_t *count, size_t *room,
-			 struct grant *g)
-{
-	size_t at = place_of(*item, *count, g->id);
-
-	if (at < *count && (*item)[at] == g)
-		return; /* the same value said twice */
-	if (*count == *room) {
-		*room = *room ? *room * 2 : 1;
-		*item = xrealloc(*item, *room * sizeof **item);
-	}
-	memmove(*item + at + 1, *item + at, (*count - at) * sizeof **item);
-	(*item)[at] = g;
-	++*count;
-}
-
-static void array_remove(struct grant **item, size_t *count, uint64_t id)
-{
-	size_t at = place_of(item, *count, id);
-
-	if (at == *count || item[at]->id != id)
-		return;
-	--*count;
-	memmove(item + at, item + at + 1, (*count - at) * sizeof *item);
-}
-
-/* Keys. */
-
-static uint64_t hash_bytes(uint64_t h, const void *p, size_t n)
-{
-	const uint8_t *b = p;
-
-	for (size_t i = 0; i < n; i++)
-		h = (h ^ b[i]) * 0x100000001b3u;
-	return h;
-}
-
-static uint64_t key_hash(const struct key *k)
-{
-	uint64_t h = 0xcbf29ce484222325u + (uint64_t)k->kind;
-
-	h = hash_bytes(h, &k->id, sizeof k->id);
-	h = hash_bytes(h, k->unit.p, k->unit.len);
-	h = hash_bytes(h, k->credential.p, k->credential.len);
-	h ^= h >> 32;
-	h *= 0xd6e8feb86659fd93u;
-	return h ^ h >> 32;
-}
-
-static bool span_equal(struct span a, struct span b)
-{
-	return a.len == b.len && (!a.len || !memcmp(a.p, b.p, a.len));
-}
-
-static bool key_equal(const struct key *a, const struct key *b)
-{
-	return a->kind == b->kind && a->id == b->id &&
-	       span_equal(a->unit, b->unit) &&
-	       span_equal(a->credential, b->credential);
-}
-
-/* Lists. */
-
-static struct grant_list **list_place(const struct grant_set *set,
-				      const struct key *k, uint64_t hash)
-{
-	struct grant_list **at = &set->bucket[hash & (set->buckets - 1)];
-
-	while (*at && ((*at)->hash != hash || !key_equal(&(*at)->key, k)))
-		at = &(*at)->next;
-	return at;
-}
-
-static struct grant_list *list_find(const struct grant_set *set,
-				    const struct key *k)
-{
-	return *list_place(set, k, key_hash(k));
-}
-
-static struct grant_list *list_new(const struct key *k, uint64_t hash)
-{
-	struct grant_list *l =
-		xcalloc(1, sizeof *l + k->unit.len + k->credential.len);
-	char *text = (char *)(l + 1);
-
-	l->hash = hash;
-	l->key = *k;
-	memcpy(text, k->credential.p, k->credential.len);
-	l->key.credential.p = text;
-	text += k->credential.len;
-	if (k->unit.len)
-		memcpy(text, k->unit.p, k->unit.len);
-	l->key.unit.p = text;
-	return l;
-}
-
-static void list_free(struct grant_list *l)
-{
-	free(l->item);
-	free(l);
-}
-
-static void set_grow(struct grant_set *set)
-{
-	struct grant_list **old = set->bucket;
-	size_t n = set->buckets;
-
-	set->buckets = n * 2;
-	set->bucket = xcalloc(set->buckets, sizeof *set->bucket);
-	for (size_t i = 0; i < n; i++) {
-		struct grant_list *l = old[i], *next;
-
-		for (; l; l = next) {
-			size_t b = l->hash & (set->buckets - 1);
-
-			next = l->next;
-			l->next = set->bucket[b];
-			set->bucket[b] = l;
-		}
-	}
-	free(old);
-}
-
-static void list_add(struct grant_set *set, const struct key *k,
-		     struct grant *g)
-{
-	uint64_t hash = key_hash(k);
-	struct grant_list **at = list_place(set, k, hash);
-
-	if (!*at) {
-		*at = list_new(k, hash);
-		set->lists++;
-		set->lists_of[k->kind]++;
-	}
-	array_insert(&(*at)->item, &(*at)->count, &(*at)->room, g);
-	if (set->lists > set->buckets)
-		set_grow(set);
-}
-
-static void list_drop(struct grant_set *set, const struct key *k,
-		      struct grant *g)
-{
-	struct grant_list **at = list_place(set, k, key_hash(k));
-	struct grant_list *l = *at;
-
-	if (!l)
-		return; /* the same value said twice, and done */
-	array_remove(l->item, &l->count, g->id);
-	if (l->count)
-		return;
-	*at = l->next;
-	list_free(l);
-	set->lists--;
-	set->lists_of[k->kind]--;
-}
-
-/* Does `each` with every key of g under one credential. */
-static void each_subject(struct grant_set *set, struct grant *g, struct key k,
-			 void (*each)(struct grant_set *, const struct key *,
-				      struct grant *))
-{
-	struct span_set units = g->set[GRANT_UNIT];
-	struct id_set ids = g->uids.count ? g->uids : g->gids;
-
-	if (!g->uids.count && units.count) {
-		k.kind = KEY_UNIT;
-		for (unsigned i = 0; i < units.count; i++) {
-			k.unit = units.item[i];
-			each(set, &k, g);
-		}
-		return;
-	}
-	k.kind = g->uids.count ? KEY_UID : KEY_GID;
-	for (unsigned i = 0; i < ids.count; i++) {
-		k.id = ids.item[i];
-		each(set, &k, g);
-	}
-}
-
-static void each_key(struct grant_set *set, struct grant *g,
-		     void (*each)(struct grant_set *, const struct key *,
-				  struct grant *))
-{
-	struct span_set names = g->set[GRANT_CREDENTIAL];
-
-	for (unsigned i = 0; i < names.count; i++) {
-		struct key k = { .credential = names.item[i] };
-
-		each_subject(set, g, k, each);
-	}
-}
-
-/* The set. */
 
 struct grant_set *grant_set_new(void)
 {
 	struct grant_set *set = xcalloc(1, sizeof *set);
 
-	set->buckets = BUCKETS_FIRST;
-	set->bucket = xcalloc(set->buckets, sizeof *set->bucket);
+	set->index = grant_index_new();
 	return set;
 }
 
@@ -272,81 +29,71 @@ void grant_set_free(struct grant_set *set)
 {
 	if (!set)
 		return;
-	for (size_t i = 0; i < set->buckets; i++) {
-		struct grant_list *l = set->bucket[i], *next;
-
-		for (; l; l = next) {
-			next = l->next;
-			list_free(l);
-		}
-	}
-	for (size_t i = 0; i < set->count; i++)
-		grant_free(set->all[i]);
-	free(set->bucket);
-	free(set->all);
+	grant_index_free(set->index);
+	for (size_t i = 0; i < set->all.count; i++)
+		grant_free(set->all.item[i]);
+	free(set->all.item);
 	free(set);
 }
 
-static size_t set_place(const struct grant_set *set, uint64_t id)
+static struct grant *set_find(const struct grant_set *set, uint64_t id)
 {
-	size_t at = place_of(set->all, set->count, id);
+	size_t at = grant_array_place(&set->all, id);
 
-	return at < set->count && set->all[at]->id == id ? at : SIZE_MAX;
+	if (at == set->all.count || set->all.item[at]->id != id)
+		return NULL;
+	return set->all.item[at];
 }
 
 enum err grant_set_add(struct grant_set *set, struct grant *g)
 {
-	if (set_place(set, g->id) != SIZE_MAX)
+	if (set_find(set, g->id))
 		return ERR_EXISTS;
-	array_insert(&set->all, &set->count, &set->room, g);
-	each_key(set, g, list_add);
+	grant_array_add(&set->all, g);
+	grant_index_add(set->index, g);
 	return OK;
 }
 
 enum err grant_set_drop(struct grant_set *set, uint64_t id)
 {
-	size_t at = set_place(set, id);
-	struct grant *g;
+	struct grant *g = set_find(set, id);
 
-	if (at == SIZE_MAX)
+	if (!g)
 		return ERR_NOT_FOUND;
-	g = set->all[at];
-	each_key(set, g, list_drop);
-	array_remove(set->all, &set->count, id);
+	grant_index_drop(set->index, g);
+	grant_array_drop(&set->all, id);
 	grant_free(g);
 	return OK;
 }
 
 const struct grant *grant_set_find(const struct grant_set *set, uint64_t id)
 {
-	size_t at = set_place(set, id);
-
-	return at == SIZE_MAX ? NULL : set->all[at];
+	return set_find(set, id);
 }
 
 size_t grant_set_count(const struct grant_set *set)
 {
-	return set->count;
+	return set->all.count;
 }
 
 const struct grant *grant_set_at(const struct grant_set *set, size_t i)
 {
-	ENSURE(i < set->count);
-	return set->all[i];
+	ENSURE(i < set->all.count);
+	return set->all.item[i];
 }
 
 /* Candidates: the lists a subject is in, merged by age. */
 
 struct candidates {
-	const struct grant_list *list[LISTS_MAX];
+	const struct grant_array *list[LISTS_MAX];
 	size_t at[LISTS_MAX];
 	unsigned count;
 };
 
 static void candidates_add(struct candidates *c, const struct grant_set *set,
-			   const struct key *k)
+			   const struct grant_key *k)
 {
-	const struct grant_list *l = list_find(set, k);
+	const struct grant_array *l = grant_index_find(set->index, k);
 
 	if (!l)
 		return;
@@ -359,22 +106,24 @@ static void candidates_of(struct candidates *c, const struct grant_set *set,
 			  const struct subject *s, const char *credential)
 {
 	size_t n = strlen(credential);
-	struct key k = { .credential = { credential, (uint32_t)n } };
+	struct grant_key k = { .credential = { credential, (uint32_t)n } };
 
 	c->count = 0;
 	if (n > GRANT_CREDENTIAL_MAX)
 		return;
-	k.kind = KEY_UID;
+	k.kind = GRANT_KEY_UID;
 	k.id = s->uid;
 	candidates_add(c, set, &k);
-	k.kind = KEY_GID;
-	for (unsigned i = 0; i < s->gid_count && set->lists_of[KEY_GID]; i++) {
+	k.kind = GRANT_KEY_GID;
+	for (unsigned i = 0;
+	     i < s->gid_count && grant_index_knows(set->index, GRANT_KEY_GID);
+	     i++) {
 		k.id = s->gids[i];
 		candidates_add(c, set, &k);
 	}
 	if (!s->unit)
 		return;
-	k.kind = KEY_UNIT;
+	k.kind = GRANT_KEY_UNIT;
 	k.id = 0;
 	k.unit = (struct span){ s->unit, (uint32_t)strlen(s->unit) };
 	candidates_add(c, set, &k);
@@ -386,14 +135,14 @@ static const struct grant *candidates_next(struct candidates *c)
 	const struct grant *oldest = NULL;
 
 	for (unsigned i = 0; i < c->count; i++) {
-		const struct grant_list *l = c->list[i];
+		const struct grant_array *l = c->list[i];
 
 		if (c->at[i] < l->count &&
 		    (!oldest || l->item[c->at[i]]->id < oldest->id))
 			oldest = l->item[c->at[i]];
 	}
 	for (unsigned i = 0; oldest && i < c->count; i++) {
-		const struct grant_list *l = c->list[i];
+		const struct grant_array *l = c->list[i];
 
 		if (c->at[i] < l->count && l->item[c->at[i]] == oldest)
 			c->at[i]++;
@@ -525,8 +274,8 @@ enum err grants_explain(const struct grant_set *set, const struct subject *s,
 {
 	size_t told = 0, more = 0;
 
-	for (size_t i = 0; i < set->count; i++) {
-		const struct grant *g = set->all[i];
+	for (size_t i = 0; i < set->all.count; i++) {
+		const struct grant *g = set->all.item[i];
 
 		if (!names_credential(g, rq->credential))
 			continue;

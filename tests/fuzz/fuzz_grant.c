@@ -39,7 +39,7 @@ static void decide(struct grant_set *set, const struct grant *g,
 		proof_set(&proof, d.exe.len ? d.exe.p : NULL, d.exe.len, true,
 			  i == 3);
 	}
-	ENSURE(!"the questions do not end");
+	ENSURE(proof.count > PROOF_MAX); /* the questions do not end */
 }
 
 static void judge(struct grant *g, const struct subject *s,

@@ -23,7 +23,7 @@ static char folder[64];
 static int begin(void **state)
 {
 	(void)state;
-	strcpy(folder, "/tmp/test_conf.XXXXXX");
+	(void)snprintf(folder, sizeof folder, "/tmp/test_conf.XXXXXX");
 	return mkdtemp(folder) ? 0 : -1;
 }
 

@@ -3,7 +3,7 @@
 #ifndef TESTS_UNIT_H
 #define TESTS_UNIT_H
 
-#include "lib/base.h"
+#include "lib/num.h"
 
 #include <inttypes.h>
 #include <setjmp.h>
@@ -23,7 +23,9 @@ static inline uint64_t unit_seed(void)
 	uint64_t seed;
 
 	clock_gettime(CLOCK_REALTIME, &t);
-	seed = said ? strtoull(said, NULL, 10) : (uint64_t)t.tv_nsec;
+	seed = (uint64_t)t.tv_nsec;
+	if (said && num_u64(said, strlen(said), UINT64_MAX, &seed) != OK)
+		print_message("UNIT_SEED is not a number\n");
 	print_message("UNIT_SEED=%" PRIu64 "\n", seed);
 	return seed;
 }

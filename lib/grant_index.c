@@ -1,0 +1,280 @@
+/* Used by vault and by tests; holds no secret. A hash table of lists, each with its
+ * key's texts behind it. */
+#include "lib/grant_index.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	BUCKETS_FIRST = 64
+}; /* a power of two */
+
+/* The grants under one key. */
+struct grant_list {
+	struct grant_list *next; /* in the bucket */
+	uint64_t hash;
+	struct grant_key key; /* its texts follow the struct */
+	struct grant_array grants;
+};
+
+struct grant_index {
+	struct grant_list **bucket;
+	size_t buckets; /* a power of two */
+	size_t lists;
+	size_t lists_of[GRANT_KEY__KINDS];
+};
+
+/* Sorted arrays. */
+
+size_t grant_array_place(const struct grant_array *a, uint64_t id)
+{
+	size_t low = 0, high = a->count;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (a->item[mid]->id < id)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return low;
+}
+
+void grant_array_add(struct grant_array *a, struct grant *g)
+{
+	size_t at = grant_array_place(a, g->id);
+
+	if (at < a->count && a->item[at] == g)
+		return; /* the same value said twice */
+	if (a->count == a->room) {
+		a->room = a->room ? a->room * 2 : 1;
+		a->item = xrealloc(a->item, a->room * sizeof *a->item);
+	}
+	memmove(a->item + at + 1, a->item + at,
+		(a->count - at) * sizeof *a->item);
+	a->item[at] = g;
+	a->count++;
+}
+
+void grant_array_drop(struct grant_array *a, uint64_t id)
+{
+	size_t at = grant_array_place(a, id);
+
+	if (at == a->count || a->item[at]->id != id)
+		return;
+	a->count--;
+	memmove(a->item + at, a->item + at + 1,
+		(a->count - at) * sizeof *a->item);
+}
+
+/* Keys. */
+
+static uint64_t hash_bytes(uint64_t h, const void *p, size_t n)
+{
+	const uint8_t *b = p;
+
+	for (size_t i = 0; i < n; i++)
+		h = (h ^ b[i]) * 0x100000001b3u;
+	return h;
+}
+
+static uint64_t key_hash(const struct grant_key *k)
+{
+	uint64_t h = 0xcbf29ce484222325u + (uint64_t)k->kind;
+
+	h = hash_bytes(h, &k->id, sizeof k->id);
+	h = hash_bytes(h, k->unit.p, k->unit.len);
+	h = hash_bytes(h, k->credential.p, k->credential.len);
+	h ^= h >> 32;
+	h *= 0xd6e8feb86659fd93u;
+	return h ^ h >> 32;
+}
+
+bool span_equal(struct span a, struct span b)
+{
+	return a.len == b.len && (!a.len || !memcmp(a.p, b.p, a.len));
+}
+
+static bool key_equal(const struct grant_key *a, const struct grant_key *b)
+{
+	return a->kind == b->kind && a->id == b->id &&
+	       span_equal(a->unit, b->unit) &&
+	       span_equal(a->credential, b->credential);
+}
+
+/* Lists. */
+
+static struct grant_list **list_place(const struct grant_index *x,
+				      const struct grant_key *k, uint64_t hash)
+{
+	struct grant_list **at = &x->bucket[hash & (x->buckets - 1)];
+
+	while (*at && ((*at)->hash != hash || !key_equal(&(*at)->key, k)))
+		at = &(*at)->next;
+	return at;
+}
+
+static struct grant_list *list_new(const struct grant_key *k, uint64_t hash)
+{
+	struct grant_list *l =
+		xcalloc(1, sizeof *l + k->unit.len + k->credential.len);
+	char *text = (char *)(l + 1);
+
+	l->hash = hash;
+	l->key = *k;
+	memcpy(text, k->credential.p, k->credential.len);
+	l->key.credential.p = text;
+	text += k->credential.len;
+	if (k->unit.len)
+		memcpy(text, k->unit.p, k->unit.len);
+	l->key.unit.p = text;
+	return l;
+}
+
+static void list_free(struct grant_list *l)
+{
+	free(l->grants.item);
+	free(l);
+}
+
+static void index_grow(struct grant_index *x)
+{
+	struct grant_list **old = x->bucket;
+	size_t n = x->buckets;
+
+	x->buckets = n * 2;
+	x->bucket = xcalloc(x->buckets, sizeof *x->bucket);
+	for (size_t i = 0; i < n; i++) {
+		struct grant_list *l = old[i], *next;
+
+		for (; l; l = next) {
+			size_t b = l->hash & (x->buckets - 1);
+
+			next = l->next;
+			l->next = x->bucket[b];
+			x->bucket[b] = l;
+		}
+	}
+	free(old);
+}
+
+static void list_add(struct grant_index *x, const struct grant_key *k,
+		     struct grant *g)
+{
+	uint64_t hash = key_hash(k);
+	struct grant_list **at = list_place(x, k, hash);
+
+	if (!*at) {
+		*at = list_new(k, hash);
+		x->lists++;
+		x->lists_of[k->kind]++;
+	}
+	grant_array_add(&(*at)->grants, g);
+	if (x->lists > x->buckets)
+		index_grow(x);
+}
+
+static void list_drop(struct grant_index *x, const struct grant_key *k,
+		      struct grant *g)
+{
+	struct grant_list **at = list_place(x, k, key_hash(k));
+	struct grant_list *l = *at;
+
+	if (!l)
+		return; /* the same value said twice, and done */
+	grant_array_drop(&l->grants, g->id);
+	if (l->grants.count)
+		return;
+	*at = l->next;
+	list_free(l);
+	x->lists--;
+	x->lists_of[k->kind]--;
+}
+
+/* Does `each` with every key of g under one credential. */
+static void each_subject(struct grant_index *x, struct grant *g,
+			 struct grant_key k,
+			 void (*each)(struct grant_index *,
+				      const struct grant_key *, struct grant *))
+{
+	struct span_set units = g->set[GRANT_UNIT];
+	struct id_set ids = g->uids.count ? g->uids : g->gids;
+
+	if (!g->uids.count && units.count) {
+		k.kind = GRANT_KEY_UNIT;
+		for (unsigned i = 0; i < units.count; i++) {
+			k.unit = units.item[i];
+			each(x, &k, g);
+		}
+		return;
+	}
+	k.kind = g->uids.count ? GRANT_KEY_UID : GRANT_KEY_GID;
+	for (unsigned i = 0; i < ids.count; i++) {
+		k.id = ids.item[i];
+		each(x, &k, g);
+	}
+}
+
+static void each_key(struct grant_index *x, struct grant *g,
+		     void (*each)(struct grant_index *,
+				  const struct grant_key *, struct grant *))
+{
+	struct span_set names = g->set[GRANT_CREDENTIAL];
+
+	for (unsigned i = 0; i < names.count; i++) {
+		struct grant_key k = { .credential = names.item[i] };
+
+		each_subject(x, g, k, each);
+	}
+}
+
+/* The whole. */
+
+struct grant_index *grant_index_new(void)
+{
+	struct grant_index *x = xcalloc(1, sizeof *x);
+
+	x->buckets = BUCKETS_FIRST;
+	x->bucket = xcalloc(x->buckets, sizeof *x->bucket);
+	return x;
+}
+
+void grant_index_free(struct grant_index *x)
+{
+	if (!x)
+		return;
+	for (size_t i = 0; i < x->buckets; i++) {
+		struct grant_list *l = x->bucket[i], *next;
+
+		for (; l; l = next) {
+			next = l->next;
+			list_free(l);
+		}
+	}
+	free(x->bucket);
+	free(x);
+}
+
+void grant_index_add(struct grant_index *x, struct grant *g)
+{
+	each_key(x, g, list_add);
+}
+
+void grant_index_drop(struct grant_index *x, struct grant *g)
+{
+	each_key(x, g, list_drop);
+}
+
+const struct grant_array *grant_index_find(const struct grant_index *x,
+					   const struct grant_key *k)
+{
+	const struct grant_list *l = *list_place(x, k, key_hash(k));
+
+	return l ? &l->grants : NULL;
+}
+
+bool grant_index_knows(const struct grant_index *x, enum grant_key_kind kind)
+{
+	return x->lists_of[kind] != 0;
+}

@@ -1,0 +1,51 @@
+/* The index of grants: under each pair of a credential and one thing of its subject
+ * (a uid if the grant names uids, else a system unit, else a gid, one of which
+ * every grant has) the grants that name both, the oldest first. */
+#ifndef LIB_GRANT_INDEX_H
+#define LIB_GRANT_INDEX_H
+
+#include "lib/grant.h"
+
+/* Grants by id, in ascending order; borrowed. */
+struct grant_array {
+	struct grant **item;
+	size_t count, room;
+};
+
+/* The first place whose id is not below id. */
+size_t grant_array_place(const struct grant_array *a, uint64_t id);
+/* Twice is once. */
+void grant_array_add(struct grant_array *a, struct grant *g);
+void grant_array_drop(struct grant_array *a, uint64_t id);
+
+enum grant_key_kind {
+	GRANT_KEY_UID,
+	GRANT_KEY_GID,
+	GRANT_KEY_UNIT,
+	GRANT_KEY__KINDS
+};
+
+struct grant_key {
+	enum grant_key_kind kind;
+	uint32_t id;      /* uid or gid */
+	struct span unit; /* GRANT_KEY_UNIT */
+	struct span credential;
+};
+
+struct grant_index;
+
+struct grant_index *grant_index_new(void);
+void grant_index_free(struct grant_index *x); /* not the grants */
+void grant_index_add(struct grant_index *x, struct grant *g);
+void grant_index_drop(struct grant_index *x, struct grant *g);
+
+/* NULL if there are none under that key. Borrowed until the index changes. */
+const struct grant_array *grant_index_find(const struct grant_index *x,
+					   const struct grant_key *k);
+
+/* True if there is any key of that kind. */
+bool grant_index_knows(const struct grant_index *x, enum grant_key_kind kind);
+
+bool span_equal(struct span a, struct span b);
+
+#endif
