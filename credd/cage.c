@@ -201,7 +201,8 @@ static enum err fill_worker(void *arg, struct fault *f)
 	off_t at = 0;
 
 	(void)arg;
-	if (out < 0 || fstat(CAGE_MODULE, &st))
+	/* whatever umask came down to us */
+	if (out < 0 || fchmod(out, 0555) || fstat(CAGE_MODULE, &st))
 		return cage_failed(f, MODULE_FILE);
 	while (at < st.st_size)
 		if (sendfile(out, CAGE_MODULE, &at,

@@ -27,8 +27,11 @@ struct vault vault;
 static void start(const struct msg *m)
 {
 	struct attr a;
+	struct merkle_hash h;
 	int fd = SUP_FD + 1;
 
+	/* OpenSSL reads its configuration when first used */
+	merkle_leaf(NULL, 0, &h);
 	vault.keyfile = -1;
 	if (attr_find(m->attrs, "arena", &a)) {
 		void *p = mmap(NULL, VAULT_ARENA_SIZE, PROT_READ | PROT_WRITE,

@@ -37,6 +37,20 @@ static void added(struct job *j)
 	ENSURE(attrs_add_u64(&j->reply, "id", j->number) == OK);
 }
 
+/* The grant as a person would write it, for the log. */
+static enum err add_limits(struct attrs *to, struct attr_view text)
+{
+	struct buf line;
+	enum err e;
+
+	buf_init(&line, 4 * GRANT_BYTES_MAX);
+	e = attr_format_text(text, &line);
+	if (e == OK)
+		e = attrs_add(to, "limits", 0, line.p, line.len);
+	buf_wipe(&line);
+	return e;
+}
+
 static enum err put_grant(struct job *j, struct change *c,
 			  struct attr_view text)
 {
@@ -53,7 +67,7 @@ static enum err put_grant(struct job *j, struct change *c,
 	if (e != OK)
 		return e;
 	TRY(attrs_add_u64(&j->what, "grant", j->number));
-	return attrs_add(&j->what, "limits", 0, text.p, text.len);
+	return add_limits(&j->what, text);
 }
 
 void verb_grant_add(struct job *j)
