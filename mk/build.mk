@@ -87,6 +87,11 @@ install: all
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(B)/bin/credd
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/$(TRIPLET)/cretula \
 		$(MODULES:%=$(B)/modules/%.so)
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/$(TRIPLET) \
+		$(B)/lib/libcretula.a
+	install -m 644 $(B)/lib/libcretula.so \
+		$(DESTDIR)$(PREFIX)/lib/$(TRIPLET)/libcretula.so.0
+	ln -sf libcretula.so.0 $(DESTDIR)$(PREFIX)/lib/$(TRIPLET)/libcretula.so
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/cretula \
 		include/cretula/*.h
 
