@@ -69,13 +69,15 @@ $(B)/examples/sign: $(B)/obj/examples/c/sign.o $(B)/lib/libcretula.so
 	$(Q)$(CC) -pie $< -o $@ $(LDFLAGS_ALL) -L$(B)/lib -lcretula \
 		-Wl,-rpath,'$$ORIGIN/../lib'
 
-# $(call module_rule,NAME,FOLDER OF SOURCES,RESULT)
+# $(call module_rule,NAME,FOLDER OF SOURCES,RESULT); credd leaves out modules that
+# others can write, whatever the umask here is.
 define module_rule
 $(3): $(patsubst %.c,$(B)/obj/%.o,$(wildcard $(2)/*.c)) $(LIB)
 	@mkdir -p $$(@D)
 	$$(call say,LD,$$@)
 	$$(Q)$(CC) -shared $$(filter %.o,$$^) $(LIB) -o $$@ $(LDFLAGS_ALL) \
 		-Wl,--gc-sections,--exclude-libs,ALL,-z,defs $(LIBS)
+	$$(Q)chmod go-w $$@
 endef
 $(foreach m,$(MODULES),$(eval $(call module_rule,$(m),modules/$(m),$(B)/modules/$(m).so)))
 

@@ -64,6 +64,7 @@ class Daemon:
         with open(self.conf, "w") as f:
             for name, value in self.options.items():
                 f.write('%s="%s"\n' % (name, value))
+        os.chmod(self.conf, 0o600)
 
     def start(self):
         """Starts it and waits for READY=1."""
