@@ -140,8 +140,7 @@ _Noreturn static void child_run(struct start *s)
 	(void)sigemptyset(&none);
 	if (child_ids(s) || child_fds(s) ||
 	    sigprocmask(SIG_SETMASK, &none, NULL) ||
-	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) ||
-	    (!s->spec->idmap && getppid() != s->parent))
+	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != s->parent)
 		goto failed;
 	(void)syscall(SYS_execveat, s->exe, "", s->argv, s->envp,
 		      AT_EMPTY_PATH);
