@@ -211,8 +211,8 @@ static int serve(struct worker *w)
 	}
 }
 
-/* All workers have the same pid in namespaces of their own, so that OpenSSL does not
- * see the fork: without this they would all draw the same numbers. */
+/* OpenSSL sees a fork by the pid alone. Workers are pid 1 of their namespaces, and so
+ * may the zygote be, in a container: then all would draw the same numbers. */
 static bool reseed(void)
 {
 	return EVP_RAND_reseed(RAND_get0_public(NULL), 1, NULL, 0, NULL, 0) &&

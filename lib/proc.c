@@ -132,6 +132,8 @@ static int child_ids(struct start *s)
 		       : 0;
 }
 
+/* A parent that has ended before the death signal was asked for is not ours any
+ * more; one in another pid namespace is 0. */
 _Noreturn static void child_run(struct start *s)
 {
 	sigset_t none;
@@ -140,7 +142,8 @@ _Noreturn static void child_run(struct start *s)
 	(void)sigemptyset(&none);
 	if (child_ids(s) || child_fds(s) ||
 	    sigprocmask(SIG_SETMASK, &none, NULL) ||
-	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) || getppid() != s->parent)
+	    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0) ||
+	    (getppid() != s->parent && getppid() != 0))
 		goto failed;
 	(void)syscall(SYS_execveat, s->exe, "", s->argv, s->envp,
 		      AT_EMPTY_PATH);
