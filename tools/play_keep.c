@@ -313,8 +313,9 @@ static int keep_run(struct keep *k)
 	if (!start_credd(k))
 		return failed("credd");
 	rc = wait_ready(k);
-	if (!rc)
-		rc = play_fill(k->p);
+	if (rc)
+		return rc;
+	rc = play_fill(k->p);
 	if (rc) {
 		show_log(k->p);
 		return rc;
