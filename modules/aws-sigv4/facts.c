@@ -18,10 +18,12 @@ static enum cretula_result state_number(const struct job *j, const char *name,
 	return j->host->fact(j->call, name, text, (size_t)n);
 }
 
-/* One fact a parameter, NAME=VALUE as it is signed. */
+/* One fact a parameter, NAME=VALUE as it is signed; an empty one says there is none. */
 static enum cretula_result query_state(const struct job *j,
 				       const struct request *r)
 {
+	if (!r->pairs)
+		return state(j, "query", STR(""));
 	for (size_t i = 0; i < r->pairs; i++) {
 		const struct pair *q = &r->pair[i];
 		struct pen w = pen_on(j->arena, q->name.n + q->value.n + 1);

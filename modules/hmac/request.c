@@ -268,6 +268,8 @@ enum cretula_result request_facts(const struct job *j, const struct request *r)
 	DO(state(j, "method", r->method));
 	DO(host_state(j, r->host));
 	DO(state(j, "path", r->path));
+	if (r->path.p && !r->query.n) /* known to be empty, not unknown */
+		DO(j->host->fact(j->call, "query", "", 0));
 	DO(query_state(j, r->query));
 	if (r->data.p)
 		return CRETULA_OK;

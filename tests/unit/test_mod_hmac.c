@@ -240,6 +240,11 @@ static void facts_are_what_is_signed(void **state)
 	assert_null(modhost_get(&h, "query", 2));
 	assert_string_equal(modhost_get(&h, "time", 0), "5");
 	modlist_clear(&l);
+	modlist_fill(&l, "method", "GET", "target", "/p", NULL);
+	assert_int_equal(modhost_facts(&h, "sign", &l), CRETULA_OK);
+	assert_string_equal(modhost_get(&h, "query", 0), "");
+	assert_null(modhost_get(&h, "query", 1));
+	modlist_clear(&l);
 	modlist_str(&l, "data", "x");
 	assert_int_equal(modhost_facts(&h, "sign", &l), CRETULA_OK);
 	assert_int_equal(h.call.out.count, 0);

@@ -167,12 +167,22 @@ static void facts_are_all_there(void **state)
 		"payload=unsigned|");
 }
 
+/* Unknown would deny where a grant lists what may occur; none is not unknown. */
+static void no_parameter_is_stated_too(void **state)
+{
+	(void)state;
+	request("GET", "/b/k", "s3.amazonaws.com");
+	assert_int_equal(modhost_facts(&h, "sign", &l), CRETULA_OK);
+	assert_non_null(strstr(said(), "|query=|"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(host_tells_service_and_region),
 		cmocka_unit_test(action_is_stated_when_certain),
 		cmocka_unit_test(facts_are_all_there),
+		cmocka_unit_test(no_parameter_is_stated_too),
 	};
 	int failed;
 
