@@ -56,9 +56,11 @@ static void from_sup(struct chan *c, const struct msg *m)
 
 static void sup_end(struct chan *c, const struct fault *why)
 {
-	(void)c;
 	(void)why;
-	_exit(0);
+	chan_close(c);
+	if (!child_ops->end)
+		_exit(0);
+	child_ops->end();
 }
 
 /* Blank ids mean: stay who we are. */

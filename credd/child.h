@@ -20,6 +20,8 @@ struct child_ops {
 	/* Fills in what only this role knows about its confinement; NULL: it is
 	 * the table's. */
 	void (*confine)(struct confine_spec *spec);
+	/* The supervisor is gone or wants us to end: NULL: end at once. */
+	void (*end)(void);
 };
 
 /* Reads SUP_START (blocking), opens the log, confines this process as role, then

@@ -7,7 +7,7 @@
 #include "lib/peer.h"
 
 enum {
-	DOOR_CONNS = 8192,      /* connections in all */
+	DOOR_CONNS = 16384,     /* connections in all */
 	DOOR_USER_CONNS = 1024, /* of one uid */
 	DOOR_USER_HELLOS = 256, /* of one uid that have not answered yet */
 	DOOR_HASH = 1024,

@@ -504,6 +504,16 @@ static void end_children(void)
 	}
 }
 
+/* It must be able to start children of other uids, so it keeps its capabilities;
+ * what no supervisor ever does is forbidden. */
+static enum err confine_self(struct fault *f)
+{
+	struct confine_spec spec = confine_spec_of(CONFINE_SUPERVISOR);
+	struct confine_report report = { .count = 0 };
+
+	return confine_apply(&spec, &report, f);
+}
+
 int role_supervisor(const char *config)
 {
 	static const enum role first[] = { ROLE_STORE, ROLE_ZYGOTE, ROLE_VAULT,
@@ -515,6 +525,10 @@ int role_supervisor(const char *config)
 	if (setup_open(config, &sup.setup, &f) != OK) {
 		log_text(LOG_CRIT, "not_started", "%s", f.text);
 		return f.code == ERR_INVALID ? 2 : 1;
+	}
+	if (confine_self(&f) != OK) {
+		log_text(LOG_CRIT, "not_confined", "%s", f.text);
+		return 1;
 	}
 	sup.loop = loop_new();
 	watch_signals();

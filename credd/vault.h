@@ -20,7 +20,8 @@ enum {
 	VAULT_WORKERS = 128,     /* at once, in all */
 	VAULT_USER_WORKERS = 32, /* … that one uid made start */
 	VAULT_RUNS = 16384,      /* requests in flight */
-	VAULT_REQUEST_MAX = 768 << 10,
+	VAULT_REQUEST_MAX =
+		ATTR_BYTES_MAX - 512, /* leaves room for op= and the like */
 	VAULT_MODULES = 64,
 	VAULT_JOBS = 256, /* admin calls that wait */
 	VAULT_SLOTS = 32,
@@ -34,6 +35,7 @@ enum {
 #define VAULT_WORKER_NS (5 * CLOCK_SECOND)   /* for a worker to answer */
 #define VAULT_IDLE_NS   (300 * CLOCK_SECOND) /* an unused worker ends */
 #define VAULT_SWEEP_NS  (30 * CLOCK_SECOND)
+#define VAULT_ENDING_NS (1 * CLOCK_SECOND)
 #define VAULT_OPENER_NS (60 * CLOCK_SECOND)
 #define VAULT_GRACE_MAX (30ull * 86400)
 
@@ -231,6 +233,9 @@ struct vault {
 	enum vault_state state;
 	struct fault broken;
 	bool durable, announced;
+	bool ending; /* writing what is left, then gone */
+	int64_t day; /* UTC, since 1970: derived keys live no longer */
+	struct loop_timer end;
 	int keyfile;    /* -1: none */
 	uint8_t *arena; /* mapped secret page; NULL: none */
 	int64_t started;

@@ -12,6 +12,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The sink */
 
@@ -99,6 +100,28 @@ void audit_init(void)
 	vault.waiting_end = &vault.waiting;
 }
 
+/* The end */
+
+static void end_step(void)
+{
+	if (!vault.audit)
+		_exit(0);
+	if (audit_kept(vault.audit) < audit_size(vault.audit))
+		audit_kick();
+	else if (!vault.note_flying &&
+		 (audit_checkpoint(vault.audit, vault_now(),
+				   vault.generation) != OK ||
+		  !vault.note_flying))
+		_exit(0); /* everything is under a checkpoint */
+}
+
+void audit_end(void)
+{
+	if (vault.audit)
+		audit_denials(vault.audit, vault_now(), true);
+	end_step();
+}
+
 /* Who waits for what */
 
 void audit_wait(struct run *r)
@@ -136,7 +159,9 @@ static void acknowledged(void)
 		vault.audit_job = NULL;
 		j->then(j, OK);
 	}
-	if (vault.audit) {
+	if (vault.ending)
+		end_step();
+	else if (vault.audit) {
 		note_due();
 		audit_kick();
 	}
@@ -214,6 +239,8 @@ static void noted(bool written)
 	vault.note_flying = false;
 	if (vault.audit)
 		audit_noted(vault.audit, written);
+	if (vault.ending)
+		end_step();
 	if (!j)
 		return;
 	if (!vault.note_job_sent) { /* that was an earlier one */
@@ -390,6 +417,8 @@ static void read_end(const struct msg *m)
 
 static void read_begin(const struct call *c, const struct attrs *msg)
 {
+	audit_denials(vault.audit, vault_now(), true);
+	audit_kick();
 	if (vault.is_reading || vault.audit_loading ||
 	    chan_send(&vault.store, VS_READ, STORE_ID_READ, attrs_view(msg)) !=
 		    OK) {

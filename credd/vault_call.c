@@ -176,32 +176,47 @@ static const struct verb {
 	unsigned need;
 	void (*now)(const struct call *c, struct attr_view v); /* answers */
 	void (*job)(struct job *j); /* changes something: one at a time */
+	const char *takes;          /* its attributes, between blanks */
 } verbs[] = {
-	{ "run", 0, verb_run, NULL },
-	{ "status", 0, verb_status, NULL },
-	{ "init", NEED_ADMIN | NEED_BOX, NULL, verb_init },
-	{ "unseal", NEED_ADMIN | NEED_BOX, NULL, verb_unseal },
-	{ "seal", NEED_ADMIN | NEED_OPEN, NULL, verb_seal },
-	{ "slot.add", NEED_ADMIN | NEED_OPEN | NEED_BOX, NULL, verb_slot_add },
-	{ "slot.list", NEED_ADMIN, verb_slot_list, NULL },
-	{ "slot.remove", NEED_ADMIN | NEED_OPEN, NULL, verb_slot_remove },
+	{ "run", 0, verb_run, NULL, " verb credential op request " },
+	{ "status", 0, verb_status, NULL, " verb " },
+	{ "init", NEED_ADMIN | NEED_BOX, NULL, verb_init,
+	  " verb box ops mem " },
+	{ "unseal", NEED_ADMIN | NEED_BOX, NULL, verb_unseal, " verb box " },
+	{ "seal", NEED_ADMIN | NEED_OPEN, NULL, verb_seal, " verb " },
+	{ "slot.add", NEED_ADMIN | NEED_OPEN | NEED_BOX, NULL, verb_slot_add,
+	  " verb box ops mem " },
+	{ "slot.list", NEED_ADMIN, verb_slot_list, NULL, " verb " },
+	{ "slot.remove", NEED_ADMIN | NEED_OPEN, NULL, verb_slot_remove,
+	  " verb slot " },
 	{ "credential.add", NEED_ADMIN | NEED_OPEN | NEED_BOX, NULL,
-	  verb_cred_add },
-	{ "credential.list", NEED_ADMIN | NEED_OPEN, verb_cred_list, NULL },
-	{ "credential.show", NEED_ADMIN | NEED_OPEN, verb_cred_show, NULL },
+	  verb_cred_add, " verb name module attributes box " },
+	{ "credential.list", NEED_ADMIN | NEED_OPEN, verb_cred_list, NULL,
+	  " verb " },
+	{ "credential.show", NEED_ADMIN | NEED_OPEN, verb_cred_show, NULL,
+	  " verb name " },
 	{ "credential.rotate", NEED_ADMIN | NEED_OPEN | NEED_BOX, NULL,
-	  verb_cred_rotate },
-	{ "credential.enable", NEED_ADMIN | NEED_OPEN, NULL, verb_cred_enable },
-	{ "credential.disable", NEED_ADMIN | NEED_OPEN, NULL,
-	  verb_cred_disable },
-	{ "credential.remove", NEED_ADMIN | NEED_OPEN, NULL, verb_cred_remove },
-	{ "grant.add", NEED_ADMIN | NEED_OPEN, NULL, verb_grant_add },
-	{ "grant.list", NEED_ADMIN | NEED_OPEN, verb_grant_list, NULL },
-	{ "grant.remove", NEED_ADMIN | NEED_OPEN, NULL, verb_grant_remove },
-	{ "grant.test", NEED_ADMIN | NEED_OPEN, verb_grant_test, NULL },
-	{ "module.list", NEED_ADMIN | NEED_OPEN, verb_module_list, NULL },
-	{ "audit.show", NEED_ADMIN | NEED_OPEN, verb_audit_show, NULL },
-	{ "audit.notes", NEED_ADMIN | NEED_OPEN, verb_audit_notes, NULL },
+	  verb_cred_rotate, " verb name attributes box grace " },
+	{ "credential.enable", NEED_ADMIN | NEED_OPEN, NULL, verb_cred_enable,
+	  " verb name " },
+	{ "credential.disable", NEED_ADMIN | NEED_OPEN, NULL, verb_cred_disable,
+	  " verb name " },
+	{ "credential.remove", NEED_ADMIN | NEED_OPEN, NULL, verb_cred_remove,
+	  " verb name " },
+	{ "grant.add", NEED_ADMIN | NEED_OPEN, NULL, verb_grant_add,
+	  " verb grant " },
+	{ "grant.list", NEED_ADMIN | NEED_OPEN, verb_grant_list, NULL,
+	  " verb credential " },
+	{ "grant.remove", NEED_ADMIN | NEED_OPEN, NULL, verb_grant_remove,
+	  " verb id " },
+	{ "grant.test", NEED_ADMIN | NEED_OPEN, verb_grant_test, NULL,
+	  " verb subject credential op request " },
+	{ "module.list", NEED_ADMIN | NEED_OPEN, verb_module_list, NULL,
+	  " verb " },
+	{ "audit.show", NEED_ADMIN | NEED_OPEN, verb_audit_show, NULL,
+	  " verb from count " },
+	{ "audit.notes", NEED_ADMIN | NEED_OPEN, verb_audit_notes, NULL,
+	  " verb " },
 };
 
 static const struct verb *verb_find(const struct attr *a)
@@ -210,6 +225,29 @@ static const struct verb *verb_find(const struct attr *a)
 		if (attr_is(a, verbs[i].name))
 			return &verbs[i];
 	return NULL;
+}
+
+static bool verb_takes(const struct verb *v, const struct attr *a)
+{
+	char word[ATTR_NAME_MAX + 3];
+
+	(void)snprintf(word, sizeof word, " %.*s ", a->name_len, a->name);
+	return strstr(v->takes, word) != NULL;
+}
+
+/* What a verb does not know is refused, not passed over: it may be a misspelt
+ * limit. (Each verb refuses what is there twice when it reads it.) */
+static enum err verb_check(const struct verb *v, struct attr_view attrs,
+			   struct fault *f)
+{
+	struct attr a;
+
+	while (attr_next(&attrs, &a))
+		if (!verb_takes(v, &a))
+			return fault_set(f, ERR_INVALID,
+					 "'%s' has no attribute '%.*s'",
+					 v->name, a.name_len, a.name);
+	return OK;
 }
 
 static enum err verb_allowed(const struct verb *v, const struct conn *conn,
@@ -250,7 +288,8 @@ void call_run(struct front *front, const struct msg *m)
 	if (!v)
 		call_error(&c, ERR_UNSUPPORTED,
 			   "the call names no verb that this version knows");
-	else if (verb_allowed(v, conn, &f) != OK)
+	else if (verb_allowed(v, conn, &f) != OK ||
+		 verb_check(v, m->attrs, &f) != OK)
 		call_fault(&c, &f);
 	else
 		verb_do(v, &c, m->attrs);

@@ -131,6 +131,11 @@ static void sweep_time(struct loop_timer *t)
 
 void cred_sweep(void)
 {
+	int64_t day = clock_wall() / 86400;
+
+	if (vault.day && vault.day != day)
+		workers_new_day();
+	vault.day = day;
 	vault.sweep.on = sweep_time;
 	loop_arm(vault.loop, &vault.sweep,
 		 loop_now(vault.loop) + VAULT_SWEEP_NS);

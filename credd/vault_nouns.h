@@ -160,6 +160,8 @@ void worker_forget(struct run *r);
 void worker_kill(struct worker *w, const char *why);
 void worker_retire(struct worker *w); /* finishes what it has, gets no more */
 void workers_kill_all(void);
+/* A new UTC day: workers that hold keys derived for the day before end. */
+void workers_new_day(void);
 /* For checks and declarations: j->then when done, with the attributes in
  * j->reply or the fault. */
 void worker_job(struct worker *w, struct job *j);
@@ -190,6 +192,8 @@ void audit_job_record(struct job *j, struct attr_view what);
 void audit_job_note(struct job *j);
 void audit_kick(void);
 void audit_close_log(void);
+/* Writes what is left and a checkpoint, then ends the process. */
+void audit_end(void);
 void audit_store_gone(void);
 void audit_store_came(void);
 void verb_audit_show(const struct call *c, struct attr_view v);

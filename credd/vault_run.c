@@ -374,8 +374,8 @@ static void record_tripwire(struct run *r)
 
 	attrs_init(&a);
 	if (s && what_was_asked(&a, r, s, "withheld") == OK)
-		(void)!audit_record(vault.audit, vault_now(), attrs_view(&a),
-				   0, &index, &f);
+		(void)!audit_record(vault.audit, vault_now(), attrs_view(&a), 0,
+				    &index, &f);
 	audit_kick();
 	attrs_wipe(&a);
 }

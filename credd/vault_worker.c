@@ -71,6 +71,17 @@ void workers_kill_all(void)
 		worker_end(vault.workers, "the store was sealed meanwhile");
 }
 
+void workers_new_day(void)
+{
+	struct worker *w, *next;
+
+	for (w = vault.workers; w; w = next) {
+		next = w->next;
+		if (w->version)
+			worker_retire(w);
+	}
+}
+
 void worker_retire(struct worker *w)
 {
 	if (w->version && w->version->worker == w)

@@ -22,6 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -133,6 +134,7 @@ _Noreturn static void kid_run(const struct order *o)
 				      .filter = z.cage.final };
 	struct fault f;
 
+	(void)prctl(PR_SET_NAME, "credd-worker", 0, 0, 0);
 	if (cage_enter(&z.cage, o->chan, o->module, o->memory, &start.path,
 		       &f) != OK) {
 		worker_refuse(CAGE_CHAN, &f);
