@@ -43,8 +43,10 @@ int main(int argc, char **argv)
 
 	/* nobody but root looks into any of our processes, from the start */
 	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (argc == 2 && !strncmp(argv[1], "--role=", 7))
+	if (argc == 2 && !strncmp(argv[1], "--role=", 7)) {
+		(void)prctl(PR_SET_NAME, argv[0], 0, 0, 0); /* credd-ROLE */
 		return run_role(argv[1] + 7);
+	}
 	if (argc == 2 && !strcmp(argv[1], "--help"))
 		return usage(stdout, 0);
 	if (argc == 3 && !strcmp(argv[1], "--config"))
