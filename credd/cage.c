@@ -11,6 +11,7 @@
 #include <linux/capability.h>
 #include <openssl/evp.h>
 #include <openssl/rand.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <sodium.h>
@@ -140,8 +141,9 @@ enum err cage_prepare(struct cage *c, bool mapped, uid_t worker_uid,
 	TRY(warm_up(f));
 	TRY(address_space(&c->baseline, f));
 	c->null = open("/dev/null", O_RDWR | O_CLOEXEC);
-	if (c->null < 0)
-		return cage_failed(f, "/dev/null");
+	c->zygote = (int)syscall(SYS_pidfd_open, getpid(), 0);
+	if (c->null < 0 || c->zygote < 0)
+		return cage_failed(f, "/dev/null, pidfd_open");
 	TRY(confine_filter_new(CONFINE_WORKER_LOAD, &c->load, f));
 	TRY(confine_filter_new(CONFINE_WORKER, &c->final, f));
 	if (c->kind == CAGE_PLAIN)
@@ -178,15 +180,17 @@ static enum err enter_fds(const struct cage *c, int chan, int module,
 {
 	int a = fcntl(chan, F_DUPFD_CLOEXEC, FD_ABOVE);
 	int b = fcntl(module, F_DUPFD_CLOEXEC, FD_ABOVE);
+	int z = fcntl(c->zygote, F_DUPFD_CLOEXEC, FD_ABOVE);
 	int last = confine_variant_limits() ? STDERR_FILENO : STDOUT_FILENO;
 
-	if (a < 0 || b < 0)
+	if (a < 0 || b < 0 || z < 0)
 		return cage_failed(f, "dup");
 	for (int fd = 0; fd <= last; fd++)
 		if (dup2(c->null, fd) < 0)
 			return cage_failed(f, "dup2");
 	if (dup2(a, CAGE_CHAN) < 0 || dup2(b, CAGE_MODULE) < 0 ||
-	    syscall(SYS_close_range, CAGE_MODULE + 1u, ~0u, 0))
+	    dup2(z, CAGE_ZYGOTE) < 0 ||
+	    syscall(SYS_close_range, CAGE_ZYGOTE + 1u, ~0u, 0))
 		return cage_failed(f, "close what is open");
 	return OK;
 }
@@ -229,13 +233,25 @@ static enum err enter_root(const struct cage *c, const char **path,
 	return OK;
 }
 
+/* The death signal comes only from a zygote that dies after it was asked for. */
+static enum err zygote_lives(struct fault *f)
+{
+	struct pollfd p = { .fd = CAGE_ZYGOTE, .events = POLLIN };
+
+	if (poll(&p, 1, 0) != 0)
+		return fault_set(f, ERR_UNAVAILABLE, "the zygote is gone");
+	(void)close(CAGE_ZYGOTE);
+	return OK;
+}
+
 static enum err enter_ids(const struct cage *c, struct fault *f)
 {
 	confine_bounding(0);
 	if (c->kind == CAGE_MAPPED)
 		TRY(confine_ids(c->worker_uid, c->worker_uid, true, 0, f));
 	TRY(confine_caps(0, f));
-	return confine_process(true, f);
+	TRY(confine_process(true, f));
+	return zygote_lives(f);
 }
 
 static enum err enter_files(const struct cage *c, struct fault *f)

@@ -15,6 +15,7 @@ enum cage_kind {
 enum {
 	CAGE_CHAN = 3,   /* a worker's descriptors, when it is in its cage */
 	CAGE_MODULE = 4, /* … closed before a module is loaded by name */
+	CAGE_ZYGOTE = 5, /* … closed when it is known to live */
 	CAGE_MEMORY = 64 << 20,
 	CAGE_MEMORY_MAX = 1 << 30,
 	CAGE_MODULE_MAX = 16 << 20,
@@ -25,6 +26,7 @@ struct cage {
 	uid_t worker_uid;  /* CAGE_MAPPED: as seen in the zygote's namespace */
 	uint64_t baseline; /* address space of the zygote, bytes */
 	int null;          /* /dev/null */
+	int zygote;        /* a pidfd of the zygote itself */
 	bool landlock;
 	struct confine_filter *load;  /* while the module is loaded */
 	struct confine_filter *final; /* from then on */

@@ -79,6 +79,7 @@ static const struct {
 static const char *mode;
 static struct buf module; /* hostile.so */
 static struct rig rig;
+static const struct proc_idmap *rig_map;
 
 static const char *name_of(const char *what)
 {
@@ -511,6 +512,28 @@ static void vault_gone(void)
 	close(chan);
 }
 
+/* Nor do they outlive the zygote, though their channels are open. */
+static void zygote_gone(void)
+{
+	struct rig other;
+	struct fault f;
+	struct buf in;
+	struct msg m;
+	uint64_t id;
+	int chan, so = module_with("none");
+
+	buf_init(&in, MSG_MAX + 4);
+	ENSURE(rig_start(&other, rig_map, 0, &f) == OK);
+	chan = rig_spawn(&other, so, 0, &id);
+	ENSURE(rig_get(chan, &in, &m, ANSWER_MS) == OK);
+	rig_stop(&other);
+	case_check(rig_get(chan, &in, &m, ANSWER_MS) == ERR_UNAVAILABLE,
+		   name_of("workers end with the zygote"), "it lives on");
+	buf_wipe(&in);
+	close(chan);
+	close(so);
+}
+
 /* A line of /proc/PID/status of the zygote's only child. */
 static pid_t only_child(void)
 {
@@ -631,6 +654,7 @@ static void run_all(void)
 	}
 	random_numbers();
 	vault_gone();
+	zygote_gone();
 }
 
 /* As on a machine where an administrator has switched user namespaces off. */
@@ -660,7 +684,8 @@ static int run_mode(const char *which)
 		forbid_userns();
 	if (first)
 		ENSURE(!unshare(CLONE_NEWPID));
-	if (rig_start(&rig, mapped ? &map : NULL, 0, &f) != OK) {
+	rig_map = mapped ? &map : NULL;
+	if (rig_start(&rig, rig_map, 0, &f) != OK) {
 		case_failed(name_of("the zygote starts"), "%s", f.text);
 		return 1;
 	}
