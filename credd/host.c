@@ -171,17 +171,14 @@ static enum err declare_list(struct attrs *out, const char *as,
 
 static const char *reveal_name(enum cretula_reveal r)
 {
-	switch (r) {
-	case CRETULA_REVEAL_SIGNATURE:
-		return "signature";
-	case CRETULA_REVEAL_BEARER:
-		return "bearer";
-	case CRETULA_REVEAL_TOKEN:
-		return "token";
-	case CRETULA_REVEAL_SECRET:
-		return "secret";
-	}
-	return NULL;
+	static const char *const names[] = {
+		[CRETULA_REVEAL_SIGNATURE] = "signature",
+		[CRETULA_REVEAL_BEARER] = "bearer",
+		[CRETULA_REVEAL_TOKEN] = "token",
+		[CRETULA_REVEAL_SECRET] = "secret",
+	};
+
+	return (unsigned)r < NELEM(names) ? names[r] : NULL;
 }
 
 static enum err declare_all(const struct cretula_module *m, struct attrs *out)

@@ -22,7 +22,8 @@ struct proc_idmap {
 struct proc_spec {
 	const char *daemon; /* "credd": comm and argv[0] are credd-ROLE */
 	const char *role;
-	const int *fd; /* fd[i] arrives as PROC_FD_FIRST + i; stay the caller's */
+	const int
+		*fd; /* fd[i] arrives as PROC_FD_FIRST + i; stay the caller's */
 	size_t fds;
 	const struct proc_idmap *idmap; /* NULL: no user namespace */
 };

@@ -320,7 +320,8 @@ static void prepare(void)
 	/* the first use reads the configuration */
 	ENSURE(EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, public,
 			 sizeof public, public, 1, mac, sizeof mac, NULL));
-	(void)strcpy(have.path, "/tmp/cretula-confine-XXXXXX");
+	(void)snprintf(have.path, sizeof have.path,
+		       "/tmp/cretula-confine-XXXXXX");
 	ENSURE(!socketpair(AF_UNIX, SOCK_STREAM, 0, have.pair));
 	have.memfd = memfd_create("arena", 0);
 	ENSURE(have.memfd >= 0 && !ftruncate(have.memfd, 4096));

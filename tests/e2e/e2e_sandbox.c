@@ -4,6 +4,7 @@
 #include "credd/kinds.h"
 #include "credd/roles.h"
 #include "lib/confine.h"
+#include "lib/num.h"
 #include "tests/e2e/lib/cages.h"
 
 #include <dirent.h>
@@ -63,7 +64,7 @@ static const struct {
 
 static bool expect_errno(const struct msg *m, const char *name, int a, int b)
 {
-	int e = atoi(rig_text(m, "errno"));
+	int e = (int)rig_number(m, "errno");
 
 	return case_check(m->kind == VW_REPLY && (e == a || e == b), name,
 			  "kind %u errno %d (%s), expected %d", m->kind, e,
@@ -173,6 +174,7 @@ static void attack_in_op(size_t i)
 static pid_t only_child(void)
 {
 	char path[64], text[64] = "";
+	uint64_t v;
 	int fd;
 
 	(void)snprintf(path, sizeof path, "/proc/%d/task/%d/children",
@@ -181,7 +183,8 @@ static pid_t only_child(void)
 	if (fd < 0 || read(fd, text, sizeof text - 1) <= 0)
 		text[0] = 0;
 	close(fd);
-	return (pid_t)atoi(text);
+	return num_u64(text, strcspn(text, " "), INT32_MAX, &v) == OK ? (pid_t)v
+								      : 0;
 }
 
 static bool status_has(pid_t pid, const char *line)

@@ -103,7 +103,7 @@ static void steps(void)
 		rig_run(chan, VW_RUN, 1 + (uint64_t)i % 2, "steps", NULL, NULL);
 		good = rig_get(chan, &in, &m, ANSWER_MS) == OK &&
 		       m.kind == (i < 4 ? VW_MORE : VW_REPLY) &&
-		       atoi(rig_text(&m, "step")) == i / 2 + 1;
+		       rig_number(&m, "step") == i / 2 + 1;
 	}
 	case_check(good, cage_case("operations of several steps"), "kind %u",
 		   m.kind);

@@ -1,6 +1,7 @@
 /* Tests of lib/proc: this program is also the child it starts. */
 #include "lib/proc.h"
 
+#include "lib/num.h"
 #include "tests/unit/unit.h"
 
 #include <dirent.h>
@@ -23,6 +24,13 @@ enum {
 
 /* The child: says what it is through its first descriptor. */
 
+static int number(const char *text)
+{
+	uint64_t v;
+
+	return num_u64(text, strlen(text), INT32_MAX, &v) == OK ? (int)v : -1;
+}
+
 static void say_fds(char *text, size_t size)
 {
 	DIR *d = opendir("/proc/self/fd");
@@ -30,9 +38,9 @@ static void say_fds(char *text, size_t size)
 	size_t n = 0;
 
 	for (struct dirent *e; d && (e = readdir(d));)
-		if (e->d_name[0] != '.' && atoi(e->d_name) != dirfd(d) &&
-		    atoi(e->d_name) < 64)
-			open_fd[atoi(e->d_name)] = true;
+		if (number(e->d_name) >= 0 && number(e->d_name) < 64 &&
+		    number(e->d_name) != dirfd(d))
+			open_fd[number(e->d_name)] = true;
 	(void)closedir(d);
 	for (int i = 0; i < 64; i++)
 		if (open_fd[i])
@@ -189,7 +197,7 @@ static void a_child_ends_with_its_parent(void **state)
 	p = start("parent", &sv[1], 1, NULL);
 	close(sv[1]);
 	assert_true(read(sv[0], text, sizeof text - 1) > 0);
-	pidfd = (int)syscall(SYS_pidfd_open, atoi(text), 0);
+	pidfd = (int)syscall(SYS_pidfd_open, number(text), 0);
 	assert_true(pidfd >= 0);
 	proc_kill(&p);
 	(void)proc_reap(&p);

@@ -56,7 +56,7 @@ int hostile_memfd(const char *ctor)
 		if (!strcmp((char *)n, "hostile-ctor=none"))
 			at = n;
 	ENSURE(at);
-	(void)strcpy((char *)at + sizeof mark - 1, ctor);
+	memcpy(at + sizeof mark - 1, ctor, strlen(ctor) + 1);
 	fd = rig_memfd(&b, true);
 	buf_wipe(&b);
 	return fd;

@@ -3,6 +3,7 @@
 
 #include "credd/kinds.h"
 #include "lib/clock.h"
+#include "lib/num.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -295,4 +296,12 @@ const char *rig_text(const struct msg *m, const char *name)
 		(void)snprintf(to, sizeof text[0], "%.*s", (int)a.len,
 			       (const char *)a.value);
 	return to;
+}
+
+long rig_number(const struct msg *m, const char *name)
+{
+	const char *text = rig_text(m, name);
+	uint64_t v;
+
+	return num_u64(text, strlen(text), INT32_MAX, &v) == OK ? (long)v : -1;
 }

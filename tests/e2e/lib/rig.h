@@ -51,4 +51,7 @@ void rig_run(int chan, uint32_t kind, uint64_t id, const char *op,
 /* The value as text ("" if there is none). Static, overwritten by the third next. */
 const char *rig_text(const struct msg *m, const char *name);
 
+/* The same as a number; -1 if it is none. */
+long rig_number(const struct msg *m, const char *name);
+
 #endif

@@ -397,12 +397,10 @@ static enum cretula_result step(const struct cretula_host *host,
 {
 	int *n = *session;
 
-	if (!n) {
-		n = calloc(1, sizeof *n);
-		if (!n)
-			return CRETULA_FAILED;
-		*session = n;
-	}
+	if (!n)
+		*session = n = calloc(1, sizeof *n);
+	if (!n)
+		return CRETULA_FAILED;
 	if (reply_number(host, call, "step", ++*n) != CRETULA_OK)
 		return CRETULA_FAILED;
 	if (*n < 3)
