@@ -159,8 +159,12 @@ class Daemon:
     def roles(self):
         """{role: [pid, …]} of all its processes, the supervisor's too."""
         out = {"supervisor": [self.process.pid]}
+        workers = []
         for pid in descendants(self.process.pid):
-            out.setdefault(role_of(pid), []).append(pid)
+            role = role_of(pid)
+            if role == "zygote":        # what it forks keeps its name
+                workers += descendants(pid)
+            out.setdefault("worker" if pid in workers else role, []).append(pid)
         return out
 
     def log(self):
