@@ -99,11 +99,13 @@ def seconds_until_it_signs(daemon, limit):
 def kill_one(daemon, role):
     roles = daemon.roles()
     check(roles.get(role), "a %s to kill" % role, roles)
-    pid = roles[role][0]
+    pids = roles[role]
     with Load(daemon.api) as load:
         check(load.reaches(ANSWERS), "it signs before", load.wrong)
-        os.kill(pid, signal.SIGKILL)
-        check(wait_end(pid, END_SECONDS), "the %s ends" % role)
+        for pid in pids:
+            os.kill(pid, signal.SIGKILL)
+        for pid in pids:
+            check(wait_end(pid, END_SECONDS), "the %s ends" % role)
         took = seconds_until_it_signs(daemon, 30)
         check(load.reaches(load.good + ANSWERS), "the load goes on", load.wrong)
     check(took is not None, "the service comes back")
