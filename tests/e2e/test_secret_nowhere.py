@@ -49,6 +49,8 @@ def secret_is_in_no_memory_but_the_workers(daemon, secret):
     wanted = shapes(secret)
     roles = daemon.roles()
     check("worker" in roles, "there is a worker", roles)
+    found = [in_memory(pid, wanted) for pid in roles["worker"]]
+    check(any(found), "the search finds it where it has to be: in a worker")
     for role, pids in sorted(roles.items()):
         if role == "worker":
             continue

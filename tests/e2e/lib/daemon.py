@@ -19,6 +19,9 @@ from lib.case import build, is_sanitized
 PASSPHRASE = "correct horse battery staple"
 READY_SECONDS = 30 if is_sanitized() else 15
 END_SECONDS = 30 if is_sanitized() else 10
+# Lines of a log that stand for a bug, whatever the case was about.
+BROKEN = re.compile(r"event=bug\b|event=broken_peer\b|runtime error: "
+                    r"|ERROR: (Address|Leak)Sanitizer")
 OTHER_UID = 61234       # nobody's, below the roles' range
 
 
@@ -52,9 +55,13 @@ class Daemon:
         return self
 
     def __exit__(self, kind, *_):
-        if kind is not None:
+        self.stop()
+        broken = [line for line in self.log().splitlines() if BROKEN.search(line)]
+        if kind is not None or broken:
             self.say_log()
         self.close()
+        if broken and kind is None:
+            raise AssertionError("credd has a bug: " + broken[0])
 
     def close(self):
         self.stop()
