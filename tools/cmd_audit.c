@@ -79,11 +79,39 @@ static int log_size(struct cli *cli, uint64_t *size)
 	return rc;
 }
 
+/* The last signed checkpoint: what to keep elsewhere, for --since. */
+static int show_checkpoint(struct cli *cli)
+{
+	struct cretula_answer *notes = NULL;
+	struct attr_view none = { 0 };
+	struct attr a;
+	int rc = cli_ask(cli, true, "audit.notes", none, NULL, &notes);
+
+	if (!rc && (!notes->count ||
+		    !attr_find(attrs_view(&notes->item[notes->count - 1].a),
+			       "note", &a))) {
+		cli_say("there is no checkpoint yet");
+		rc = EXIT_FAILED;
+	}
+	if (!rc)
+		rc = cli->json || cli->field
+			     ? out_list(
+				       cli,
+				       attrs_view(&notes->item[notes->count - 1]
+							   .a),
+				       NULL)
+			     : out_bytes(a.value, a.len);
+	cretula_answer_free(notes);
+	return rc;
+}
+
 static int run_show(struct cli *cli)
 {
 	uint64_t from, count, last, size = 0;
 	int rc = number(cli, "from", 0, &from);
 
+	if (cli_opt(cli, "checkpoint"))
+		return show_checkpoint(cli);
 	if (!rc)
 		rc = number(cli, "count", UINT64_MAX, &count);
 	if (!rc)
@@ -105,6 +133,7 @@ static const struct opt show_opts[] = {
 	{ "from", "N", "the first record, counted from 0" },
 	{ "count", "N", "how many; without: all" },
 	{ "last", "N", "only the last N" },
+	{ "checkpoint", NULL, "the last signed checkpoint instead" },
 	{ 0 },
 };
 
@@ -114,7 +143,7 @@ static const struct opt verify_opts[] = {
 };
 
 const struct verb verbs_audit[] = {
-	{ "audit", "show", "[--from N | --last N] [--count N]",
+	{ "audit", "show", "[--from N | --last N] [--count N] | --checkpoint",
 	  "the records of every decision",
 	  "cretula audit show --last 20 --json", show_opts, run_show },
 	{ "audit", "verify", "[--since FILE]",
