@@ -36,8 +36,9 @@ bool play_forward(int signal_fd, pid_t pid, int *sig)
 
 	if (read(signal_fd, &info, sizeof info) != (ssize_t)sizeof info)
 		return false;
-	/* What the terminal sends, it sends to the command as well. */
-	if (info.ssi_code == SI_KERNEL)
+	/* What is typed at the terminal the command gets as well. A hangup
+	 * only reaches the session's leader and what is in the foreground. */
+	if (info.ssi_code == SI_KERNEL && info.ssi_signo != SIGHUP)
 		return false;
 	if (pid > 0)
 		(void)kill(pid, (int)info.ssi_signo);
