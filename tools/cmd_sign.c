@@ -159,20 +159,59 @@ static int print_signed(const struct cli *cli, struct cretula_signed *s,
 	return rc ? rc : request_body_out(in);
 }
 
-static int sign_request(struct cli *cli, const struct client_options *o)
+/* What the module tells besides: wanted by --json, and by --field for these. */
+static bool wants_explain(const struct cli *cli, const struct client_options *o)
+{
+	if (attr_count(attrs_view(&o->rest), "explain"))
+		return false;
+	return cli->json ||
+	       (cli->field && (!strcmp(cli->field, "canonical_request") ||
+			       !strcmp(cli->field, "string_to_sign")));
+}
+
+static enum cretula_err sign_once(struct cli *cli,
+				  const struct client_options *o,
+				  const struct request_in *in,
+				  struct cretula_signed **s,
+				  struct cretula_error *err)
+{
+	return client_sign(cli->c, cli->word[0], o, (const char *)in->head.p,
+			   in->head.len, &in->about, s, err);
+}
+
+/* Not every module knows explain=; one that refuses it is asked without. */
+static int sign_explained(struct cli *cli, struct client_options *o,
+			  const struct request_in *in,
+			  struct cretula_signed **s)
+{
+	struct client_options more = *o;
+	struct cretula_error err;
+	enum cretula_err e = CRETULA_ERR_INVALID;
+
+	if (wants_explain(cli, o)) {
+		attrs_init(&more.rest);
+		if (attrs_add_view(&more.rest, attrs_view(&o->rest)) == OK &&
+		    attrs_add_str(&more.rest, "explain", "yes") == OK)
+			e = sign_once(cli, &more, in, s, &err);
+		attrs_wipe(&more.rest);
+	}
+	if (e == CRETULA_ERR_INVALID)
+		e = sign_once(cli, o, in, s, &err);
+	return e ? cli_failed(&err) : 0;
+}
+
+static int sign_request(struct cli *cli, struct client_options *o)
 {
 	bool keep = !cli->json && !cli->field && !cli_opt(cli, "headers") &&
 		    !cli_opt(cli, "url");
 	struct cretula_signed *s = NULL;
 	struct request_in in;
-	struct cretula_error err;
 	int rc = request_read(&in, keep);
 
 	if (!rc)
 		rc = cli_open(cli, false);
-	if (!rc && client_sign(cli->c, cli->word[0], o, (const char *)in.head.p,
-			       in.head.len, &in.about, &s, &err))
-		rc = cli_failed(&err);
+	if (!rc)
+		rc = sign_explained(cli, o, &in, &s);
 	if (!rc)
 		rc = print_signed(cli, s, &in);
 	cretula_signed_free(s);
