@@ -1,0 +1,123 @@
+#!/usr/bin/python3
+"""`cretula playground`: passes on exit codes, and leaves neither process nor file
+behind, however it or its keeper ends."""
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+from lib.case import build, case, check, equal, run
+
+CRETULA = os.path.join(os.path.abspath(build()), "bin", "cretula")
+DEADLINE = 30
+
+# Says where it is and who is below it, then waits for ever in two ways.
+STAY = """
+setsid sleep 1000 & a=$!
+sleep 1000 & b=$!
+echo "$CRETULA_PLAYGROUND $a $b $$"
+wait
+"""
+
+
+def play(*command):
+    return subprocess.run([CRETULA, "playground", "--", *command],
+                          stdin=subprocess.DEVNULL, capture_output=True,
+                          timeout=60, check=False)
+
+
+def parent(pid):
+    with open("/proc/%d/stat" % pid) as f:
+        return int(f.read().rsplit(")", 1)[1].split()[1])
+
+
+def gone(pid):
+    """True once the process is no more (or only waits to be reaped)."""
+    try:
+        fd = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([fd], [], [], DEADLINE)[0])
+    finally:
+        os.close(fd)
+
+
+def ended_by(end, wanted):
+    """Starts a playground, ends it, and looks for what is left."""
+    p = subprocess.Popen([CRETULA, "playground", "--", "sh", "-c", STAY],
+                         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+    folder, *pids = p.stdout.readline().decode().split()
+    pids = [int(x) for x in pids]
+    keeper = parent(pids[-1])
+    end(p, keeper)
+    equal(p.wait(DEADLINE), wanted, "the exit code")
+    for pid in pids + [keeper]:
+        check(gone(pid), "process %d is still there" % pid)
+    until = time.monotonic() + DEADLINE
+    while os.path.exists(folder) and time.monotonic() < until:
+        time.sleep(0.01)  # nothing tells when a folder goes
+    check(not os.path.exists(folder), "the folder is still there", folder)
+    p.stdout.close()
+
+
+@case
+def codes_are_passed_on(*_):
+    equal(play("true").returncode, 0, "true")
+    equal(play("sh", "-c", "exit 42").returncode, 42, "exit 42")
+    equal(play("sh", "-c", "kill -9 $$").returncode, 128 + 9, "killed")
+    equal(play("/nowhere/to/be/found").returncode, 127, "not found")
+    with tempfile.NamedTemporaryFile() as f:
+        equal(play(f.name).returncode, 126, "not executable")
+
+
+@case
+def the_environment_names_what_there_is(*_):
+    done = play("sh", "-c", 'test -S "$CRETULA_CREDD" && '
+                'test -d "$CRETULA_PLAYGROUND" && command -v cretula')
+    equal(done.returncode, 0, "the environment")
+    equal(os.path.realpath(done.stdout.decode().strip()),
+          os.path.realpath(CRETULA), "PATH")
+
+
+@case
+def every_module_has_a_sample(*_):
+    done = play("sh", "-c", "cretula module list --field name; echo; "
+                "cretula credential list --field name")
+    modules, samples = done.stdout.decode().split("\n\n")
+    wanted = {"sample" if m == "aws-sigv4" else "sample-" + m
+              for m in modules.split()}
+    equal(set(samples.split()), wanted, "samples")
+
+
+@case
+def nothing_stays_when_the_command_leaves_children(*_):
+    done = play("sh", "-c", "setsid sleep 1000 >/dev/null 2>&1 & "
+                "echo $CRETULA_PLAYGROUND $!")
+    folder, pid = done.stdout.decode().split()
+    check(gone(int(pid)), "the child is still there")
+    check(not os.path.exists(folder), "the folder is still there")
+
+
+@case
+def nothing_stays_after_a_signal(*_):
+    for sig in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        ended_by(lambda p, _, s=sig: p.send_signal(s), 128 + sig)
+
+
+@case
+def nothing_stays_after_kill_9(*_):
+    ended_by(lambda p, _: p.kill(), -signal.SIGKILL)
+
+
+@case
+def nothing_stays_after_kill_9_of_the_keeper(*_):
+    ended_by(lambda _, keeper: os.kill(keeper, signal.SIGKILL),
+             128 + signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    sys.exit(run())
