@@ -117,7 +117,7 @@ static void wire_child(struct child *c)
 	case ROLE__MAX:
 		break;
 	}
-	ENSURE(!"a role");
+	UNREACHABLE("a role");
 }
 
 /* Modules and the transport key, for the vault */
@@ -185,6 +185,17 @@ static void announce(void)
 	notify_ready();
 }
 
+/* Door may know that a front is gone before we do. */
+static void want_front(uid_t uid)
+{
+	struct child *front = child_of(ROLE_FRONT, uid);
+
+	if (front)
+		front->wanted_again = true;
+	else
+		start_child(ROLE_FRONT, uid);
+}
+
 static void from_child(struct chan *ch, const struct msg *m)
 {
 	struct child *c = (struct child *)ch;
@@ -200,9 +211,8 @@ static void from_child(struct chan *ch, const struct msg *m)
 	case SUP_FRONT:
 		if (c->role == ROLE_DOOR &&
 		    attr_only(m->attrs, "uid", &a) == OK &&
-		    attr_u64(&a, UINT32_MAX, &uid) == OK &&
-		    !child_of(ROLE_FRONT, (uid_t)uid))
-			start_child(ROLE_FRONT, (uid_t)uid);
+		    attr_u64(&a, UINT32_MAX, &uid) == OK)
+			want_front((uid_t)uid);
 		return;
 	case SUP_IDLE:
 		if (c->role == ROLE_FRONT)
@@ -284,6 +294,7 @@ static void child_died(struct loop_fd *w, uint32_t events)
 		(struct child *)((char *)w - offsetof(struct child, dead));
 	enum role role = c->role;
 	uid_t uid = c->front_uid;
+	bool again = c->wanted_again;
 	struct proc_end end;
 	char text[64];
 
@@ -295,12 +306,13 @@ static void child_died(struct loop_fd *w, uint32_t events)
 	c->used = false;
 	if (role == ROLE_OPENER && !end.killed && end.value == 0)
 		return;
-	if (role == ROLE_FRONT && end.killed && end.value == SIGKILL)
-		return; /* idle, or killed: door asks again when it needs one */
 	proc_end_text(end, text, sizeof text);
-	log_text(LOG_ERR, "died", "%s %s", role_name[role], text);
-	count_death(role);
-	if (role != ROLE_FRONT && role != ROLE_OPENER)
+	if (role != ROLE_FRONT || !end.killed || end.value != SIGKILL) {
+		log_text(LOG_ERR, "died", "%s %s", role_name[role], text);
+		count_death(role);
+	}
+	/* a front is started again when door asks, one that was idle never */
+	if ((role != ROLE_FRONT || again) && role != ROLE_OPENER)
 		start_child(role, uid);
 }
 
@@ -332,8 +344,7 @@ static size_t fds_for(enum role role, int fd[PROC_FDS_MAX])
 	case ROLE__MAX:
 		break;
 	}
-	ENSURE(!"a role");
-	return n;
+	UNREACHABLE("a role");
 }
 
 static void send_start(struct child *c, bool idmap)

@@ -34,6 +34,7 @@ struct child {
 	uid_t front_uid; /* of a front: whose connections it holds */
 	struct proc proc;
 	struct attrs notes; /* role= weaker= …, for status */
+	bool wanted_again;  /* a front: door asked for one while it was dying */
 	bool ready;
 	bool used;
 };

@@ -159,8 +159,7 @@ enum err call_open(struct fault *f)
 		*f = vault.broken;
 		return f->code;
 	}
-	ENSURE(!"a state");
-	return ERR_INTERNAL;
+	UNREACHABLE("a state");
 }
 
 /* Verbs */

@@ -18,8 +18,7 @@ static const char *state_name(void)
 	case VAULT_BROKEN:
 		return "broken";
 	}
-	ENSURE(!"a state");
-	return "";
+	UNREACHABLE("a state");
 }
 
 static enum err add_attention(struct attrs *a)

@@ -25,6 +25,9 @@
 /* A broken invariant: says where and aborts, in every build. */
 #define ENSURE(cond)                                                           \
 	((cond) ? (void)0 : ensure_failed(#cond, __FILE__, __LINE__))
+/* Where no input can lead: after a switch over every value. */
+#define UNREACHABLE(what)                                                      \
+	ensure_failed("unreachable: " what, __FILE__, __LINE__)
 _Noreturn void ensure_failed(const char *cond, const char *file, int line);
 
 /* Memory: abort when there is none (every size is bounded by a named limit). */
