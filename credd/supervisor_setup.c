@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -26,6 +27,7 @@ enum {
 	SETUP_UID_LAST = 64000,
 	SETUP_BACKLOG = 1024,
 	SETUP_ARENA = 4096,
+	SETUP_FILES = 65536, /* descriptors of each process, if we may */
 };
 
 static const struct conf_decl decls[] = {
@@ -234,12 +236,25 @@ static enum err open_keyfile(struct setup *s, struct attr_view conf,
 	return OK;
 }
 
+/* A connection is a descriptor in door and two in its front; the preset of 1,024 is
+ * for programs that use select(). */
+static void raise_files(void)
+{
+	struct rlimit r;
+
+	if (getrlimit(RLIMIT_NOFILE, &r) || r.rlim_cur >= SETUP_FILES)
+		return;
+	r.rlim_cur = MIN(r.rlim_max, (rlim_t)SETUP_FILES);
+	(void)setrlimit(RLIMIT_NOFILE, &r);
+}
+
 enum err setup_open(const char *config, struct setup *s, struct fault *f)
 {
 	struct attrs conf;
 	char *audit, *group;
 	enum err e;
 
+	raise_files();
 	attrs_init(&conf);
 	e = conf_load(config, "credd", decls, &conf, f);
 	if (e != OK) {
