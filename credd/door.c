@@ -3,7 +3,7 @@
  * CAP_SYS_PTRACE to look at processes of other users. Reads one thing a client
  * chose: the nonce of the hello, which it made itself.
  *	door -> vault	DV_CONN conn uid gid groups pid …   vault -> door  DV_KNOWN
- *	door -> front	DF_CONN conn + the connection       front -> door  DF_CLOSED
+ *	door -> front	DF_CONN conn + connection, pidfd    front -> door  DF_CLOSED
  *	vault -> door	DV_CHECK conn [exe]                 door -> vault  DV_CHECKED
  * Descriptors at start: 3 supervisor, 4 api.sock, 5 admin.sock (listening). */
 #include "credd/door.h"

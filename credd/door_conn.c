@@ -3,7 +3,7 @@
  * CAP_SYS_PTRACE to look at processes of other users. Reads one thing a client
  * chose: the nonce of the hello, which it made itself.
  *	door -> vault	DV_CONN conn uid gid groups pid …   vault -> door  DV_KNOWN
- *	door -> front	DF_CONN conn + the connection       front -> door  DF_CLOSED
+ *	door -> front	DF_CONN conn + connection, pidfd    front -> door  DF_CLOSED
  *	vault -> door	DV_CHECK conn [exe]                 door -> vault  DV_CHECKED
  * Descriptors at start: 3 supervisor, 4 api.sock, 5 admin.sock (listening). */
 #include "credd/door.h"
@@ -194,14 +194,15 @@ static void conn_late(struct loop_timer *t)
 
 void door_conn_hand_over(struct door_conn *c)
 {
+	int fd[] = { c->sock, c->proc->peer.pidfd };
 	struct attrs a;
 
 	attrs_init(&a);
 	ENSURE(attrs_add_u64(&a, "pid", (uint64_t)c->proc->peer.pid) == OK);
 	if (c->admin)
 		ENSURE(attrs_add_str(&a, "admin", "yes") == OK);
-	if (chan_send_fds(&c->user->front, DF_CONN, c->id, attrs_view(&a),
-			  &c->sock, 1) == OK)
+	if (chan_send_fds(&c->user->front, DF_CONN, c->id, attrs_view(&a), fd,
+			  NELEM(fd)) == OK)
 		c->state = DOOR_HANDED;
 	attrs_wipe(&a);
 	fd_close(&c->sock);

@@ -1,6 +1,7 @@
-/* Front: parses what clients of one uid send. Holds their connections and no
- * secret; names connections, never subjects.
- *	door -> front	DF_CONN conn + descriptor	front -> door	DF_CLOSED conn
+/* Front: parses what clients of one uid send. Holds their connections, a pidfd of
+ * the process behind each, and no secret; names connections, never subjects.
+ *	door -> front	DF_CONN conn + connection + pidfd
+ *	front -> door	DF_CLOSED conn			door -> front	DF_DROP conn
  *	front -> vault	CLIENT_CALL conn|id …		vault -> front	CLIENT_REPLY …
  * A broken front can use what its uid may use, and nothing else. */
 #include "credd/child.h"
@@ -227,7 +228,7 @@ static void client_drained(struct chan *ch)
 	pace((struct front_conn *)ch);
 }
 
-static void conn_came(const struct msg *m, int fd)
+static void conn_came(const struct msg *m, int fd, int pidfd)
 {
 	static const struct chan_ops ops = { from_client, client_end,
 					     client_drained };
@@ -237,7 +238,8 @@ static void conn_came(const struct msg *m, int fd)
 	loop_disarm(&front.idle);
 	c->id = (uint32_t)m->id;
 	chan_open(&c->chan, front.loop, fd, false, &ops);
-	chan_expect_pid(&c->chan, (int32_t)child_number(m, "pid", INT32_MAX));
+	chan_expect_process(&c->chan,
+			    (int32_t)child_number(m, "pid", INT32_MAX), pidfd);
 	c->next = front.conns[c->id % FRONT_HASH];
 	front.conns[c->id % FRONT_HASH] = c;
 	pace(c);
@@ -248,14 +250,15 @@ static void conn_came(const struct msg *m, int fd)
 static void from_door(struct chan *ch, const struct msg *m)
 {
 	struct front_conn *c = conn_find((uint32_t)m->id);
-	int fd;
+	int fd, pidfd;
 
 	switch ((enum door_front_kind)m->kind) {
 	case DF_CONN:
 		fd = chan_take_fd(ch);
-		if (fd < 0 || c)
+		pidfd = chan_take_fd(ch);
+		if (fd < 0 || pidfd < 0 || c)
 			child_broken("door");
-		conn_came(m, fd);
+		conn_came(m, fd, pidfd);
 		return;
 	case DF_DROP:
 		if (c)

@@ -56,7 +56,8 @@ enum door_vault_kind {
 };
 
 enum door_front_kind {
-	/* door -> front, id conn: pid=N [admin=yes]; fd: the connection */
+	/* door -> front, id conn: pid=N [admin=yes]; fds: the connection, the
+	 * pidfd of its process */
 	DF_CONN = 1,
 	/* front -> door, id conn: it ended */
 	DF_CLOSED,

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -38,7 +39,9 @@ static void chan_on_work(struct loop_work *w);
 void chan_open(struct chan *c, struct loop *l, int fd, bool secret,
 	       const struct chan_ops *ops)
 {
-	*c = (struct chan){ .ops = ops, .loop = l, .secret = secret };
+	*c = (struct chan){
+		.ops = ops, .loop = l, .secret = secret, .creds_pidfd = -1
+	};
 	c->watch =
 		(struct loop_fd){ .fd = fd, .events = EPOLLIN, .on = chan_on };
 	c->flush.on = chan_on_work;
@@ -48,10 +51,11 @@ void chan_open(struct chan *c, struct loop *l, int fd, bool secret,
 	ENSURE(loop_watch(l, &c->watch) == OK);
 }
 
-void chan_expect_pid(struct chan *c, int32_t pid)
+void chan_expect_process(struct chan *c, int32_t pid, int pidfd)
 {
 	c->creds = true;
 	c->creds_pid = pid;
+	c->creds_pidfd = pidfd;
 }
 
 bool chan_is_open(const struct chan *c)
@@ -72,6 +76,7 @@ void chan_close(struct chan *c)
 	c->fds.n = 0;
 	close(c->watch.fd);
 	c->watch.fd = -1;
+	fd_close(&c->creds_pidfd);
 	buf_wipe(&c->in);
 	buf_wipe(&c->out);
 	c->loop = NULL;
@@ -290,8 +295,15 @@ static bool take_control(struct msghdr *m, struct chan_fds *f, bool creds,
 	return same;
 }
 
-static ssize_t gulp(int fd, uint8_t *p, size_t n, struct chan_fds *f,
-		    bool creds, int32_t pid)
+/* A pid may be somebody else's once its process has ended. */
+static bool process_lives(int pidfd)
+{
+	struct pollfd p = { .fd = pidfd, .events = POLLIN };
+
+	return poll(&p, 1, 0) == 0;
+}
+
+static ssize_t gulp(struct chan *c, uint8_t *p, size_t n)
 {
 	union chan_control ctl;
 	struct iovec iov = { .iov_base = p, .iov_len = n };
@@ -302,11 +314,12 @@ static ssize_t gulp(int fd, uint8_t *p, size_t n, struct chan_fds *f,
 	ssize_t k;
 
 	do
-		k = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
+		k = recvmsg(c->watch.fd, &m, MSG_CMSG_CLOEXEC);
 	while (k < 0 && errno == EINTR);
 	if (k <= 0)
 		return k;
-	if (!take_control(&m, f, creds, pid)) {
+	if (!take_control(&m, &c->fds, c->creds, c->creds_pid) ||
+	    (c->creds && !process_lives(c->creds_pidfd))) {
 		errno = EPERM;
 		return -1;
 	}
@@ -375,8 +388,7 @@ static void chan_take(struct chan *c, uint8_t *scratch, size_t k)
 static void chan_read(struct chan *c)
 {
 	uint8_t *scratch = chan_scratch(c->secret);
-	ssize_t k = gulp(c->watch.fd, scratch, CHAN_GULP, &c->fds, c->creds,
-			 c->creds_pid);
+	ssize_t k = gulp(c, scratch, CHAN_GULP);
 
 	if (k > 0) {
 		chan_take(c, scratch, (size_t)k);

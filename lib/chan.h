@@ -45,6 +45,7 @@ struct chan {
 	bool paused;         /* not reading (backpressure) */
 	bool creds;          /* check SCM_CREDENTIALS of each read */
 	int32_t creds_pid;   /* … against this pid */
+	int creds_pidfd;     /* … of this process, owned */
 	bool *gone;          /* set when closed while a handler runs */
 };
 
@@ -54,8 +55,10 @@ void chan_open(struct chan *c, struct loop *l, int fd, bool secret,
 	       const struct chan_ops *ops);
 
 /* Requires of every byte that the kernel attaches this pid to it (SO_PASSCRED
- * must be set on the socket); anything else ends the channel. */
-void chan_expect_pid(struct chan *c, int32_t pid);
+ * must be set on the socket), and that the process still lives after it was read:
+ * as long as it does nobody else has its pid. Anything else ends the channel.
+ * Takes pidfd. */
+void chan_expect_process(struct chan *c, int32_t pid, int pidfd);
 
 /* Closes the socket, frees and wipes. Safe inside a handler, and twice. */
 void chan_close(struct chan *c);
