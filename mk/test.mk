@@ -9,6 +9,7 @@ E2E    := $(patsubst tests/e2e/%.c,$(B)/tests/e2e/%,$(wildcard tests/e2e/e2e_*.c
 BENCH  := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*.c))
 BAD    := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/modules/*/*.c)))))
 BAD_SO := $(BAD:%=$(B)/tests/modules/%.so)
+BENCH_LIB := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/bench/lib/*.c))
 E2E_LIB := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/e2e/lib/*.c))
 TEST_LIBS = $(LIBS) $(SUP_LIBS) -ldl
 
@@ -24,7 +25,7 @@ $(B)/tests/e2e/%: $(B)/obj/tests/e2e/%.o $(E2E_LIB) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(filter %.o,$^) $(LIB) -o $@ $(LDFLAGS_ALL) $(TEST_LIBS)
-$(B)/bench/%: $(B)/obj/tests/bench/%.o $(LIB)
+$(B)/bench/%: $(B)/obj/tests/bench/%.o $(BENCH_LIB) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(filter %.o,$^) $(LIB) -o $@ $(LDFLAGS_ALL) $(TEST_LIBS)
@@ -42,6 +43,8 @@ $(B)/tests/test_store_role $(B)/tests/test_store_audit: \
 	$(filter $(B)/obj/credd/store%,$(CREDD_OBJ)) $(B)/obj/credd/child.o
 $(B)/tests/test_opener: $(B)/obj/credd/opener.o $(B)/obj/credd/child.o
 $(B)/tests/e2e/e2e_sandbox $(B)/tests/e2e/e2e_worker: $(addprefix $(B)/obj/credd/,zygote.o cage.o worker.o host.o host_list.o)
+$(B)/tests/e2e/e2e_sandbox: $(addprefix $(B)/obj/credd/,zygote.o cage.o worker.o host.o host_list.o)
+$(B)/bench/bench_sign: $(addprefix $(B)/obj/credd/,host.o host_list.o)
 MODHOST := $(B)/obj/tests/tool/modhost.o
 $(B)/tests/test_mod_hmac: $(MODHOST) $(B)/modules/hmac.so
 $(B)/tests/test_mod_sigv4 $(B)/tests/test_mod_sigv4_facts: $(MODHOST) $(B)/modules/aws-sigv4.so
