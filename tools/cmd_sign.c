@@ -58,10 +58,6 @@ static int take_words(struct cli *cli, struct attrs *out, bool *has_data)
 	    !*has_data)
 		rc = attrs_add_str(out, "op", "presign") == OK ? 0
 							       : EXIT_FAILED;
-	if (!rc && (cli->json || cli->field) && !*has_data &&
-	    !attr_count(attrs_view(out), "explain"))
-		rc = attrs_add_str(out, "explain", "yes") == OK ? 0
-								: EXIT_FAILED;
 	return rc;
 }
 
