@@ -55,7 +55,8 @@ int main(int argc, char **argv)
 	int rc = 0;
 
 	if (argc < 4 || argc > 5) {
-		fprintf(stderr, "usage: sign CREDENTIAL HOST TARGET [EXPIRES]\n");
+		fprintf(stderr,
+			"usage: sign CREDENTIAL HOST TARGET [EXPIRES]\n");
 		return 2;
 	}
 	(void)snprintf(host, sizeof host, "Host: %s", argv[2]);
@@ -63,10 +64,9 @@ int main(int argc, char **argv)
 		return failed(&err);
 	if (sign(c, argv[1], host, argv[3], argc > 4 ? argv[4] : NULL, &s,
 		 &err) ||
-	    cretula_signed_get(s,
-			       argc > 4 ? CRETULA_SIGNED_URL :
-					  CRETULA_SIGNED_REQUEST,
-			       &text, &err))
+	    cretula_signed_get(
+		    s, argc > 4 ? CRETULA_SIGNED_URL : CRETULA_SIGNED_REQUEST,
+		    &text, &err))
 		rc = failed(&err);
 	else
 		(void)fwrite(text.p, 1, text.len, stdout);

@@ -27,12 +27,12 @@ extern "C" {
 /* Errors a module can end a call with; the same closed set as everywhere. */
 enum cretula_result {
 	CRETULA_OK = 0,
-	CRETULA_INVALID,     /* the request is wrong: say what and how to mend it */
-	CRETULA_EXPIRED,     /* the credential itself is over */
+	CRETULA_INVALID, /* the request is wrong: say what and how to mend it */
+	CRETULA_EXPIRED, /* the credential itself is over */
 	CRETULA_UNSUPPORTED, /* a thing this module does not do */
-	CRETULA_TOO_LARGE,   /* over a limit of the module, which the text names */
-	CRETULA_FAILED,      /* the module failed; the client gets module_failed */
-	CRETULA_MORE,        /* of several steps: answered, and waits for the next */
+	CRETULA_TOO_LARGE, /* over a limit of the module, which the text names */
+	CRETULA_FAILED, /* the module failed; the client gets module_failed */
+	CRETULA_MORE,   /* of several steps: answered, and waits for the next */
 };
 
 /* One attribute. name is a C string; value is len bytes followed by a NUL that
@@ -51,9 +51,11 @@ struct cretula_attrs {
 /* What an attribute of a credential is. */
 enum cretula_attr_kind {
 	CRETULA_REQUIRED = 1,
-	CRETULA_CONFIDENTIAL = 2, /* sealed; never shown; withheld from replies */
-	CRETULA_BINDING = 4,      /* where the secret is sent: changes only with it */
-	CRETULA_SENT = 8,         /* confidential, but part of every signed request
+	CRETULA_CONFIDENTIAL =
+		2, /* sealed; never shown; withheld from replies */
+	CRETULA_BINDING =
+		4,        /* where the secret is sent: changes only with it */
+	CRETULA_SENT = 8, /* confidential, but part of every signed request
 				     by design (a session token): no tripwire */
 };
 
@@ -87,8 +89,9 @@ struct cretula_host {
 	/* Adds name=value to the reply. Names: header ("Name: value" to add),
 	 * query ("a=b&c=d" to append to the target), or the module's own.
 	 * Returns CRETULA_OK or CRETULA_TOO_LARGE. */
-	enum cretula_result (*reply)(struct cretula_call *call, const char *name,
-				     const void *value, size_t len);
+	enum cretula_result (*reply)(struct cretula_call *call,
+				     const char *name, const void *value,
+				     size_t len);
 
 	/* States a fact (only in `facts`): see docs/modules.md for the names that
 	 * grants look at: service region action method host path query time
@@ -99,9 +102,8 @@ struct cretula_host {
 	/* Writes the sentence for the client (lower case, no full stop, never
 	 * a secret) and returns result, for `return host->fail(call, …)`. */
 	enum cretula_result (*fail)(struct cretula_call *call,
-				    enum cretula_result result,
-				    const char *fmt, ...)
-		__attribute__((format(printf, 3, 4)));
+				    enum cretula_result result, const char *fmt,
+				    ...) __attribute__((format(printf, 3, 4)));
 
 	/* The time the vault gave this call, seconds since the epoch. */
 	int64_t (*now)(const struct cretula_call *call);
@@ -112,7 +114,8 @@ struct cretula_module {
 	const char *name;
 	const char *summary;
 	const struct cretula_attr_decl *attributes; /* ends with name NULL */
-	const struct cretula_operation_decl *operations; /* ends with name NULL */
+	const struct cretula_operation_decl
+		*operations; /* ends with name NULL */
 	/* Names of request attributes understood beyond those, NULL-ended; the
 	 * host refuses a request with an attribute that is not among them. */
 	const char *const *request;

@@ -218,7 +218,8 @@ static void fire2(struct loop_timer *t)
 static void timers_fire_in_order_and_disarmed_ones_do_not(void **state)
 {
 	struct loop *l = loop_new();
-	struct loop_timer t[3] = { { .on = fire0 }, { .on = fire1 },
+	struct loop_timer t[3] = { { .on = fire0 },
+				   { .on = fire1 },
 				   { .on = fire2 } };
 	uint64_t now = clock_boot();
 

@@ -96,11 +96,11 @@ static int daemon_start(void **state)
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
 
 	(void)state;
-	strcpy(d.folder, "/tmp/cretula-test-XXXXXX");
+	snprintf(d.folder, sizeof d.folder, "/tmp/cretula-test-XXXXXX");
 	if (!mkdtemp(d.folder))
 		return -1;
 	snprintf(d.path, sizeof d.path, "%s/api.sock", d.folder);
-	strcpy(un.sun_path, d.path);
+	memcpy(un.sun_path, d.path, strlen(d.path) + 1);
 	d.low = d.high = 1;
 	d.keys = box_keys_random();
 	write_pub();
@@ -467,14 +467,14 @@ static void a_path_too_long_for_an_address_works(void **state)
 {
 	struct cretula_error err = { 0 };
 	struct cretula *c = connected(items_script), *other = NULL;
-	char path[300] = "unix://";
+	char dots[201] = "", path[300];
 
 	(void)state;
 	cretula_close(c);
-	strcat(path, d.folder);
-	while (strlen(path) < 200)
-		strcat(path, "/.");
-	strcat(path, "/api.sock");
+	for (size_t i = 0; i + 1 < sizeof dots; i += 2)
+		memcpy(dots + i, "/.", 2);
+	dots[sizeof dots - 1] = '\0';
+	snprintf(path, sizeof path, "unix://%s%s/api.sock", d.folder, dots);
 	if (cretula_open(path, &other, &err))
 		fail_msg("%s", err.text);
 	cretula_close(other);

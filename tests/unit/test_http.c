@@ -178,7 +178,7 @@ static void limits_are_where_they_are_named(void **state)
 	assert_int_equal(refused(s, false), ERR_TOO_LARGE);
 	free(s);
 	s = xcalloc(1, 20 + 4 * (HTTP_HEADERS_MAX + 2));
-	strcpy(s, "GET / HTTP/1.1\n");
+	memcpy(s, "GET / HTTP/1.1\n", 15);
 	for (size_t i = 0; i < HTTP_HEADERS_MAX; i++)
 		memcpy(s + 15 + 4 * i, "A:b\n", 4);
 	parse(s, false, &r);
