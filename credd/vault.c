@@ -32,7 +32,6 @@ static void start(const struct msg *m)
 
 	/* OpenSSL reads its configuration when first used */
 	merkle_leaf(NULL, 0, &h);
-	vault.keyfile = -1;
 	if (attr_find(m->attrs, "arena", &a)) {
 		void *p = mmap(NULL, VAULT_ARENA_SIZE, PROT_READ | PROT_WRITE,
 			       MAP_SHARED, fd, 0);
@@ -41,8 +40,7 @@ static void start(const struct msg *m)
 		vault.arena = p;
 		close(fd++);
 	}
-	if (attr_find(m->attrs, "keyfile", &a))
-		vault.keyfile = fd;
+	vault.keyfile = attr_find(m->attrs, "keyfile", &a);
 	vault.durable = attr_find(m->attrs, "durable", &a);
 	ENSURE(sodium_init() >= 0);
 	random_fill(vault.boot, sizeof vault.boot);

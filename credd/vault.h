@@ -208,6 +208,7 @@ struct job {
 	struct vrow *made, *replaced;
 	struct grant *grant;
 	size_t tried;
+	struct fault damage; /* of a slot */
 	struct loop_timer timer;
 	struct job *next;
 };
@@ -236,7 +237,7 @@ struct vault {
 	bool ending; /* writing what is left, then gone */
 	int64_t day; /* UTC, since 1970: derived keys live no longer */
 	struct loop_timer end;
-	int keyfile;    /* -1: none */
+	bool keyfile;   /* openers have one */
 	uint8_t *arena; /* mapped secret page; NULL: none */
 	int64_t started;
 	uint64_t calls;

@@ -89,11 +89,22 @@ struct job *job_internal(const char *verb)
 	return job_new(&nobody, verb);
 }
 
+/* The log line says event= by itself. */
+static void log_done(const struct job *j)
+{
+	struct attr_view what = attrs_view(&j->what), rest = what;
+	struct attr first;
+
+	if (attr_next(&rest, &first) && attr_named(&first, "event"))
+		what = rest;
+	log_event(LOG_INFO, j->verb, what);
+}
+
 void job_done(struct job *j, enum err e)
 {
 	ENSURE(vault.job == j);
 	if (e == OK) {
-		log_event(LOG_INFO, j->verb, attrs_view(&j->what));
+		log_done(j);
 		call_reply(&j->call, &j->reply);
 	} else {
 		log_text(LOG_WARN, j->verb, "%s", j->fault.text);

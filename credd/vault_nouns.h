@@ -77,6 +77,8 @@ void change_run(struct change *c, struct job *j);
 void change_free(struct change *c);
 /* A row id nobody has had in this store. */
 uint64_t change_row(enum row_table table);
+/* Which those are, from the state row. */
+enum err next_rows_parse(struct attr_view state, struct fault *f);
 
 /* vault_seal.c: state of the store: open, sealed, initialised */
 void seal_loaded(void);
@@ -90,18 +92,26 @@ void seal_ask_opener(struct job *j, uint32_t kind, struct attrs *question);
 void seal_open_store(void (*opening)(enum err e, const struct fault *f));
 void seal_now_open(void);
 void seal_forget(void); /* back to sealed rows and nothing else */
-void seal_try_keyfile(void);
+void seal_set_state(enum vault_state s);
 void seal_opened_log(enum err e, const struct fault *f);
 void seal_publish(void);
 void seal_break(const struct fault *f);
-void verb_init(struct job *j);
-void verb_unseal(struct job *j);
 void verb_seal(struct job *j);
-void verb_slot_add(struct job *j);
-void verb_slot_remove(struct job *j);
-void verb_slot_list(const struct call *c, struct attr_view v);
 /* Opens a box with whichever transport key it was made for. */
 enum err seal_open_box(struct attr_view v, struct attrs *out, struct fault *f);
+
+/* vault_unseal.c */
+void verb_unseal(struct job *j);
+/* Tries the key file of the configuration; false if there is none. */
+bool unseal_by_keyfile(void);
+
+/* vault_slot.c */
+void verb_slot_remove(struct job *j);
+void verb_slot_add(struct job *j);
+void verb_init(struct job *j);
+void verb_slot_list(const struct call *c, struct attr_view v);
+/* The slot with the lowest number above that one, or NULL. */
+struct vrow *slot_after(uint64_t number);
 
 /* vault_module.c */
 void module_from_sup(const struct msg *m, int fd);

@@ -243,6 +243,39 @@ void change_drop(struct change *c, struct vrow *old)
 	set_drop(&c->set, vault.keys, &r);
 }
 
+/* Row numbers are not used again, not after a restart either: the log names
+ * grants by them. */
+static enum err next_rows_format(struct attrs *a)
+{
+	char name[ATTR_NAME_MAX + 1];
+
+	for (unsigned t = 0; t < ROW__MAX; t++) {
+		if (t == ROW_STATE || !vault.next_row[t])
+			continue;
+		(void)snprintf(name, sizeof name, "next.%s",
+			       row_table_name((enum row_table)t));
+		TRY(attrs_add_u64(a, name, vault.next_row[t]));
+	}
+	return OK;
+}
+
+enum err next_rows_parse(struct attr_view state, struct fault *f)
+{
+	char name[ATTR_NAME_MAX + 1];
+	uint64_t next;
+
+	for (unsigned t = 0; t < ROW__MAX; t++) {
+		if (t == ROW_STATE)
+			continue;
+		(void)snprintf(name, sizeof name, "next.%s",
+			       row_table_name((enum row_table)t));
+		TRY(call_number(state, name, 0, UINT64_MAX, &next, f));
+		if (next > vault.next_row[t])
+			vault.next_row[t] = next;
+	}
+	return OK;
+}
+
 static enum err put_state_row(struct change *c, struct fault *f)
 {
 	struct set_state st = { .generation = c->generation,
@@ -256,6 +289,8 @@ static enum err put_state_row(struct change *c, struct fault *f)
 	st.set.newest = c->generation;
 	attrs_init(&a);
 	e = set_state_format(&st, &a);
+	if (e == OK)
+		e = next_rows_format(&a);
 	if (e == OK)
 		e = change_put(c, ROW_STATE, SET_STATE_ROW, "state", "", 0,
 			       attrs_view(&a), NULL, f);

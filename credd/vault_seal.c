@@ -65,7 +65,7 @@ void seal_publish(void)
 	attrs_wipe(&a);
 }
 
-static void set_state(enum vault_state s)
+void seal_set_state(enum vault_state s)
 {
 	vault.state = s;
 	fronts_pause(s == VAULT_STARTING);
@@ -77,7 +77,7 @@ void seal_break(const struct fault *f)
 {
 	vault.broken = *f;
 	log_text(LOG_CRIT, "store_refused", "%s", f->text);
-	set_state(VAULT_BROKEN);
+	seal_set_state(VAULT_BROKEN);
 }
 
 /* Back to sealed rows and nothing else. */
@@ -184,6 +184,8 @@ static enum err open_state(struct set_state *st, struct fault *f)
 	e = rows_open(vault.state_row, &a, f);
 	if (e == OK)
 		e = set_state_parse(attrs_view(&a), st, f);
+	if (e == OK)
+		e = next_rows_parse(attrs_view(&a), f);
 	attrs_wipe(&a);
 	return e;
 }
@@ -229,7 +231,7 @@ void seal_opened_log(enum err e, const struct fault *f)
 void seal_now_open(void)
 {
 	arena_put();
-	set_state(VAULT_OPEN);
+	seal_set_state(VAULT_OPEN);
 	seal_publish();
 	chan_tell(&vault.sup, SUP_UNSEALED, 0, (struct attr_view){ 0 });
 	cred_sweep();
@@ -250,16 +252,16 @@ static void started_from_arena(enum err e, const struct fault *f)
 void seal_loaded(void)
 {
 	if (!vault.modules_known || vault.loading || !vault.rows_known ||
-	    vault.state != VAULT_STARTING || !chan_is_open(&vault.zygote))
+	    vault.state != VAULT_STARTING || !chan_is_open(&vault.zygote) ||
+	    vault.master || vault.job)
 		return;
 	seal_publish();
 	if (!vault.has_store) {
-		set_state(VAULT_EMPTY);
+		seal_set_state(VAULT_EMPTY);
 	} else if (arena_get()) {
 		seal_open_store(started_from_arena);
-	} else {
-		set_state(VAULT_SEALED);
-		seal_try_keyfile();
+	} else if (!unseal_by_keyfile()) {
+		seal_set_state(VAULT_SEALED);
 	}
 }
 
@@ -362,7 +364,7 @@ static void sealed_noted(struct job *j, enum err e)
 {
 	seal_forget();
 	arena_clear();
-	set_state(VAULT_SEALED);
+	seal_set_state(VAULT_SEALED);
 	seal_publish();
 	chan_tell(&vault.sup, SUP_SEALED, 0, (struct attr_view){ 0 });
 	job_done(j, OK);
@@ -386,172 +388,4 @@ void verb_seal(struct job *j)
 		audit_job_record(j, attrs_view(&j->what));
 	else
 		seal_recorded(j, ERR_TOO_LARGE);
-}
-
-/* unseal: every slot of the wanted type is tried, one opener each */
-
-static void unseal_recorded(struct job *j, enum err e)
-{
-	(void)e;
-	job_done(j, OK);
-}
-
-static void unsealed(enum err e, const struct fault *f)
-{
-	struct job *j = vault.job;
-
-	if (e != OK) {
-		j->fault = *f;
-		vault.broken = *f;
-		job_done(j, e);
-		return;
-	}
-	vault.broken = (struct fault){ 0 };
-	seal_now_open();
-	ENSURE(attrs_add_u64(&j->reply, "slot", j->number) == OK);
-	ENSURE(attrs_add_u64(&j->what, "slot", j->number) == OK);
-	j->then = unseal_recorded;
-	if (job_event(j) == OK)
-		audit_job_record(j, attrs_view(&j->what));
-	else
-		job_done(j, OK);
-}
-
-static void try_slot(struct job *j);
-
-static void slot_tried(struct job *j, enum err e)
-{
-	struct attr key, epoch;
-	uint64_t n;
-
-	if (e == ERR_DENIED || e == ERR_INVALID) {
-		try_slot(j);
-		return;
-	}
-	if (e == OK &&
-	    (attr_only(attrs_view(&j->plain), "key", &key) != OK ||
-	     key.len != KEY_SIZE ||
-	     attr_only(attrs_view(&j->plain), "epoch", &epoch) != OK ||
-	     attr_u64(&epoch, UINT32_MAX, &n) != OK))
-		e = fault_set(&j->fault, ERR_INTERNAL,
-			      "the opener gave no key");
-	if (e != OK) {
-		job_done(j, e);
-		return;
-	}
-	vault.epoch = (uint32_t)n;
-	secret_drop(&vault.master);
-	vault.master = secret_from(key.value);
-	attrs_wipe(&j->plain);
-	seal_open_store(unsealed);
-}
-
-/* The slot row with the lowest number above `after`. */
-static struct vrow *next_slot(uint64_t after)
-{
-	struct vrow *v, *best = NULL;
-	size_t at = 0;
-
-	while ((v = map_next(vault.rows, &at)))
-		if (v->place.table == ROW_SLOT && v->place.row > after &&
-		    (!best || v->place.row < best->place.row))
-			best = v;
-	return best;
-}
-
-static void try_slot(struct job *j)
-{
-	const uint8_t *header, *blob;
-	struct vrow *v = next_slot(j->number);
-	struct attr secret;
-
-	if (!v) {
-		job_done(j, j->fault.code ? j->fault.code
-					  : fault_set(&j->fault, ERR_INVALID,
-						      "the store has no key "
-						      "slot"));
-		return;
-	}
-	j->number = v->place.row;
-	if (slot_split(v->blob, v->blob_len, &header, &blob, &j->fault) != OK) {
-		try_slot(j);
-		return;
-	}
-	ENSURE(attr_only(attrs_view(&j->box), "secret", &secret) == OK);
-	attrs_clear(&j->plain);
-	ENSURE(attrs_add(&j->plain, "header", 0, header, SLOT_HEADER) == OK);
-	ENSURE(attrs_add(&j->plain, "blob", 0, blob,
-			 v->blob_len - SLOT_HEADER) == OK);
-	ENSURE(attrs_add(&j->plain, "secret", ATTR_CONFIDENTIAL, secret.value,
-			 secret.len) == OK);
-	j->then = slot_tried;
-	seal_ask_opener(j, VO_OPEN, &j->plain);
-}
-
-static enum err box_secret_ok(struct job *j)
-{
-	struct attr a;
-
-	if (attr_only(attrs_view(&j->box), "secret", &a) != OK || !a.len ||
-	    a.len > SLOT_SECRET_MAX)
-		return fault_set(&j->fault, ERR_INVALID,
-				 "the box has no 'secret' of 1 to %d bytes",
-				 SLOT_SECRET_MAX);
-	return OK;
-}
-
-static enum err can_unseal(struct job *j)
-{
-	if (vault.state == VAULT_OPEN)
-		return fault_set(&j->fault, ERR_CONFLICT,
-				 "the store is open already");
-	if (vault.state == VAULT_EMPTY)
-		return fault_set(&j->fault, ERR_NOT_FOUND,
-				 "there is no store yet: run 'cretula init'");
-	if (vault.state == VAULT_BROKEN)
-		return fault_set(&j->fault, vault.broken.code, "%s",
-				 vault.broken.text);
-	return OK;
-}
-
-void verb_unseal(struct job *j)
-{
-	enum err e = can_unseal(j);
-
-	if (e == OK)
-		e = seal_open_box(job_attrs(j), &j->box, &j->fault);
-	if (e == OK)
-		e = box_secret_ok(j);
-	if (e != OK) {
-		job_done(j, e);
-		return;
-	}
-	j->fault.code = OK;
-	try_slot(j);
-}
-
-/* A key file named in the configuration opens the store at start. */
-static void keyfile_first(struct job *j)
-{
-	j->fault.code = OK;
-	try_slot(j);
-}
-
-void seal_try_keyfile(void)
-{
-	struct job *j;
-	uint8_t *bytes;
-	ssize_t n;
-
-	if (vault.keyfile < 0)
-		return;
-	bytes = secret_alloc(SLOT_SECRET_MAX);
-	n = pread(vault.keyfile, bytes, SLOT_SECRET_MAX, 0);
-	if (n > 0) {
-		j = job_internal("unseal");
-		ENSURE(attrs_add(&j->box, "secret", ATTR_CONFIDENTIAL, bytes,
-				 (size_t)n) == OK);
-		job_start(j, keyfile_first);
-	}
-	secret_free(bytes);
 }

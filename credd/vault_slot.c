@@ -7,6 +7,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+struct vrow *slot_after(uint64_t number)
+{
+	struct vrow *v, *best = NULL;
+	size_t at = 0;
+
+	while ((v = map_next(vault.rows, &at)))
+		if (v->place.table == ROW_SLOT && v->place.row > number &&
+		    (!best || v->place.row < best->place.row))
+			best = v;
+	return best;
+}
+
 static enum err slot_number(struct job *j, uint64_t *n)
 {
 	unsigned count = 0;
@@ -136,15 +148,11 @@ static enum err slot_item(const struct vrow *v, struct attrs *item)
 void verb_slot_list(const struct call *c, struct attr_view attrs)
 {
 	struct attrs item, reply;
-	struct vrow *v;
-	size_t at = 0;
 
 	(void)attrs;
 	attrs_init(&item);
 	attrs_init(&reply);
-	while ((v = map_next(vault.rows, &at))) {
-		if (v->place.table != ROW_SLOT)
-			continue;
+	for (struct vrow *v = slot_after(0); v; v = slot_after(v->place.row)) {
 		attrs_clear(&item);
 		if (slot_item(v, &item) == OK)
 			call_item(c, attrs_view(&item));

@@ -53,7 +53,7 @@ int slot_secret(struct cli *cli, bool making, struct attrs *box)
 				false, &secret, &f);
 	else
 		e = read_passphrase(pass, making, &secret, &f);
-	if (e == OK && making)
+	if (e == OK)
 		e = attrs_add_str(box, "type", file ? "keyfile" : "passphrase");
 	if (e == OK)
 		e = attrs_add(box, "secret", 0, secret.p, secret.len);

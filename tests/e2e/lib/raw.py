@@ -17,6 +17,8 @@ VANILLA = [("method", "GET"), ("target", "/"),
            ("header", "Host:example.amazonaws.com"),
            ("region", "us-east-1"), ("service", "service"),
            ("time", "20150830T123600Z")]
+VANILLA_TEXT = b"GET / HTTP/1.1\nHost:example.amazonaws.com\n"
+SCOPE = ("region=us-east-1", "service=service", "time=20150830T123600Z")
 VANILLA_SIGNATURE = (
     b"5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31")
 
@@ -102,4 +104,5 @@ def right(reply):
 
 
 __all__ = ["CALL", "ERROR", "ITEM", "REPLY", "Raw", "signs", "right", "run_attrs",
-           "encode_message", "encode_attrs", "VANILLA", "KEY", "SECRET"]
+           "encode_message", "encode_attrs", "VANILLA", "VANILLA_TEXT", "SCOPE",
+           "KEY", "SECRET"]
