@@ -55,11 +55,13 @@ bool attr_name_ok(const char *name, size_t len)
 
 static enum err attr_read(struct rd *r, struct attr *a)
 {
-	const uint8_t *name;
+	const uint8_t *head, *name;
 
-	TRY(rd_u8(r, &a->name_len));
-	TRY(rd_u8(r, &a->flags));
-	TRY(rd_u32(r, &a->len));
+	TRY(rd_bytes(r, ATTR_HEAD, &head));
+	a->name_len = head[0];
+	a->flags = head[1];
+	a->len = (uint32_t)head[2] << 24 | (uint32_t)head[3] << 16 |
+		 (uint32_t)head[4] << 8 | head[5];
 	TRY(rd_bytes(r, a->name_len, &name));
 	TRY(rd_bytes(r, a->len, &a->value));
 	a->name = (const char *)name;
@@ -121,10 +123,11 @@ bool attr_next(struct attr_view *it, struct attr *a)
 	return true;
 }
 
+/* Most names differ in their first character. */
 bool attr_named(const struct attr *a, const char *name)
 {
-	return strlen(name) == a->name_len &&
-	       !memcmp(a->name, name, a->name_len);
+	return a->name_len && a->name[0] == name[0] &&
+	       !strncmp(a->name, name, a->name_len) && !name[a->name_len];
 }
 
 bool attr_find(struct attr_view v, const char *name, struct attr *a)
@@ -200,13 +203,12 @@ enum err attr_u64(const struct attr *a, uint64_t max, uint64_t *v)
 	return OK;
 }
 
-enum err attrs_add_named(struct attrs *a, const char *name, size_t name_len,
-			 uint8_t flags, const void *value, size_t len)
+/* The name is known to be good. */
+static enum err attrs_put(struct attrs *a, const char *name, size_t name_len,
+			  uint8_t flags, const void *value, size_t len)
 {
 	uint8_t *at;
 
-	if (!attr_name_ok(name, name_len))
-		return ERR_INVALID;
 	if (len > ATTR_VALUE_MAX || a->count >= ATTR_COUNT_MAX)
 		return ERR_TOO_LARGE;
 	TRY(buf_grow(&a->bytes, ATTR_HEAD + name_len + len, &at));
@@ -223,11 +225,21 @@ enum err attrs_add_named(struct attrs *a, const char *name, size_t name_len,
 	return OK;
 }
 
+enum err attrs_add_named(struct attrs *a, const char *name, size_t name_len,
+			 uint8_t flags, const void *value, size_t len)
+{
+	if (!attr_name_ok(name, name_len))
+		return ERR_INVALID;
+	return attrs_put(a, name, name_len, flags, value, len);
+}
+
 enum err attrs_add(struct attrs *a, const char *name, uint8_t flags,
 		   const void *value, size_t len)
 {
-	ENSURE(attr_name_ok(name, strlen(name)));
-	return attrs_add_named(a, name, strlen(name), flags, value, len);
+	size_t n = strlen(name);
+
+	ENSURE(attr_name_ok(name, n));
+	return attrs_put(a, name, n, flags, value, len);
 }
 
 enum err attrs_add_str(struct attrs *a, const char *name, const char *value)
@@ -237,11 +249,13 @@ enum err attrs_add_str(struct attrs *a, const char *name, const char *value)
 
 enum err attrs_add_u64(struct attrs *a, const char *name, uint64_t value)
 {
-	char digits[24];
-	int n = snprintf(digits, sizeof digits, "%llu",
-			 (unsigned long long)value);
+	char digits[20]; /* of 2^64 - 1 */
+	size_t at = sizeof digits;
 
-	return attrs_add(a, name, 0, digits, (size_t)n);
+	do
+		digits[--at] = (char)('0' + value % 10);
+	while (value /= 10);
+	return attrs_add(a, name, 0, digits + at, sizeof digits - at);
 }
 
 enum err attrs_add_fmt(struct attrs *a, const char *name, const char *fmt, ...)
@@ -266,11 +280,18 @@ enum err attrs_add_attr(struct attrs *a, const struct attr *one)
 			       one->value, one->len);
 }
 
+/* What has been checked once is copied as it is. */
 enum err attrs_add_view(struct attrs *a, struct attr_view v)
 {
+	struct attr_view it = v;
 	struct attr one;
+	unsigned n = 0;
 
-	while (attr_next(&v, &one))
-		TRY(attrs_add_attr(a, &one));
+	while (attr_next(&it, &one))
+		n++;
+	if (n > ATTR_COUNT_MAX - a->count)
+		return ERR_TOO_LARGE;
+	TRY(buf_put(&a->bytes, v.p, v.len));
+	a->count += n;
 	return OK;
 }

@@ -10,20 +10,6 @@ struct rd rd_from(const void *p, size_t len)
 	return (struct rd){ .p = b, .end = b ? b + len : b };
 }
 
-size_t rd_left(const struct rd *r)
-{
-	return (size_t)(r->end - r->p);
-}
-
-enum err rd_bytes(struct rd *r, size_t n, const uint8_t **v)
-{
-	if (rd_left(r) < n)
-		return ERR_INVALID;
-	*v = r->p;
-	r->p += n;
-	return OK;
-}
-
 enum err rd_copy(struct rd *r, size_t n, void *out)
 {
 	const uint8_t *b;

@@ -12,14 +12,27 @@ struct rd {
 };
 
 struct rd rd_from(const void *p, size_t len);
-size_t rd_left(const struct rd *r);
 MUST enum err rd_u8(struct rd *r, uint8_t *v);
 MUST enum err rd_u16(struct rd *r, uint16_t *v);
 MUST enum err rd_u32(struct rd *r, uint32_t *v);
 MUST enum err rd_u64(struct rd *r, uint64_t *v);
 
+/* These two are here and not in rd.c because every attribute of every list goes
+ * through them several times: as calls they were a tenth of the vault's time. */
+static inline size_t rd_left(const struct rd *r)
+{
+	return (size_t)(r->end - r->p);
+}
+
 /* Points *v at the next n bytes and steps over them. */
-MUST enum err rd_bytes(struct rd *r, size_t n, const uint8_t **v);
+MUST static inline enum err rd_bytes(struct rd *r, size_t n, const uint8_t **v)
+{
+	if (rd_left(r) < n)
+		return ERR_INVALID;
+	*v = r->p;
+	r->p += n;
+	return OK;
+}
 
 /* Copies the next n bytes to out. */
 MUST enum err rd_copy(struct rd *r, size_t n, void *out);
