@@ -52,18 +52,21 @@ enum err enc_hex_parse(const char *text, size_t len, void *out, size_t n)
 static enum err enc_bits(const uint8_t *b, size_t n, unsigned bits,
 			 const char *digits, struct buf *out)
 {
+	const uint32_t mask = (1u << bits) - 1;
 	unsigned have = 0;
 	uint32_t acc = 0;
+	uint8_t *at;
 
+	if (n > out->max)
+		return ERR_TOO_LARGE;
+	TRY(buf_grow(out, (8 * n + bits - 1) / bits, &at));
 	for (size_t i = 0; i < n; i++) {
 		acc = acc << 8 | b[i];
 		for (have += 8; have >= bits; have -= bits)
-			TRY(buf_u8(out, (uint8_t)digits[acc >> (have - bits) &
-							((1u << bits) - 1)]));
+			*at++ = (uint8_t)digits[acc >> (have - bits) & mask];
 	}
 	if (have)
-		TRY(buf_u8(out, (uint8_t)digits[acc << (bits - have) &
-						((1u << bits) - 1)]));
+		*at = (uint8_t)digits[acc << (bits - have) & mask];
 	return OK;
 }
 
