@@ -189,7 +189,6 @@ static enum err take_all(struct worker *w)
 	if (e != ERR_PENDING)
 		return e;
 	buf_drop(&w->in, done);
-	secret_zero(w->in.p + w->in.len, done);
 	return w->out.len ? write_all(w->fd, &w->out) : OK;
 }
 

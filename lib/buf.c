@@ -32,10 +32,11 @@ void buf_wipe(struct buf *b)
 	b->len = b->cap = 0;
 }
 
+/* What is past len was wiped when it was dropped, or never written. */
 void buf_clear(struct buf *b)
 {
 	if (b->secret && b->p)
-		secret_zero(b->p, b->cap);
+		secret_zero(b->p, b->len);
 	b->len = 0;
 }
 
@@ -150,4 +151,6 @@ void buf_drop(struct buf *b, size_t n)
 	b->len -= n;
 	if (b->len)
 		memmove(b->p, b->p + n, b->len);
+	if (b->secret)
+		secret_zero(b->p + b->len, n);
 }
