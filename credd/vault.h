@@ -119,7 +119,6 @@ struct call {
 enum worker_state {
 	WORKER_STARTING, /* loading the module */
 	WORKER_READY,
-	WORKER_ENDED, /* killed or gone; waits to be freed */
 };
 
 struct worker {
@@ -132,9 +131,12 @@ struct worker {
 	struct attrs secret;     /* of a check: sent at READY, then wiped */
 	uid_t uid;               /* who made it start */
 	struct run *runs, *last; /* given to it, oldest first */
-	bool retired;            /* ends when they are done */
-	struct job *job;         /* a check or a declaration waits */
-	uint64_t used;           /* CLOCK_BOOTTIME of the last answer */
+	unsigned sent;           /* of them that it has */
+	bool cautious; /* gets one at a time: the one before it died */
+	bool retired;  /* ends when they are done */
+	bool ended, kept;
+	struct job *job; /* a check or a declaration waits */
+	uint64_t used;   /* CLOCK_BOOTTIME of the last answer */
 	struct loop_timer timer;
 	struct worker *next;
 };
@@ -174,6 +176,7 @@ struct run {
 	struct fault fault;
 	struct worker *worker;
 	uint32_t worker_kind;    /* VW_FACTS or VW_RUN */
+	bool sent;               /* the worker has it */
 	struct run *next, *prev; /* of its worker */
 	struct run *audit_next;  /* waiting for the store */
 	uint64_t serial;

@@ -23,14 +23,46 @@ static struct worker *worker_find(uint64_t id)
 	return w;
 }
 
-/* Its runs fail; nobody can reach it any more; the zygote kills the process. */
+/* Which request ended it cannot be told when several were with it. All of them go to
+ * a new worker, one at a time: the one that ends that worker, too, is the one. Who
+ * was only waiting behind it notices nothing. */
+static void pass_on(struct worker *w, const char *text)
+{
+	bool alone = w->cautious || w->sent == 1;
+	struct worker *next = NULL;
+	struct fault f;
+
+	while (w->runs) {
+		struct run *r = w->runs;
+		bool guilty = w->state == WORKER_STARTING || (r->sent && alone);
+
+		worker_forget(r);
+		if (!guilty && !next && w->kept) {
+			next = worker_start(w->module, w->cred, w->version,
+					    w->uid, &f);
+			if (next && !w->cred)
+				w->module->facts = next;
+			if (next)
+				next->cautious = true;
+		}
+		if (next && !guilty)
+			worker_run(next, r, r->worker_kind);
+		else if (guilty || !w->kept)
+			run_failed(r, ERR_MODULE_FAILED, text);
+		else
+			run_failed(r, f.code, f.text);
+	}
+}
+
+/* Nobody can reach it any more, and the zygote kills the process. */
 static void worker_end(struct worker *w, const char *text)
 {
 	struct worker **at = &vault.workers;
 
-	if (w->state == WORKER_ENDED)
+	if (w->ended)
 		return;
-	w->state = WORKER_ENDED;
+	w->ended = true;
+	w->kept = !w->retired && !w->job && vault.state == VAULT_OPEN;
 	while (*at != w)
 		at = &(*at)->next;
 	*at = w->next;
@@ -42,12 +74,7 @@ static void worker_end(struct worker *w, const char *text)
 	chan_tell(&vault.zygote, VZ_KILL, w->id, (struct attr_view){ 0 });
 	loop_disarm(&w->timer);
 	chan_close(&w->chan);
-	while (w->runs) {
-		struct run *r = w->runs;
-
-		worker_forget(r);
-		run_failed(r, ERR_MODULE_FAILED, text);
-	}
+	pass_on(w, text);
 	if (w->job) {
 		struct job *j = w->job;
 
@@ -95,7 +122,7 @@ void worker_retire(struct worker *w)
 
 /* Giving it work */
 
-static void run_send(struct worker *w, struct run *r)
+static void run_pass(struct worker *w, struct run *r)
 {
 	static struct attrs msg;
 	enum err e;
@@ -115,6 +142,30 @@ static void run_send(struct worker *w, struct run *r)
 		return;
 	worker_forget(r);
 	run_failed(r, ERR_TOO_LARGE, "the request is too large");
+}
+
+static void run_send(struct worker *w, struct run *r)
+{
+	if (w->cautious && w->sent)
+		return;
+	r->sent = true;
+	w->sent++;
+	run_pass(w, r);
+}
+
+/* After an answer, or when it is ready: what is still to be sent. A cautious worker
+ * that has nothing left to fear becomes like any other. */
+static void runs_send(struct worker *w)
+{
+	struct run *r, *next;
+
+	if (w->cautious && !w->runs)
+		w->cautious = false;
+	for (r = w->runs; r; r = next) {
+		next = r->next;
+		if (!r->sent)
+			run_send(w, r);
+	}
 }
 
 void worker_run(struct worker *w, struct run *r, uint32_t kind)
@@ -139,6 +190,8 @@ void worker_forget(struct run *r)
 		return;
 	*(r->prev ? &r->prev->next : &w->runs) = r->next;
 	*(r->next ? &r->next->prev : &w->last) = r->prev;
+	w->sent -= r->sent;
+	r->sent = false;
 	r->worker = NULL;
 	r->next = r->prev = NULL;
 }
@@ -215,10 +268,7 @@ static void ready(struct worker *w, const struct msg *m)
 	}
 	if (check)
 		ask_check(w);
-	for (struct run *r = w->runs, *next; r; r = next) {
-		next = r->next;
-		run_send(w, r);
-	}
+	runs_send(w);
 }
 
 static enum err failure(const struct msg *m, struct fault *f)
@@ -268,6 +318,8 @@ static void answered(struct worker *w, const struct msg *m)
 	}
 	if (w->retired && !w->runs)
 		worker_end(w, "retired");
+	else if (w->cautious)
+		runs_send(w);
 }
 
 static void from_worker(struct chan *ch, const struct msg *m)
