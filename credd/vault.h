@@ -16,10 +16,12 @@
 #include "lib/subject.h"
 
 enum {
-	VAULT_NAME_MAX = 64,     /* bytes of a credential's name */
-	VAULT_WORKERS = 128,     /* at once, in all */
-	VAULT_USER_WORKERS = 32, /* … that one uid made start */
-	VAULT_RUNS = 16384,      /* requests in flight */
+	VAULT_NAME_MAX = 64,         /* bytes of a credential's name */
+	VAULT_WORKERS = 128,         /* at once, in all */
+	VAULT_USER_WORKERS = 32,     /* … that one uid made start */
+	VAULT_RUNS = 16384,          /* requests in flight */
+	VAULT_USER_RUNS = 4096,      /* … of one uid */
+	VAULT_USER_BYTES = 32 << 20, /* of requests in flight, of one uid */
 	VAULT_REQUEST_MAX =
 		ATTR_BYTES_MAX - 512, /* leaves room for op= and the like */
 	VAULT_MODULES = 64,
@@ -150,8 +152,17 @@ enum run_phase {
 	RUN_DENIED,  /* the store writes */
 };
 
+/* What one uid has in flight; there only while it has something. */
+struct user {
+	uid_t uid;
+	unsigned runs;
+	size_t bytes;
+	struct user *next;
+};
+
 struct run {
 	struct call call;
+	struct user *user;
 	enum run_phase phase;
 	char credential[VAULT_NAME_MAX + 1];
 	struct cred *cred;
@@ -303,6 +314,7 @@ struct vault {
 	unsigned n_workers;
 	uint64_t last_worker;
 	struct map *runs;
+	struct user *users;
 	uint64_t last_run;
 
 	struct job *jobs, **jobs_end;

@@ -24,10 +24,42 @@ void run_init(void)
 	vault.runs = map_new(run_key);
 }
 
-static struct run *run_new(const struct call *c, struct attr_view request)
+/* Quota: what one uid has in flight, so that nobody fills the table alone. */
+static struct user *user_get(uid_t uid)
+{
+	struct user *u = vault.users;
+
+	while (u && u->uid != uid)
+		u = u->next;
+	if (u)
+		return u;
+	u = xcalloc(1, sizeof *u);
+	u->uid = uid;
+	u->next = vault.users;
+	vault.users = u;
+	return u;
+}
+
+static void user_drop(struct user *u)
+{
+	struct user **at = &vault.users;
+
+	if (--u->runs)
+		return;
+	while (*at != u)
+		at = &(*at)->next;
+	*at = u->next;
+	free(u);
+}
+
+static struct run *run_new(const struct call *c, struct user *u,
+			   struct attr_view request)
 {
 	struct run *r = xcalloc(1, sizeof *r);
 
+	u->runs++;
+	u->bytes += request.len;
+	r->user = u;
 	r->call = *c;
 	r->serial = ++vault.last_run;
 	r->now = clock_wall();
@@ -42,6 +74,8 @@ static struct run *run_new(const struct call *c, struct attr_view request)
 static void run_free(struct run *r)
 {
 	worker_forget(r);
+	r->user->bytes -= r->request.len;
+	user_drop(r->user);
 	ENSURE(map_drop(vault.runs, &r->serial, sizeof r->serial) == r);
 	buf_wipe(&r->request);
 	buf_wipe(&r->facts);
@@ -501,7 +535,9 @@ static void run_admit(struct run *r)
 static struct run *run_begin(const struct call *c, struct attr_view v,
 			     struct fault *f)
 {
+	const struct conn *conn = call_conn(c);
 	struct attr_view request;
+	struct user *u;
 	struct run *r;
 
 	if (call_open(f) != OK || call_list(v, "request", &request, f) != OK)
@@ -519,7 +555,15 @@ static struct run *run_begin(const struct call *c, struct attr_view v,
 				VAULT_RUNS);
 		return NULL;
 	}
-	r = run_new(c, request);
+	u = user_get(conn->subject.uid);
+	if (u->runs >= VAULT_USER_RUNS || u->bytes >= VAULT_USER_BYTES) {
+		(void)fault_set(f, ERR_LIMITED,
+				"%d requests or %d bytes of this user are in "
+				"flight: read answers first",
+				VAULT_USER_RUNS, VAULT_USER_BYTES);
+		return NULL;
+	}
+	r = run_new(c, u, request);
 	if (run_parse(v, r, f) == OK)
 		return r;
 	run_free(r);
