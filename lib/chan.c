@@ -12,7 +12,8 @@
 #include <unistd.h>
 
 enum {
-	CHAN_IN_MAX = 4 + MSG_MAX + CHAN_GULP
+	CHAN_IN_MAX = 4 + MSG_MAX + CHAN_GULP,
+	CHAN_KEPT = 16 << 10, /* bytes a channel with nothing to hold keeps */
 };
 
 union chan_control {
@@ -94,6 +95,14 @@ static void chan_end(struct chan *c, enum err e, const char *text)
 	c->ops->on_end(c, &why);
 }
 
+/* Making secret memory costs several system calls, so that what is small stays for
+ * the next message; what was large is given back. */
+static void chan_rest(struct buf *b, size_t kept)
+{
+	if (b->cap > kept)
+		buf_wipe(b);
+}
+
 /* Writing */
 
 static void chan_want(struct chan *c)
@@ -127,8 +136,8 @@ void chan_flush(struct chan *c)
 		buf_clear(&c->out);
 	else
 		buf_drop(&c->out, done);
-	if (!c->out.len && c->out.cap > CHAN_GULP)
-		buf_wipe(&c->out);
+	if (!c->out.len)
+		chan_rest(&c->out, CHAN_GULP);
 	chan_want(c);
 }
 
@@ -379,8 +388,8 @@ static void chan_take(struct chan *c, uint8_t *scratch, size_t k)
 		if (used < k)
 			ENSURE(buf_put(&c->in, scratch + used, k - used) == OK);
 	}
-	if (used != SIZE_MAX && !c->in.len && c->in.p)
-		buf_wipe(&c->in);
+	if (used != SIZE_MAX && !c->in.len)
+		chan_rest(&c->in, CHAN_KEPT);
 	if (secret)
 		secret_zero(scratch, k);
 }
