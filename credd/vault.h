@@ -25,6 +25,7 @@ enum {
 	VAULT_REQUEST_MAX =
 		ATTR_BYTES_MAX - 512, /* leaves room for op= and the like */
 	VAULT_MODULES = 64,
+	MODULE_OPS = 32,  /* operations of one module */
 	VAULT_JOBS = 256, /* admin calls that wait */
 	VAULT_SLOTS = 32,
 	VAULT_WORKER_MEMORY = 96 << 20,
@@ -66,6 +67,11 @@ struct vrow {
 
 /* Modules (vault_module.c) */
 
+struct module_op {
+	char name[ATTR_NAME_MAX + 1];
+	enum cretula_reveal reveals;
+};
+
 struct module {
 	char name[ATTR_NAME_MAX + 1];
 	int image;        /* sealed memfd, -1 if not on disk */
@@ -73,6 +79,9 @@ struct module {
 	bool pinned;      /* … is what the store says */
 	bool has_facts;
 	struct attrs declaration;
+	struct module_op
+		op[MODULE_OPS]; /* … of which these are the operations */
+	size_t ops;
 	struct vrow *row;
 	struct worker *facts; /* its worker without a credential */
 };

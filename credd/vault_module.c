@@ -87,20 +87,50 @@ static enum err reveal_parse(const struct attr *a, enum cretula_reveal *out)
 	return ERR_INVALID;
 }
 
+static enum err take_operation(struct module *m, const struct attr *a)
+{
+	struct module_op *op;
+	struct attr_view one;
+	struct attr name, r;
+
+	if (m->ops == MODULE_OPS)
+		return ERR_TOO_LARGE;
+	op = &m->op[m->ops];
+	TRY(attr_parse(a->value, a->len, &one, NULL));
+	TRY(attr_only(one, "name", &name));
+	TRY(attr_only(one, "reveals", &r));
+	TRY(reveal_parse(&r, &op->reveals));
+	if (name.len > ATTR_NAME_MAX)
+		return ERR_TOO_LARGE;
+	memcpy(op->name, name.value, name.len);
+	op->name[name.len] = 0;
+	m->ops++;
+	return OK;
+}
+
+/* Keeps what the module declares; its operations, which every request asks for, as
+ * they are looked for. */
+static enum err declaration_take(struct module *m, struct attr_view decl)
+{
+	struct attr_view it = decl;
+	struct attr a;
+
+	attrs_clear(&m->declaration);
+	m->ops = 0;
+	while (attr_next(&it, &a))
+		if (attr_named(&a, "operation"))
+			TRY(take_operation(m, &a));
+	return attrs_add_view(&m->declaration, decl);
+}
+
 enum err module_operation(const struct module *m, const char *op,
 			  enum cretula_reveal *reveals, struct fault *f)
 {
-	struct attr_view it = attrs_view(&m->declaration), one;
-	struct attr a, name, r;
-
-	while (attr_next(&it, &a)) {
-		if (!attr_named(&a, "operation") ||
-		    attr_parse(a.value, a.len, &one, f) != OK ||
-		    attr_only(one, "name", &name) != OK || !attr_is(&name, op))
+	for (size_t i = 0; i < m->ops; i++) {
+		if (strcmp(m->op[i].name, op) != 0)
 			continue;
-		if (attr_only(one, "reveals", &r) == OK &&
-		    reveal_parse(&r, reveals) == OK)
-			return OK;
+		*reveals = m->op[i].reveals;
+		return OK;
 	}
 	return fault_set(f, ERR_UNSUPPORTED,
 			 "module '%s' has no operation '%s'", m->name, op);
@@ -237,8 +267,12 @@ enum err module_load_row(struct vrow *v, struct fault *f)
 			    !memcmp(hash.value, m->hash, sizeof m->hash);
 		m->has_facts = attr_find(inner, "facts", &facts) &&
 			       attr_is(&facts, "yes");
-		attrs_clear(&m->declaration);
-		e = attrs_add_view(&m->declaration, inner);
+		e = declaration_take(m, inner);
+		if (e != OK)
+			(void)fault_set(f, e,
+					"the declaration of module '%s' is "
+					"not well-formed",
+					v->name);
 		if (!m->pinned)
 			log_text(LOG_ERR, "module_changed",
 				 "module '%s' is not what was pinned at init",
@@ -292,10 +326,8 @@ static void pin_declared(struct job *j, enum err e)
 
 	if (e == OK &&
 	    attr_only(attrs_view(&j->reply), "declaration", &decl) == OK &&
-	    attr_parse(decl.value, decl.len, &inner, NULL) == OK) {
-		attrs_clear(&m->declaration);
-		e = attrs_add_view(&m->declaration, inner);
-	}
+	    attr_parse(decl.value, decl.len, &inner, NULL) == OK)
+		e = declaration_take(m, inner);
 	if (e != OK)
 		log_text(LOG_ERR, "module", "'%s' is left out: %s", m->name,
 			 j->fault.text);
