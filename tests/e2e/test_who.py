@@ -81,6 +81,23 @@ def trusted_program_that_execs_another(world):
           "denied\ndenied", "the same program, started anew by we do not know what")
 
 
+@case
+def trusted_program_that_execs_another_beside_a_clone(world):
+    """The trusted program's memory lives on, so maps does not tell of the exec."""
+    r, w = os.pipe()
+    asker = subprocess.Popen(
+        [world.trusted, ASKER, "exec-sharing", world.api, "exe", PYTHON], user=OWNER,
+        group=OWNER, extra_groups=[], stdout=w, env={})
+    os.close(w)
+    with asker, os.fdopen(r) as out:
+        equal(out.readline(), "denied\n", "what is not there")
+        clone = int(out.readline())
+        try:
+            equal(out.readline(), "denied\n", "what it execs")
+        finally:
+            os.kill(clone, signal.SIGKILL)
+
+
 def request_then_exec(world, credential, sibling):
     """A stranger program asks, and has become the trusted one when door is asked
     who it is. With a sibling, its old memory lives on."""

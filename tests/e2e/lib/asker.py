@@ -8,13 +8,16 @@
     asker.py hold SOCKET LINK           connects, gives the connection to LINK, waits
     asker.py exec SOCKET CREDENTIAL PROGRAM   connects, asks for what is not there;
                                         PROGRAM then asks over that connection
+    asker.py exec-sharing …             the same, with a clone that keeps its memory,
+                                        whose pid it prints
     asker.py wait FD                    does nothing until FD ends"""
 import os
 import socket
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-from lib.actor import Link, ask, greeted, outcome, send_run    # noqa: E402
+from lib.actor import (Link, ask, greeted, outcome, send_run,    # noqa: E402
+                       share_memory)
 
 
 def main(verb, *a):
@@ -34,11 +37,13 @@ def main(verb, *a):
                 (credential, _) = link.hear()
                 send_run(sock, credential)
                 link.tell(outcome(sock))
-    elif verb == "exec":
+    elif verb in ("exec", "exec-sharing"):
         sock = greeted(a[0])
         send_run(sock, "none")
         print(outcome(sock), flush=True)    # so the hello is behind us
         sock.set_inheritable(True)
+        if verb == "exec-sharing":
+            print(share_memory(), flush=True)
         os.execv(a[2], [a[2], os.path.abspath(__file__), "send",
                         str(sock.fileno()), a[1]])
     elif verb == "wait":
