@@ -96,6 +96,9 @@ install: all
 	ln -sf libcretula.so.0 $(DESTDIR)$(PREFIX)/lib/$(TRIPLET)/libcretula.so
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/cretula \
 		include/cretula/*.h
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 tools/cretula.1
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 credd/credd.conf.5
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 credd/credd.8
 
 clean:
 	rm -rf $(B)
