@@ -1,4 +1,5 @@
 """The daemon, programs and users that the tests of who may do what share."""
+import atexit
 import os
 import shutil
 import socket
@@ -12,10 +13,25 @@ from lib.daemon import Daemon
 from lib.raw import KEY, SECRET
 
 PYTHON = os.path.realpath("/usr/bin/python3")
-ASKER = os.path.join(os.path.dirname(os.path.abspath(__file__)), "asker.py")
 OWNER, STRANGER = 61234, 61235      # nobody's, below the roles' range
 GROUP = 61236
 NOT_OURS = ("denied", "unauthenticated", "closed")
+
+
+def readable_asker():
+    """asker.py and what it needs, copied to where every uid may read: the tree
+    itself may lie in a home folder that is closed to others."""
+    top = os.path.abspath(__file__).rsplit("/tests/e2e/lib/", 1)[0]
+    folder = tempfile.mkdtemp(prefix="cretula-test-")
+    atexit.register(shutil.rmtree, folder, True)
+    for part in ("tests/e2e/lib", "examples/boto3"):
+        shutil.copytree(os.path.join(top, part), os.path.join(folder, part),
+                        ignore=shutil.ignore_patterns("__pycache__"))
+    subprocess.run(["chmod", "-R", "a+rX", folder], check=True)
+    return os.path.join(folder, "tests/e2e/lib/asker.py")
+
+
+ASKER = readable_asker()
 
 
 class World:
