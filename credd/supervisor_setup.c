@@ -82,7 +82,28 @@ static enum err open_folder(const char *path, mode_t mode, int *fd,
 	return OK;
 }
 
-/* The store's uid may be another one than last time: give it what is its. */
+/* One of ours, from this start or an earlier one: the store's uid may be another
+ * one than last time. */
+static bool our_uid(uid_t uid, uid_t store)
+{
+	return uid == 0 || uid == geteuid() || uid == store ||
+	       (uid >= SETUP_UID_FIRST && uid <= SETUP_UID_LAST);
+}
+
+static enum err check_owner(const struct setup *s, uid_t store, struct fault *f)
+{
+	struct stat st;
+
+	if (fstat(s->state_fd, &st) || our_uid(st.st_uid, store))
+		return OK;
+	return fault_set(f, ERR_DENIED,
+			 "the state folder '%s' belongs to uid %u: give it to "
+			 "root with chown",
+			 s->state, st.st_uid);
+}
+
+/* Gives the store what is ours. A file of somebody else, or with a second name, is
+ * left to it to refuse. */
 static void give_files(int dir, uid_t uid, int depth)
 {
 	int again = openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -92,16 +113,17 @@ static void give_files(int dir, uid_t uid, int depth)
 	(void)!fchown(dir, uid, uid);
 	while (d && (e = readdir(d))) {
 		AUTO(fd_close) int fd = -1;
+		struct stat st;
 
 		if (!strcmp(e->d_name, ".") || !strcmp(e->d_name, ".."))
 			continue;
 		fd = openat(dir, e->d_name,
 			    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-		if (fd < 0)
+		if (fd < 0 || fstat(fd, &st) || !our_uid(st.st_uid, uid))
 			continue;
-		if (e->d_type == DT_DIR && depth > 0)
+		if (S_ISDIR(st.st_mode) && depth > 0)
 			give_files(fd, uid, depth - 1);
-		else if (e->d_type == DT_REG)
+		else if (S_ISREG(st.st_mode) && st.st_nlink == 1)
 			(void)!fchown(fd, uid, uid);
 	}
 	if (d)
@@ -282,7 +304,9 @@ enum err setup_open(const char *config, struct setup *s, struct fault *f)
 		e = open_sockets(s, group, f);
 	if (e == OK && s->root) {
 		pick_uids(s);
-		give_files(s->state_fd, s->uid[ROLE_STORE], 2);
+		e = check_owner(s, s->uid[ROLE_STORE], f);
+		if (e == OK)
+			give_files(s->state_fd, s->uid[ROLE_STORE], 2);
 	}
 	s->arena = setup_arena();
 	free(audit);

@@ -305,6 +305,7 @@ struct vault {
 	bool audit_loading, opening_log, store_lost;
 	enum err tail_error;
 	struct fault tail_fault;
+	struct fault audit_fault; /* why the last request was not written */
 	uint64_t tail_size;
 	bool note_flying, note_job_sent;
 	char origin[NOTE_ORIGIN_MAX + 1];

@@ -153,8 +153,10 @@ static void acknowledged(void)
 	uint64_t kept = audit_kept(vault.audit);
 	struct job *j = vault.audit_job;
 
-	while (vault.waiting && vault.waiting->audit < kept)
+	while (vault.waiting && vault.waiting->audit < kept) {
+		vault.audit_fault.code = OK;
 		run_safe(waiting_pop());
+	}
 	if (j && vault.audit_job_index < kept) {
 		vault.audit_job = NULL;
 		j->then(j, OK);
@@ -174,6 +176,9 @@ static void refused(uint64_t first, const char *text)
 	struct job *j = vault.audit_job;
 
 	log_text(LOG_ERR, "audit_refused", "%s", text);
+	(void)fault_set(&vault.audit_fault, ERR_UNAVAILABLE,
+			"what was asked last could not be written down: %s",
+			text);
 	if (audit_failed(vault.audit, first, loop_now(vault.loop)) != OK)
 		child_broken("store");
 	audit_forget_waiting();

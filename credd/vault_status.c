@@ -31,6 +31,8 @@ static enum err add_attention(struct attrs *a)
 				  "the store is sealed: run 'cretula unseal'"));
 	if (vault.broken.code != OK)
 		TRY(attrs_add_str(a, "attention", vault.broken.text));
+	if (vault.audit_fault.code != OK)
+		TRY(attrs_add_str(a, "attention", vault.audit_fault.text));
 	for (size_t i = 0; i < vault.modules; i++)
 		if (vault.module[i].row && !vault.module[i].pinned)
 			TRY(attrs_add_fmt(a, "attention",

@@ -11,9 +11,12 @@ static void unseal_recorded(struct job *j, enum err e)
 	job_done(j, OK);
 }
 
-/* At start clients wait until the key file was tried. */
+/* What is damaged is for 'cretula status', too. At start clients wait until the key
+ * file was tried. */
 static void unseal_failed(struct job *j, enum err e)
 {
+	if (e != ERR_DENIED && vault.broken.code == OK)
+		vault.broken = j->fault;
 	if (vault.state == VAULT_STARTING)
 		seal_set_state(VAULT_SEALED);
 	job_done(j, e);
@@ -125,7 +128,7 @@ static void slot_tried(struct job *j, enum err e)
 	struct attr key, epoch;
 	uint64_t n;
 
-	if (e == ERR_INVALID || e == ERR_UNSUPPORTED)
+	if ((e == ERR_INVALID || e == ERR_UNSUPPORTED) && j->damage.code == OK)
 		j->damage = j->fault;
 	if (e == ERR_DENIED || e == ERR_INVALID || e == ERR_UNSUPPORTED) {
 		try_slot(j);

@@ -169,10 +169,14 @@ static enum err row_refused(const struct seal_keys *k, const struct row_head *h,
 				 "row %s does not open: it was edited", label);
 	row_label(&was, from);
 	return fault_set(f, ERR_INVALID,
-			 "row %s does not open: it was sealed as %s (version "
-			 "%llu, generation %llu) and moved from there",
-			 label, from, (unsigned long long)was.version,
-			 (unsigned long long)was.generation);
+			 "row %s does not open: it was sealed as %s (%s%s"
+			 "version %llu, generation %llu) and %s",
+			 label, from, was.module, was.module[0] ? ", " : "",
+			 (unsigned long long)was.version,
+			 (unsigned long long)was.generation,
+			 was.table == h->table && was.row == h->row
+				 ? "its columns were edited"
+				 : "moved from there");
 }
 
 /* Reads what is before the nonce. */
