@@ -1,6 +1,8 @@
 /* Attribute list, binary form. Used by every process; holds what its list holds. */
 #include "lib/attr.h"
 
+#include "lib/num.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -249,13 +251,9 @@ enum err attrs_add_str(struct attrs *a, const char *name, const char *value)
 
 enum err attrs_add_u64(struct attrs *a, const char *name, uint64_t value)
 {
-	char digits[20]; /* of 2^64 - 1 */
-	size_t at = sizeof digits;
+	char digits[NUM_DIGITS];
 
-	do
-		digits[--at] = (char)('0' + value % 10);
-	while (value /= 10);
-	return attrs_add(a, name, 0, digits + at, sizeof digits - at);
+	return attrs_add(a, name, 0, digits, num_format(value, digits));
 }
 
 enum err attrs_add_fmt(struct attrs *a, const char *name, const char *fmt, ...)

@@ -1,6 +1,20 @@
 /* Used by every process; holds nothing. */
 #include "lib/num.h"
 
+#include <string.h>
+
+size_t num_format(uint64_t v, char out[NUM_DIGITS])
+{
+	char digits[NUM_DIGITS];
+	size_t at = sizeof digits;
+
+	do
+		digits[--at] = (char)('0' + v % 10);
+	while (v /= 10);
+	memcpy(out, digits + at, sizeof digits - at);
+	return sizeof digits - at;
+}
+
 enum err num_u64(const char *text, size_t len, uint64_t max, uint64_t *v)
 {
 	uint64_t x = 0;

@@ -4,6 +4,14 @@
 
 #include "lib/err.h"
 
+enum {
+	NUM_DIGITS = 20 /* of 2^64 - 1 */
+};
+
+/* Writes v in decimal, no NUL; gives the number of digits. For where a request must
+ * not pay for printf. */
+size_t num_format(uint64_t v, char out[NUM_DIGITS]);
+
 /* Decimal digits only, no sign, no blanks, at most max. */
 MUST enum err num_u64(const char *text, size_t len, uint64_t max, uint64_t *v);
 

@@ -172,7 +172,9 @@ static enum err subject_add(struct attrs *out, const char *name,
 
 enum err subject_format(const struct subject *s, struct attrs *out)
 {
-	TRY(attrs_add_fmt(out, "subject", "uid:%u", s->uid));
+	char uid[24] = "uid:";
+
+	TRY(attrs_add(out, "subject", 0, uid, 4 + num_format(s->uid, uid + 4)));
 	if (s->pid)
 		TRY(attrs_add_u64(out, "pid", (uint64_t)s->pid));
 	TRY(subject_add(out, "exe", s->exe));
