@@ -1,6 +1,8 @@
 #!/usr/bin/python3
 """Who asks is who asked: nobody gets a grant that is not its own by passing a
-connection on, taking over a pid, or lying about its pid."""
+connection on, taking over a pid, or lying about its pid.
+
+test: alone (it chooses pids, and others may still mean who had them before)"""
 import contextlib
 import os
 import signal

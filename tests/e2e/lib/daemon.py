@@ -150,7 +150,7 @@ class Daemon:
         """Ends it, by force if it does not go; its exit code, or None."""
         if self.process is None:
             return None
-        children = [pid for pids in self.roles().values() for pid in pids]
+        children = self.hold_all()
         self.process.send_signal(sig)
         try:
             code = self.process.wait(END_SECONDS)
@@ -158,10 +158,20 @@ class Daemon:
             self.process.kill()
             code = self.process.wait()
         self.process = None
-        for pid in children:
+        for pidfd in children:
             with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.kill(pid, signal.SIGKILL)
+                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            os.close(pidfd)
         return code
+
+    def hold_all(self):
+        """A pidfd of each: a number alone may soon be somebody else's."""
+        held = []
+        for pids in self.roles().values():
+            for pid in pids:
+                with contextlib.suppress(ProcessLookupError):
+                    held.append(os.pidfd_open(pid))
+        return held
 
     def roles(self):
         """{role: [pid, …]} of all its processes, the supervisor's too."""
