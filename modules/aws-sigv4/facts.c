@@ -48,6 +48,8 @@ enum cretula_result facts_state(const struct job *j, const struct request *r)
 	DO(state(j, "method", r->method));
 	DO(state(j, "host", r->host));
 	DO(state(j, "path", r->path));
+	if (r->path_sent.n) /* whoever routes by it must not be led astray */
+		DO(state(j, "path", r->path_sent));
 	DO(query_state(j, r));
 	DO(state_number(j, "time", r->time));
 	if (r->presign)

@@ -79,7 +79,9 @@ struct request {
 	bool has_body;
 	enum style style;
 	struct str method;
-	struct str path;   /* canonical */
+	struct str path; /* canonical */
+	struct str
+		path_sent; /* as it travels, if that was normalised; or empty */
 	struct pair *pair; /* canonical, sorted; never NULL */
 	size_t pairs;
 	struct header *header; /* sorted by name, then arrival */

@@ -118,8 +118,16 @@ static enum cretula_result path_make(const struct job *j, struct str path,
 		return escapes_bad(j);
 	if (r->s3 && !r->raw)
 		path = pen_done(&plain);
-	if (!r->s3 && normalize)
+	if (!r->s3 && normalize) {
+		struct str sent = path;
+
 		path = normalized(j->arena, path);
+		if (!str_is(path, sent)) {
+			w = pen_on(j->arena, 3 * sent.n);
+			encode(&w, sent, true);
+			r->path_sent = pen_done(&w);
+		}
+	}
 	w = pen_on(j->arena, 3 * path.n);
 	encode(&w, path, true);
 	r->path = pen_done(&w);
