@@ -236,6 +236,19 @@ static void run_sign(struct run *r, const struct subject *s)
 
 /* Deciding */
 
+/* The sentences, and first of all what no grant could help with. */
+static enum err test_reason(const struct run *r, const struct grant_request *rq,
+			    struct buf *text)
+{
+	if (!r->cred->enabled)
+		TRY(buf_fmt(text, "credential '%s' is disabled\n",
+			    r->credential));
+	TRY(grants_explain(vault.grants, &r->tested, rq, r->now, text));
+	if (text->len && text->p[text->len - 1] == '\n')
+		text->len--;
+	return OK;
+}
+
 static void test_decided(struct run *r, const struct grant_request *rq,
 			 const struct grant_decision *d)
 {
@@ -245,10 +258,12 @@ static void test_decided(struct run *r, const struct grant_request *rq,
 	enum err e;
 
 	buf_init(&text, ATTR_VALUE_MAX / 2);
-	e = grants_explain(vault.grants, &r->tested, rq, r->now, &text);
+	e = test_reason(r, rq, &text);
 	if (e == OK)
 		e = attrs_add_str(&r->reply, "decision",
-				  d->verdict == GRANT_ALLOW ? "allow" : "deny");
+				  d->verdict == GRANT_ALLOW && r->cred->enabled
+					  ? "allow"
+					  : "deny");
 	if (e == OK && d->grant)
 		e = attrs_add_u64(&r->reply, "grant", d->grant->id);
 	if (e == OK)

@@ -225,12 +225,33 @@ static int build_request(struct question *q)
 	return rc;
 }
 
+/* For people: the decision, a line for each grant, a line for each fact. */
+static int print_lines(struct attr_view v)
+{
+	AUTO(mem_free) char *reason = NULL;
+	struct attr a;
+
+	if (attr_find(v, "decision", &a))
+		printf("decision=%.*s", (int)a.len, (const char *)a.value);
+	if (attr_find(v, "grant", &a))
+		printf(" grant=%.*s", (int)a.len, (const char *)a.value);
+	printf("\n");
+	if (attr_find(v, "reason", &a) && attr_str(&a, &reason) == OK)
+		printf("%s\n", reason);
+	while (attr_next(&v, &a))
+		if (attr_named(&a, "fact"))
+			printf("fact: %.*s\n", (int)a.len,
+			       (const char *)a.value);
+	return EXIT_DONE;
+}
+
 static int print_decision(const struct cli *cli,
 			  const struct cretula_answer *answer)
 {
 	struct attr_view v = attrs_view(&answer->reply.a);
+	bool lines = !cli->json && !cli->field;
 	struct attr a;
-	int rc = out_reply(cli, answer);
+	int rc = lines ? print_lines(v) : out_reply(cli, answer);
 
 	if (!rc && attr_find(v, "decision", &a) && !attr_is(&a, "allow"))
 		rc = err_exit(ERR_DENIED);
