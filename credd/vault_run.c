@@ -7,9 +7,15 @@
 #include "credd/vault.h"
 
 #include "lib/log.h"
+#include "lib/secret.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+enum {
+	RUN_SPARES = 256,
+	RUN_KEPT = 4 << 10, /* bytes of a spare run's buffer */
+};
 
 static void run_key(const void *value, const void **key, size_t *len)
 {
@@ -52,10 +58,31 @@ static void user_drop(struct user *u)
 	free(u);
 }
 
+/* Runs that are over, with their buffers, for the next requests. */
+static struct run *spare;
+static unsigned spares;
+
+static struct run *run_make(void)
+{
+	struct run *r = spare;
+
+	if (r) {
+		spare = r->next;
+		spares--;
+		r->next = NULL;
+		return r;
+	}
+	r = xcalloc(1, sizeof *r);
+	buf_init(&r->request, VAULT_REQUEST_MAX);
+	buf_init(&r->facts, MSG_MAX);
+	attrs_init(&r->reply);
+	return r;
+}
+
 static struct run *run_new(const struct call *c, struct user *u,
 			   struct attr_view request)
 {
-	struct run *r = xcalloc(1, sizeof *r);
+	struct run *r = run_make();
 
 	u->runs++;
 	u->bytes += request.len;
@@ -63,12 +90,17 @@ static struct run *run_new(const struct call *c, struct user *u,
 	r->call = *c;
 	r->serial = ++vault.last_run;
 	r->now = clock_wall();
-	buf_init(&r->request, VAULT_REQUEST_MAX);
-	buf_init(&r->facts, MSG_MAX);
-	attrs_init(&r->reply);
 	ENSURE(buf_put(&r->request, request.p, request.len) == OK);
 	map_add(vault.runs, r);
 	return r;
+}
+
+static void run_buf_end(struct buf *b)
+{
+	if (b->cap > RUN_KEPT)
+		buf_wipe(b);
+	else
+		buf_clear(b);
 }
 
 static void run_free(struct run *r)
@@ -76,14 +108,29 @@ static void run_free(struct run *r)
 	worker_forget(r);
 	r->user->bytes -= r->request.len;
 	user_drop(r->user);
+	if (r->reveals != CRETULA_REVEAL_SIGNATURE && r->reply.bytes.len)
+		secret_zero(r->reply.bytes.p, r->reply.bytes.len);
 	ENSURE(map_drop(vault.runs, &r->serial, sizeof r->serial) == r);
-	buf_wipe(&r->request);
-	buf_wipe(&r->facts);
-	attrs_wipe(&r->reply);
 	proof_wipe(&r->proof);
 	if (r->test)
 		subject_wipe(&r->tested);
-	free(r);
+	if (spares == RUN_SPARES) {
+		buf_wipe(&r->request);
+		buf_wipe(&r->facts);
+		attrs_wipe(&r->reply);
+		free(r);
+		return;
+	}
+	attrs_clear(&r->reply);
+	run_buf_end(&r->request);
+	run_buf_end(&r->facts);
+	run_buf_end(&r->reply.bytes);
+	*r = (struct run){ .request = r->request,
+			   .facts = r->facts,
+			   .reply = r->reply,
+			   .next = spare };
+	spare = r;
+	spares++;
 }
 
 static const struct subject *run_subject(const struct run *r)

@@ -296,9 +296,17 @@ static void checked(struct worker *w, const struct msg *m)
 	j->then(j, e);
 }
 
+/* Workers answer in the order they are asked, mostly. */
+static struct run *run_of(const struct worker *w, uint64_t serial)
+{
+	if (w->runs && w->runs->serial == serial)
+		return w->runs;
+	return map_find(vault.runs, &serial, sizeof serial);
+}
+
 static void answered(struct worker *w, const struct msg *m)
 {
-	struct run *r = map_find(vault.runs, &m->id, sizeof m->id);
+	struct run *r = run_of(w, m->id);
 	struct fault f;
 
 	w->used = loop_now(vault.loop);
