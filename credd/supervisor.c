@@ -190,10 +190,18 @@ static void want_front(uid_t uid)
 {
 	struct child *front = child_of(ROLE_FRONT, uid);
 
+	unsigned fronts = 0;
+
+	for (size_t i = 0; i < SUP_CHILDREN; i++)
+		fronts += sup.child[i].used && sup.child[i].role == ROLE_FRONT;
 	if (front)
 		front->wanted_again = true;
-	else
+	else if (fronts < SUP_FRONTS)
 		start_child(ROLE_FRONT, uid);
+	else
+		log_text(LOG_ERR, "too_many",
+			 "%d users are connected: uid %u has to wait",
+			 SUP_FRONTS, (unsigned)uid);
 }
 
 static void from_child(struct chan *ch, const struct msg *m)
@@ -278,6 +286,7 @@ static void count_death(enum role role)
 			 "sealed until somebody runs 'cretula unseal'",
 			 SUP_VAULT_DEATHS);
 		fd_close(&sup.setup.arena);
+		fd_close(&sup.setup.keyfile);
 		sup.setup.arena = setup_arena();
 		sup.unsealed = false;
 	}
@@ -356,7 +365,7 @@ static void send_start(struct child *c, bool idmap)
 		ENSURE(attrs_add_u64(&a, "worker_uid", 1) == OK);
 	} else if (sup.setup.root) {
 		ENSURE(attrs_add_u64(&a, "uid", sup.setup.uid[c->role]) == OK);
-		ENSURE(attrs_add_u64(&a, "gid", sup.setup.uid[c->role]) == OK);
+		ENSURE(attrs_add_u64(&a, "gid", sup.setup.gid[c->role]) == OK);
 	}
 	if (c->role == ROLE_VAULT) {
 		if (sup.setup.arena >= 0)

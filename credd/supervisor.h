@@ -11,7 +11,7 @@ enum {
 	SUP_FRONTS = 256,
 	SUP_DEATHS = 10,           /* of one role, within a minute: give up */
 	SUP_VAULT_DEATHS = 3,      /* within a minute: the arena is dropped */
-	SUP_MODULE_MAX = 64 << 20, /* bytes of a module's file */
+	SUP_MODULE_MAX = 16 << 20, /* bytes of a module's file */
 	SUP_END_MS = 3000,         /* for a child to end by itself */
 };
 
@@ -52,6 +52,7 @@ struct setup {
 	bool durable;   /* audit=durable */
 	bool root;      /* started as root: each role gets a uid */
 	uid_t uid[ROLE__MAX];
+	gid_t gid[ROLE__MAX];
 	uid_t worker_uid;
 };
 

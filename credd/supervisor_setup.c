@@ -31,13 +31,9 @@ enum {
 };
 
 static const struct conf_decl decls[] = {
-	{ .name = "run", .type = CONF_PATH, .preset = "/run/cretula/credd" },
-	{ .name = "state",
-	  .type = CONF_PATH,
-	  .preset = "/var/lib/cretula/credd" },
-	{ .name = "modules",
-	  .type = CONF_PATH,
-	  .preset = "/usr/lib/cretula/modules" },
+	{ .name = "run", .type = CONF_PATH },
+	{ .name = "state", .type = CONF_PATH },
+	{ .name = "modules", .type = CONF_PATH, .preset = CRETULA_MODULES },
 	{ .name = "audit", .type = CONF_TEXT, .preset = "normal" },
 	{ .name = "unseal_keyfile", .type = CONF_PATH },
 	{ .name = "admin_group", .type = CONF_TEXT, .preset = "cretula-admin" },
@@ -45,6 +41,23 @@ static const struct conf_decl decls[] = {
 };
 
 /* Folders */
+
+/* Where things are when nobody says: BASE/cretula/credd for root, below the XDG
+ * folder for anybody else. NULL if neither variable is set. */
+static char *own_folder(bool root, const char *base, const char *xdg,
+			const char *below_home)
+{
+	const char *at = root ? base : getenv(xdg);
+	const char *home = getenv("HOME");
+	char *path = NULL;
+
+	if (at && at[0] == '/')
+		ENSURE(asprintf(&path, "%s/cretula/credd", at) > 0);
+	else if (home && home[0] == '/' && below_home[0])
+		ENSURE(asprintf(&path, "%s%s/cretula/credd", home, below_home) >
+		       0);
+	return path;
+}
 
 static enum err make_folders(const char *path)
 {
@@ -151,14 +164,17 @@ static bool uid_in_use(uid_t uid)
 	return used;
 }
 
-static uid_t pick_uid(const char *user, uid_t *next)
+static uid_t pick_uid(const char *user, uid_t *next, gid_t *gid)
 {
 	const struct passwd *pw = getpwnam(user);
 
-	if (pw)
+	if (pw) {
+		*gid = pw->pw_gid;
 		return pw->pw_uid;
+	}
 	while (*next < SETUP_UID_LAST && uid_in_use(*next))
 		(*next)++;
+	*gid = *next;
 	return (*next)++;
 }
 
@@ -173,11 +189,12 @@ static void pick_uids(struct setup *s)
 		[ROLE_OPENER] = "_cretula-opener",
 	};
 	uid_t next = SETUP_UID_FIRST;
+	gid_t worker_gid;
 
 	_Static_assert(NELEM(user) == ROLE__MAX, "every role has a user");
 	for (size_t i = 0; i < ROLE__MAX; i++)
-		s->uid[i] = pick_uid(user[i], &next);
-	s->worker_uid = pick_uid("_cretula-worker", &next);
+		s->uid[i] = pick_uid(user[i], &next, &s->gid[i]);
+	s->worker_uid = pick_uid("_cretula-worker", &next, &worker_gid);
 }
 
 /* Sockets */
@@ -283,12 +300,23 @@ enum err setup_open(const char *config, struct setup *s, struct fault *f)
 		attrs_wipe(&conf);
 		return e;
 	}
+	s->root = geteuid() == 0;
 	s->run = conf_str(attrs_view(&conf), "run");
+	if (!s->run)
+		s->run = own_folder(s->root, "/run", "XDG_RUNTIME_DIR", "");
 	s->state = conf_str(attrs_view(&conf), "state");
+	if (!s->state)
+		s->state = own_folder(s->root, "/var/lib", "XDG_STATE_HOME",
+				      "/.local/state");
+	if (!s->run || !s->state) {
+		attrs_wipe(&conf);
+		return fault_set(f, ERR_INVALID,
+				 "say run= and state=: neither XDG_RUNTIME_DIR "
+				 "nor HOME names a place");
+	}
 	s->modules = conf_str(attrs_view(&conf), "modules");
 	audit = conf_str(attrs_view(&conf), "audit");
 	group = conf_str(attrs_view(&conf), "admin_group");
-	s->root = geteuid() == 0;
 	s->durable = !strcmp(audit, "durable");
 	if (!s->durable && strcmp(audit, "normal"))
 		e = fault_set(f, ERR_INVALID,

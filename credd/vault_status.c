@@ -2,7 +2,10 @@
  * what somebody should attend to. */
 #include "credd/vault.h"
 
+#include "lib/confine.h"
 #include "lib/enc.h"
+
+#include <string.h>
 
 static const char *state_name(void)
 {
@@ -45,6 +48,12 @@ static enum err add_attention(struct attrs *a)
 static enum err add_weaker(struct attrs *a)
 {
 	TRY(attrs_add_view(a, attrs_view(&vault.notes)));
+	if (strcmp(confine_variant_name(), "release"))
+		TRY(attrs_add_fmt(a, "weaker",
+				  "all: built as '%s': system calls are "
+				  "refused, not killed for, and memory is not "
+				  "bounded",
+				  confine_variant_name()));
 	if (!vault.arena)
 		TRY(attrs_add_str(a, "weaker",
 				  "vault: no memfd_secret: a vault that dies "

@@ -214,19 +214,11 @@ static bool declares_what_is_pinned(const struct worker *w,
 
 static enum err give_credential(struct worker *w, struct fault *f)
 {
-	struct attrs a;
 	enum err e;
 
-	attrs_init_secret(&a);
-	if (w->version)
-		e = cred_attributes(w->version, &a, f);
-	else
-		e = attrs_add_view(&a, attrs_view(&w->secret));
-	if (e == OK)
-		e = chan_send(&w->chan, VW_CREDENTIAL, 0, attrs_view(&a));
-	attrs_wipe(&a);
+	e = chan_send(&w->chan, VW_CREDENTIAL, 0, attrs_view(&w->secret));
 	attrs_wipe(&w->secret);
-	return e;
+	return e == OK ? OK : fault_set(f, e, "the credential is too large");
 }
 
 static void ask_check(struct worker *w)
@@ -244,7 +236,7 @@ static void ready(struct worker *w, const struct msg *m)
 	struct attr_view decl;
 	struct fault f;
 	struct job *j = w->job;
-	bool check = w->secret.count > 0;
+	bool check = j && w->secret.count;
 
 	w->state = WORKER_READY;
 	w->used = loop_now(vault.loop);
@@ -262,7 +254,7 @@ static void ready(struct worker *w, const struct msg *m)
 		j->then(j, OK);
 		return;
 	}
-	if ((w->version || check) && give_credential(w, &f) != OK) {
+	if (w->secret.count && give_credential(w, &f) != OK) {
 		worker_kill(w, f.text);
 		return;
 	}
@@ -473,7 +465,7 @@ struct worker *worker_start(struct module *m, struct cred *c, struct version *v,
 	if (m->image < 0 || (m->row && !m->pinned)) {
 		(void)fault_set(f, ERR_MODULE_FAILED,
 				"module '%s' is not the file that was pinned: "
-				"put it back, or pin it anew",
+				"put that file back",
 				m->name);
 		return NULL;
 	}
@@ -486,7 +478,10 @@ struct worker *worker_start(struct module *m, struct cred *c, struct version *v,
 	w->version = v;
 	w->uid = uid;
 	attrs_init_secret(&w->secret);
-	if (spawn(w, m->image, f) != OK) {
+	/* opened now: this version may be gone when the worker is ready */
+	if ((v && cred_attributes(v, &w->secret, f) != OK) ||
+	    spawn(w, m->image, f) != OK) {
+		attrs_wipe(&w->secret);
 		free(w);
 		return NULL;
 	}

@@ -73,8 +73,8 @@ enum err audit_check_generation(uint64_t note, uint64_t store, struct fault *f)
 	return fault_set(
 		f, ERR_CONFLICT,
 		"the store is older than its audit log: generation "
-		"%llu, the log says %llu: 'cretula restore' is the one "
-		"way back",
+		"%llu, the log says %llu: put back the newer store that "
+		"belongs to this log",
 		(ull)store, (ull)note);
 }
 
@@ -84,7 +84,6 @@ enum err audit_check_size(uint64_t size, uint64_t sealed, struct fault *f)
 		return OK;
 	return fault_set(f, ERR_CONFLICT,
 			 "the audit log was cut: it holds %llu records, the "
-			 "store knows of %llu: put the missing ones back, or "
-			 "'cretula restore' a backup",
+			 "store knows of %llu: put the missing ones back",
 			 (ull)size, (ull)sealed);
 }

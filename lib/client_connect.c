@@ -2,6 +2,7 @@
  * clients; holds nothing. */
 #include "lib/client.h"
 #include "lib/clock.h"
+#include "lib/msg.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,6 +20,7 @@ enum {
 	HELLO_SIZE = NONCE_SIZE + 4,
 	ANSWER_SIZE = NONCE_SIZE + 2,
 	CONNECT_PAUSE_MS = 10,
+	REFUSAL_MAX = 1024, /* bytes of an error instead of a hello */
 };
 
 static enum cretula_err unreached(struct cretula_error *err, enum err code,
@@ -135,6 +137,34 @@ static enum err read_all(int fd, uint8_t *p, size_t n, uint64_t deadline)
 	return OK;
 }
 
+/* Door refuses some connections before the hello; what it sends then is an error
+ * message whose first bytes have been read as a hello. */
+static enum cretula_err refused(int fd, const uint8_t first[HELLO_SIZE],
+				const char *path, uint64_t deadline,
+				struct cretula_error *err)
+{
+	uint8_t all[REFUSAL_MAX];
+	struct rd r = rd_from(first, HELLO_SIZE);
+	struct attr name, text;
+	struct msg m;
+	size_t used;
+	uint32_t n;
+	enum err code;
+
+	ENSURE(rd_u32(&r, &n) == OK);
+	memcpy(all, first, HELLO_SIZE);
+	if (n < HELLO_SIZE || n > sizeof all - 4 ||
+	    read_all(fd, all + HELLO_SIZE, n + 4 - HELLO_SIZE, deadline) !=
+		    OK ||
+	    msg_get(all, n + 4, &m, &used, NULL) != OK ||
+	    attr_only(m.attrs, "error", &name) != OK ||
+	    attr_only(m.attrs, "text", &text) != OK ||
+	    err_parse((const char *)name.value, name.len, &code) != OK)
+		return unreached(err, ERR_UNSUPPORTED, path,
+				 "it does not speak this protocol");
+	return client_fail(err, code, "%.*s", (int)text.len, text.value);
+}
+
 static enum cretula_err hello(int fd, const char *path, uint64_t deadline,
 			      struct cretula_error *err)
 {
@@ -154,6 +184,8 @@ static enum cretula_err hello(int fd, const char *path, uint64_t deadline,
 	}
 	ENSURE(rd_bytes(&r, NONCE_SIZE, &nonce) == OK);
 	ENSURE(rd_u16(&r, &low) == OK && rd_u16(&r, &high) == OK);
+	if (low > high) /* no hello: an error stands in its place */
+		return refused(fd, in, path, deadline, err);
 	if (low > CLIENT_PROTOCOL || high < CLIENT_PROTOCOL)
 		return client_fail(err, ERR_UNSUPPORTED,
 				   "credd at '%s' speaks versions %u to %u of "

@@ -129,23 +129,3 @@ enum err set_check(const struct set *found, const struct set_state *st,
 				 "written: it was put back from an old copy");
 	return OK;
 }
-
-enum err set_check_log(const struct set_state *st, uint64_t size,
-		       uint64_t generation, struct fault *f)
-{
-	if (st->generation < generation)
-		return fault_set(
-			f, ERR_CONFLICT,
-			"the store is of generation %llu, but its log "
-			"has seen %llu: the store was put back from an "
-			"old copy, which only 'cretula restore' may do",
-			(unsigned long long)st->generation,
-			(unsigned long long)generation);
-	if (st->audit_size > size)
-		return fault_set(f, ERR_CONFLICT,
-				 "the log has %llu records, but the store was "
-				 "sealed when it had %llu: the log was cut",
-				 (unsigned long long)size,
-				 (unsigned long long)st->audit_size);
-	return OK;
-}

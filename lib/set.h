@@ -46,9 +46,4 @@ MUST enum err set_state_parse(struct attr_view v, struct set_state *st,
 MUST enum err set_check(const struct set *found, const struct set_state *st,
 			struct fault *f);
 
-/* Whether the store is as new as its log, which has `size` records and whose last
- * checkpoint carries `generation`: ERR_CONFLICT if it is older. */
-MUST enum err set_check_log(const struct set_state *st, uint64_t size,
-			    uint64_t generation, struct fault *f);
-
 #endif

@@ -17,6 +17,12 @@ all: $(if $(CREDD_OBJ),$(B)/bin/credd) $(if $(TOOL_OBJ),$(B)/bin/cretula) \
 	$(MODULES:%=$(B)/modules/%.so) $(LIB) \
 	$(B)/lib/libcretula.a $(B)/lib/libcretula.so $(B)/examples/sign
 
+# Where an installed credd looks for modules unless modules= says otherwise.
+PREFIX  ?= /usr/local
+TRIPLET := $(shell $(CC) -print-multiarch 2>/dev/null)
+$(B)/obj/credd/supervisor_setup.o: CFLAGS_ALL += \
+	-DCRETULA_MODULES='"$(PREFIX)/lib/$(TRIPLET)/cretula"'
+
 # Changes only when the compiler or a flag does, and then all is made anew.
 $(B)/flags: FORCE
 	@mkdir -p $(@D)
@@ -82,8 +88,6 @@ endef
 $(foreach m,$(MODULES),$(eval $(call module_rule,$(m),modules/$(m),$(B)/modules/$(m).so)))
 
 # DESTDIR and PREFIX as everywhere; services and users are the package's matter.
-PREFIX  ?= /usr/local
-TRIPLET  = $(shell $(CC) -print-multiarch 2>/dev/null)
 install: all
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/bin/cretula
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(B)/bin/credd

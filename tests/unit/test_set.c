@@ -219,21 +219,6 @@ static void test_state_cut_short_is_refused(void **state)
 	}
 }
 
-static void test_store_older_than_its_log_is_refused(void **state)
-{
-	struct world w;
-	struct fault f;
-
-	(void)state;
-	world_make(&w);
-	assert_int_equal(set_check_log(&w.st, 5, ROWS, &f), OK);
-	assert_int_equal(set_check_log(&w.st, 9, ROWS - 1, &f), OK);
-	assert_int_equal(set_check_log(&w.st, 9, ROWS + 1, &f), ERR_CONFLICT);
-	assert_non_null(strstr(f.text, "old copy"));
-	assert_int_equal(set_check_log(&w.st, 4, ROWS, &f), ERR_CONFLICT);
-	assert_non_null(strstr(f.text, "log was cut"));
-}
-
 /* Whatever is done to a random store, only the rows themselves pass. */
 static void test_random_changes(void **state)
 {
@@ -276,7 +261,6 @@ int main(void)
 		cmocka_unit_test(test_old_state_row_is_noticed),
 		cmocka_unit_test(test_state_comes_back),
 		cmocka_unit_test(test_state_cut_short_is_refused),
-		cmocka_unit_test(test_store_older_than_its_log_is_refused),
 		cmocka_unit_test(test_random_changes),
 	};
 
