@@ -77,7 +77,8 @@ static void store_came(int fd)
 {
 	static const struct chan_ops ops = { from_store, store_end, NULL };
 
-	chan_close(&vault.store);
+	if (chan_is_open(&vault.store))
+		store_end(&vault.store, NULL);
 	chan_open(&vault.store, vault.loop, fd, false, &ops);
 	if (!vault.rows_known) {
 		rows_forget();

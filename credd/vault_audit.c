@@ -60,10 +60,18 @@ static enum err sink_checkpoint(void *arg, struct attr_view note,
 
 /* Sending, once a turn */
 
+/* Not while a store that was started anew tells where its log ends: what it has got
+ * meanwhile would be handed over twice. log_ready goes on. */
+static bool store_listens(void)
+{
+	return vault.audit && !vault.audit_loading &&
+	       chan_is_open(&vault.store);
+}
+
 static void send_now(struct loop_work *w)
 {
 	(void)w;
-	if (!vault.audit)
+	if (!store_listens())
 		return;
 	if (audit_send(vault.audit) != OK)
 		log_text(LOG_DEBUG, "audit", "the store is not there");
@@ -77,7 +85,7 @@ void audit_kick(void)
 
 static void note_due(void)
 {
-	if (!vault.note_flying &&
+	if (store_listens() && !vault.note_flying &&
 	    audit_checkpoint_due(vault.audit, loop_now(vault.loop)) &&
 	    audit_checkpoint(vault.audit, vault_now(), vault.generation) != OK)
 		log_text(LOG_DEBUG, "audit", "no checkpoint now");
@@ -219,7 +227,7 @@ static void note_for_job(void)
 	struct job *j = vault.note_job;
 	enum err e;
 
-	if (!j || vault.note_flying)
+	if (!j || vault.note_flying || !store_listens())
 		return;
 	vault.note_job_sent = true;
 	e = audit_checkpoint(vault.audit, vault_now(), vault.generation);
@@ -318,6 +326,20 @@ static enum err check_tail(struct fault *f)
 	return audit_check_size(vault.tail.tree.size, st->audit_size, f);
 }
 
+/* Their records went with the log. */
+static void jobs_fail(const struct fault *f)
+{
+	struct job *j[] = { vault.audit_job, vault.note_job };
+
+	vault.audit_job = vault.note_job = NULL;
+	for (size_t i = 0; i < NELEM(j); i++) {
+		if (!j[i])
+			continue;
+		j[i]->fault = *f;
+		j[i]->then(j[i], f->code);
+	}
+}
+
 static void log_ready(void)
 {
 	static const struct audit_sink sink = { sink_append, sink_checkpoint,
@@ -338,9 +360,11 @@ static void log_ready(void)
 	if (e != OK) {
 		seal_forget();
 		seal_break(&f);
+		jobs_fail(&f);
 		return;
 	}
 	acknowledged();
+	note_for_job();
 }
 
 void audit_close_log(void)
