@@ -322,7 +322,7 @@ static enum err call_end(const struct host *h, struct cretula_call *call,
 static bool request_known(const struct cretula_module *m, const char *name)
 {
 	for (const char *const *r = m->request; *r; r++)
-		if (!strcmp(*r, name))
+		if ((*r)[0] == name[0] && !strcmp(*r, name))
 			return true;
 	return false;
 }
