@@ -21,110 +21,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static const char *const role_name[] = {
-	[ROLE_STORE] = "store", [ROLE_ZYGOTE] = "zygote",
-	[ROLE_VAULT] = "vault", [ROLE_DOOR] = "door",
-	[ROLE_FRONT] = "front", [ROLE_OPENER] = "opener",
-};
-
-_Static_assert(NELEM(role_name) == ROLE__MAX, "every role has a name");
-
-static struct {
-	struct loop *loop;
-	struct setup setup;
-	struct child child[SUP_CHILDREN];
-	struct loop_fd signals;
-	struct loop_timer watchdog;
-	uint64_t death[ROLE__MAX][SUP_DEATHS]; /* the last ones, a ring */
-	unsigned deaths[ROLE__MAX];
-	bool announced;
-	bool unsealed;
-} sup;
-
-static void start_child(enum role role, uid_t front_uid);
-
-static struct child *child_of(enum role role, uid_t front_uid)
-{
-	for (size_t i = 0; i < SUP_CHILDREN; i++) {
-		struct child *c = &sup.child[i];
-
-		if (c->used && c->role == role &&
-		    (role != ROLE_FRONT || c->front_uid == front_uid))
-			return c;
-	}
-	return NULL;
-}
-
-/* Wiring */
-
-static void introduce(struct child *to, const struct child *other, int fd)
-{
-	struct attrs a;
-
-	attrs_init(&a);
-	ENSURE(attrs_add_str(&a, "peer", role_name[other->role]) == OK);
-	if (other->role == ROLE_FRONT)
-		ENSURE(attrs_add_u64(&a, "uid", other->front_uid) == OK);
-	(void)!chan_send_fds(&to->chan, SUP_PEER, 0, attrs_view(&a), &fd, 1);
-	attrs_wipe(&a);
-}
-
-static void wire(struct child *a, struct child *b)
-{
-	int sv[2];
-
-	if (!a || !b)
-		return;
-	ENSURE(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv));
-	introduce(a, b, sv[0]);
-	introduce(b, a, sv[1]);
-	close(sv[0]);
-	close(sv[1]);
-}
-
-/* Who talks to whom: the table in docs/architecture.md. */
-static void wire_child(struct child *c)
-{
-	struct child *vault = child_of(ROLE_VAULT, 0);
-	struct child *door = child_of(ROLE_DOOR, 0);
-
-	switch (c->role) {
-	case ROLE_STORE:
-	case ROLE_ZYGOTE:
-	case ROLE_OPENER:
-		wire(vault, c);
-		return;
-	case ROLE_DOOR:
-		wire(vault, c);
-		for (size_t i = 0; i < SUP_CHILDREN; i++)
-			if (sup.child[i].used &&
-			    sup.child[i].role == ROLE_FRONT)
-				wire(c, &sup.child[i]);
-		return;
-	case ROLE_FRONT:
-		wire(vault, c);
-		wire(door, c);
-		return;
-	case ROLE_VAULT:
-		wire(c, child_of(ROLE_STORE, 0));
-		wire(c, child_of(ROLE_ZYGOTE, 0));
-		wire(c, door);
-		for (size_t i = 0; i < SUP_CHILDREN; i++)
-			if (sup.child[i].used &&
-			    sup.child[i].role == ROLE_FRONT)
-				wire(c, &sup.child[i]);
-		return;
-	case ROLE__MAX:
-		break;
-	}
-	UNREACHABLE("a role");
-}
+struct supervisor sup;
 
 /* Modules and the transport key, for the vault */
 
 static void send_module(const char *name, int fd)
 {
-	struct child *vault = child_of(ROLE_VAULT, 0);
+	struct child *vault = sup_child_of(ROLE_VAULT, 0);
 	struct attrs a;
 
 	attrs_init(&a);
@@ -148,23 +51,14 @@ static void publish_transport(const struct msg *m)
 
 static void keep_notes(struct child *c, const struct msg *m)
 {
-	struct child *vault = child_of(ROLE_VAULT, 0);
+	struct child *vault = sup_child_of(ROLE_VAULT, 0);
 
 	attrs_wipe(&c->notes);
-	if (attrs_add_str(&c->notes, "role", role_name[c->role]) != OK ||
+	if (attrs_add_str(&c->notes, "role", sup_role_name[c->role]) != OK ||
 	    attrs_add_view(&c->notes, m->attrs) != OK)
 		attrs_wipe(&c->notes);
 	if (vault && c->notes.count)
 		chan_tell(&vault->chan, SUP_NOTE, 0, attrs_view(&c->notes));
-}
-
-/* A new vault hears what the others said before it was there. */
-static void repeat_notes(struct child *vault)
-{
-	for (size_t i = 0; i < SUP_CHILDREN; i++)
-		if (sup.child[i].used && sup.child[i].notes.count)
-			chan_tell(&vault->chan, SUP_NOTE, 0,
-				  attrs_view(&sup.child[i].notes));
 }
 
 static void announce(void)
@@ -175,7 +69,7 @@ static void announce(void)
 	if (sup.announced)
 		return;
 	for (size_t i = 0; i < NELEM(needed); i++) {
-		struct child *c = child_of(needed[i], 0);
+		struct child *c = sup_child_of(needed[i], 0);
 
 		if (!c || !c->ready)
 			return;
@@ -188,7 +82,7 @@ static void announce(void)
 /* Door may know that a front is gone before we do. */
 static void want_front(uid_t uid)
 {
-	struct child *front = child_of(ROLE_FRONT, uid);
+	struct child *front = sup_child_of(ROLE_FRONT, uid);
 
 	unsigned fronts = 0;
 
@@ -197,14 +91,14 @@ static void want_front(uid_t uid)
 	if (front)
 		front->wanted_again = true;
 	else if (fronts < SUP_FRONTS)
-		start_child(ROLE_FRONT, uid);
+		sup_start(ROLE_FRONT, uid);
 	else
 		log_text(LOG_ERR, "too_many",
 			 "%d users are connected: uid %u has to wait",
 			 SUP_FRONTS, (unsigned)uid);
 }
 
-static void from_child(struct chan *ch, const struct msg *m)
+void sup_from_child(struct chan *ch, const struct msg *m)
 {
 	struct child *c = (struct child *)ch;
 	struct attr a;
@@ -228,7 +122,7 @@ static void from_child(struct chan *ch, const struct msg *m)
 		return;
 	case SUP_OPENER:
 		if (c->role == ROLE_VAULT)
-			start_child(ROLE_OPENER, 0);
+			sup_start(ROLE_OPENER, 0);
 		return;
 	case SUP_MODULES:
 		if (c->role == ROLE_VAULT) {
@@ -253,11 +147,11 @@ static void from_child(struct chan *ch, const struct msg *m)
 		break;
 	}
 	log_text(LOG_CRIT, "broken_peer", "%s broke the dialogue",
-		 role_name[c->role]);
+		 sup_role_name[c->role]);
 	proc_kill(&c->proc);
 }
 
-static void child_end(struct chan *ch, const struct fault *why)
+void sup_child_end(struct chan *ch, const struct fault *why)
 {
 	(void)ch; /* its pidfd tells what happened */
 	(void)why;
@@ -293,11 +187,11 @@ static void count_death(enum role role)
 	if (deaths_within(role, now) < SUP_DEATHS || role == ROLE_OPENER)
 		return;
 	log_text(LOG_CRIT, "gave_up", "%s died %d times within a minute",
-		 role_name[role], SUP_DEATHS);
+		 sup_role_name[role], SUP_DEATHS);
 	exit(1);
 }
 
-static void child_died(struct loop_fd *w, uint32_t events)
+void sup_child_died(struct loop_fd *w, uint32_t events)
 {
 	struct child *c =
 		(struct child *)((char *)w - offsetof(struct child, dead));
@@ -317,133 +211,12 @@ static void child_died(struct loop_fd *w, uint32_t events)
 		return;
 	proc_end_text(end, text, sizeof text);
 	if (role != ROLE_FRONT || !end.killed || end.value != SIGKILL) {
-		log_text(LOG_ERR, "died", "%s %s", role_name[role], text);
+		log_text(LOG_ERR, "died", "%s %s", sup_role_name[role], text);
 		count_death(role);
 	}
 	/* a front is started again when door asks, one that was idle never */
 	if ((role != ROLE_FRONT || again) && role != ROLE_OPENER)
-		start_child(role, uid);
-}
-
-/* Birth */
-
-static size_t fds_for(enum role role, int fd[PROC_FDS_MAX])
-{
-	size_t n = 1; /* fd[0] is the channel */
-
-	switch (role) {
-	case ROLE_DOOR:
-		fd[n++] = sup.setup.api;
-		fd[n++] = sup.setup.admin;
-		return n;
-	case ROLE_VAULT:
-		if (sup.setup.arena >= 0)
-			fd[n++] = sup.setup.arena;
-		return n;
-	case ROLE_STORE:
-		fd[n++] = sup.setup.state_fd;
-		return n;
-	case ROLE_OPENER:
-		if (sup.setup.keyfile >= 0)
-			fd[n++] = sup.setup.keyfile;
-		return n;
-	case ROLE_ZYGOTE:
-	case ROLE_FRONT:
-		return n;
-	case ROLE__MAX:
-		break;
-	}
-	UNREACHABLE("a role");
-}
-
-static void send_start(struct child *c, bool idmap)
-{
-	struct attrs a;
-
-	attrs_init(&a);
-	if (idmap) { /* inside its user namespace: itself 0, workers 1 */
-		ENSURE(attrs_add_u64(&a, "worker_uid", 1) == OK);
-	} else if (sup.setup.root) {
-		ENSURE(attrs_add_u64(&a, "uid", sup.setup.uid[c->role]) == OK);
-		ENSURE(attrs_add_u64(&a, "gid", sup.setup.gid[c->role]) == OK);
-	}
-	if (c->role == ROLE_VAULT) {
-		if (sup.setup.arena >= 0)
-			ENSURE(attrs_add_str(&a, "arena", "yes") == OK);
-		if (sup.setup.durable)
-			ENSURE(attrs_add_str(&a, "durable", "yes") == OK);
-		if (sup.setup.keyfile >= 0)
-			ENSURE(attrs_add_str(&a, "keyfile", "yes") == OK);
-	}
-	(void)!chan_send_fds(&c->chan, SUP_START, 0, attrs_view(&a), NULL, 0);
-	attrs_wipe(&a);
-}
-
-static enum err spawn(struct child *c, int their_end, bool *idmap,
-		      struct fault *f)
-{
-	struct proc_idmap map = { .self = sup.setup.uid[ROLE_ZYGOTE],
-				  .other = sup.setup.worker_uid };
-	int fd[PROC_FDS_MAX] = { their_end };
-	struct proc_spec spec = { .daemon = "credd",
-				  .role = role_name[c->role],
-				  .fd = fd,
-				  .fds = fds_for(c->role, fd) };
-	enum err e;
-
-	*idmap = c->role == ROLE_ZYGOTE && sup.setup.root;
-	if (*idmap) {
-		spec.idmap = &map;
-		e = proc_spawn(&spec, &c->proc, f);
-		if (e != ERR_UNSUPPORTED)
-			return e;
-		log_text(LOG_WARN, "no_user_namespace", "%s", f->text);
-		*idmap = false;
-		spec.idmap = NULL;
-	}
-	return proc_spawn(&spec, &c->proc, f);
-}
-
-static struct child *child_slot(void)
-{
-	for (size_t i = 0; i < SUP_CHILDREN; i++)
-		if (!sup.child[i].used)
-			return &sup.child[i];
-	return NULL;
-}
-
-static void start_child(enum role role, uid_t front_uid)
-{
-	static const struct chan_ops ops = { from_child, child_end, NULL };
-	struct child *c = child_slot();
-	struct fault f;
-	bool idmap;
-	int sv[2];
-
-	if (!c) {
-		log_text(LOG_ERR, "too_many", "no place for another %s",
-			 role_name[role]);
-		return;
-	}
-	ENSURE(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv));
-	*c = (struct child){ .role = role, .front_uid = front_uid };
-	if (spawn(c, sv[1], &idmap, &f) != OK) {
-		log_text(LOG_CRIT, "not_started", "%s: %s", role_name[role],
-			 f.text);
-		exit(1);
-	}
-	close(sv[1]);
-	c->used = true;
-	chan_open(&c->chan, sup.loop, sv[0], false, &ops);
-	c->dead = (struct loop_fd){ .fd = c->proc.pidfd,
-				    .events = EPOLLIN,
-				    .on = child_died };
-	ENSURE(loop_watch(sup.loop, &c->dead) == OK);
-	attrs_init(&c->notes);
-	send_start(c, idmap);
-	wire_child(c);
-	if (role == ROLE_VAULT)
-		repeat_notes(c);
+		sup_start(role, uid);
 }
 
 /* Signals and the service manager */
@@ -553,7 +326,7 @@ int role_supervisor(const char *config)
 	sup.loop = loop_new();
 	watch_signals();
 	for (size_t i = 0; i < NELEM(first); i++)
-		start_child(first[i], 0);
+		sup_start(first[i], 0);
 	sup.watchdog.on = watchdog;
 	if (notify_interval())
 		loop_arm(sup.loop, &sup.watchdog,

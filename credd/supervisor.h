@@ -56,6 +56,32 @@ struct setup {
 	uid_t worker_uid;
 };
 
+struct supervisor {
+	struct loop *loop;
+	struct setup setup;
+	struct child child[SUP_CHILDREN];
+	struct loop_fd signals;
+	struct loop_timer watchdog;
+	uint64_t death[ROLE__MAX][SUP_DEATHS]; /* the last ones, a ring */
+	unsigned deaths[ROLE__MAX];
+	bool announced;
+	bool unsealed;
+};
+
+extern struct supervisor sup;
+extern const char *const sup_role_name[];
+
+/* The child of that role (of that user, for a front); NULL if there is none. */
+struct child *sup_child_of(enum role role, uid_t front_uid);
+
+/* Starts a child and wires it to the others (supervisor_child.c). */
+void sup_start(enum role role, uid_t front_uid);
+
+/* What children say, and their ends (supervisor.c). */
+void sup_from_child(struct chan *ch, const struct msg *m);
+void sup_child_end(struct chan *ch, const struct fault *why);
+void sup_child_died(struct loop_fd *w, uint32_t events);
+
 /* Reads the configuration, makes folders and sockets. */
 MUST enum err setup_open(const char *config, struct setup *s, struct fault *f);
 

@@ -205,6 +205,9 @@ void audit_close_log(void);
 /* Writes what is left and a checkpoint, then ends the process. */
 void audit_end(void);
 void audit_store_gone(void);
+/* vault_audit_read.c: a record or note for the reader; its end, or VS_FAILED. */
+void audit_read_item(const struct msg *m);
+void audit_read_end(const struct msg *m);
 void audit_store_came(void);
 void verb_audit_show(const struct call *c, struct attr_view v);
 void verb_audit_notes(const struct call *c, struct attr_view v);
