@@ -1,6 +1,7 @@
 #!/usr/bin/python3
-"""Random requests, signed by the aws-sigv4 module and by botocore: they agree.
-CRETULA_SEED=N repeats a run, CRETULA_CASES=N sets how many."""
+"""Random requests, signed by the aws-sigv4 module and by botocore: they agree; and
+again, signed through a running credd. CRETULA_SEED=N repeats a run, CRETULA_CASES=N
+sets how many."""
 import datetime
 import os
 import random
@@ -9,7 +10,9 @@ import types
 from urllib.parse import quote, urlsplit
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path.insert(0, os.path.join(HERE, "lib"))
+sys.path[:0] = [HERE, os.path.join(HERE, "lib")]
+from lib.daemon import Daemon  # noqa: E402
+from lib.signer import Signer  # noqa: E402
 from modrun import Module, Refused  # noqa: E402
 
 try:
@@ -22,6 +25,8 @@ except ImportError:
 
 SEED = int(os.environ.get("CRETULA_SEED") or random.SystemRandom().getrandbits(32))
 CASES = int(os.environ.get("CRETULA_CASES") or 6000)
+THROUGH_CREDD = max(CASES // 3, 1)
+CREDENTIALS = 8         # that the requests through credd take turns with
 MOMENT = datetime.datetime(2015, 8, 30, 12, 36, 0)
 STAMP = MOMENT.strftime("%Y%m%dT%H%M%SZ")
 EPOCH = 1440938160
@@ -132,6 +137,7 @@ class Case:
         self.token = rng.choice((None, None, "tok/+=" + text(20, "aB9/+=")))
         self.secret = "sec/+=" + text(40, "aB9/+=")
         self.expires = rng.choice((1, 60, 3600, 604800))
+        self.timed = False      # the module is told what time it is
 
     def by_botocore(self):
         """The signed request."""
@@ -168,7 +174,7 @@ class Case:
         out = [("method", self.method), ("target", target),
                ("region", self.region), ("service", self.service)]
         out += [("header", ("%s:%s" % (n, v)).encode()) for n, v in headers]
-        if rng.random() < .5:
+        if self.timed or rng.random() < .5:
             out.append(("time", STAMP))
         if self.presign:
             out.append(("expires", self.expires))
@@ -228,25 +234,48 @@ def can_differ(module):
     return "a changed path has the same signature" if same else None
 
 
-def main():
-    module = Module("aws-sigv4")
-    module.now(EPOCH)
-    for number in range(CASES):
+def all_agree(name, signer, count, prepare):
+    """True if every case does; says which did not."""
+    for number in range(count):
         case = Case()
+        prepare(case)
         try:
-            why = agree(module, case)
+            why = agree(signer, case)
         except Refused as e:
             why = "refused, %s" % e
         if why:
-            print("not ok sigv4-botocore - seed %d case %d: %s in %s" %
-                  (SEED, number, why, case))
-            return 1
-    print("# seed %d, %d requests" % (SEED, CASES))
-    print("ok sigv4-botocore agrees on generated requests")
+            print("not ok %s - seed %d case %d: %s in %s" %
+                  (name, SEED, number, why, case))
+            return False
+    print("# seed %d, %d requests" % (SEED, count))
+    print("ok %s agrees on generated requests" % name)
+    return True
+
+
+def through_credd():
+    keys = [("sec/+=" + text(40, "aB9/+="),
+             None if i % 2 else "tok/+=" + text(20, "aB9/+="))
+            for i in range(CREDENTIALS)]
+
+    def prepare(case):
+        case.timed = True
+        case.secret, case.token = rng.choice(keys)
+
+    with Daemon() as daemon:
+        return all_agree("sigv4-botocore-credd",
+                         Signer(daemon, "aws-sigv4", os.getuid()),
+                         THROUGH_CREDD, prepare)
+
+
+def main():
+    module = Module("aws-sigv4")
+    module.now(EPOCH)
+    good = all_agree("sigv4-botocore", module, CASES, lambda case: None)
     why = can_differ(module)
     print("not ok sigv4-botocore-judge - seed %d: %s" % (SEED, why) if why
           else "ok sigv4-botocore sees a changed path")
-    return 1 if why else 0
+    good = through_credd() and good
+    return 0 if good and not why else 1
 
 
 if __name__ == "__main__":
