@@ -1,8 +1,8 @@
 /* Vault: credentials and their versions. A version is one sealed row; its
  * confidential attributes are sealed once more inside, under a key of their own, and
  * are opened only for the worker that gets them.
- * Row: current=yes|no enabled=yes|no made= [destroy_at=] attributes=LIST dek=
- * sealed= */
+ * Row: current=yes|no enabled=yes|no made= [destroy_at=] attributes=LIST
+ * confidential=NAME… dek= sealed= */
 #include "credd/vault.h"
 
 #include "lib/log.h"
@@ -256,6 +256,16 @@ static enum err add_part(struct attrs *a, const char *name, const struct buf *b)
 	return attrs_add(a, name, 0, b->p, b->len);
 }
 
+/* What is sealed inside, so that it can be shown without being opened. */
+static enum err add_names(struct attrs *a, struct attr_view confidential)
+{
+	struct attr one;
+
+	while (attr_next(&confidential, &one))
+		TRY(attrs_add(a, "confidential", 0, one.name, one.name_len));
+	return OK;
+}
+
 /* A new version's row: j->shared and j->plain are its attributes. */
 static enum err put_new(struct job *j, struct change *c, const char *name,
 			const char *module, uint64_t number,
@@ -280,6 +290,8 @@ static enum err put_new(struct job *j, struct change *c, const char *name,
 	if (e == OK)
 		e = add_part(&a, "attributes", &j->shared.bytes);
 	if (e == OK)
+		e = add_names(&a, attrs_view(&j->plain));
+	if (e == OK)
 		e = add_part(&a, "dek", &dek);
 	if (e == OK)
 		e = add_part(&a, "sealed", &sealed);
@@ -299,7 +311,9 @@ static enum err put_again(struct change *c, const struct version *v,
 			  const struct version_says *says, struct vrow **made,
 			  struct fault *f)
 {
-	static const char *const keep[] = { "attributes", "dek", "sealed" };
+	static const char *const says_not[] = { "attributes", "confidential",
+						"dek", "sealed" };
+	struct attr_view it;
 	struct attrs old, a;
 	struct attr one;
 	enum err e;
@@ -309,11 +323,11 @@ static enum err put_again(struct change *c, const struct version *v,
 	e = rows_open(v->row, &old, f);
 	if (e == OK)
 		e = says_format(says, &a);
-	for (size_t i = 0; i < NELEM(keep) && e == OK; i++) {
-		e = attr_only(attrs_view(&old), keep[i], &one);
-		if (e == OK)
-			e = attrs_add_attr(&a, &one);
-	}
+	it = attrs_view(&old);
+	while (e == OK && attr_next(&it, &one))
+		for (size_t i = 0; i < NELEM(says_not) && e == OK; i++)
+			if (attr_named(&one, says_not[i]))
+				e = attrs_add_attr(&a, &one);
 	if (e == OK) {
 		change_drop(c, v->row);
 		e = change_put(c, ROW_CREDENTIAL, v->row->place.row,
@@ -342,6 +356,7 @@ static void added(struct job *j)
 		if (j->replaced) {
 			c->current->row = j->replaced;
 			c->current->destroy_at = j->now + (int64_t)j->number;
+			cred_sweep_by(c->current->destroy_at);
 			if (c->current->worker)
 				worker_retire(c->current->worker);
 		} else {

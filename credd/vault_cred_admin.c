@@ -129,17 +129,44 @@ static void sweep_time(struct loop_timer *t)
 	cred_sweep();
 }
 
+/* When the next version ends; INT64_MAX: none. */
+static int64_t next_end(void)
+{
+	int64_t soonest = INT64_MAX;
+	struct cred *c;
+	size_t at = 0;
+
+	while ((c = map_next(vault.creds, &at)))
+		for (struct version *v = c->current->next; v; v = v->next)
+			if (v->destroy_at && v->destroy_at < soonest)
+				soonest = v->destroy_at;
+	return soonest;
+}
+
+void cred_sweep_by(int64_t wall)
+{
+	int64_t left = MAX(wall - clock_wall(), 0);
+	uint64_t wait = VAULT_SWEEP_NS;
+
+	if (left < (int64_t)(VAULT_SWEEP_NS / CLOCK_SECOND))
+		wait = (uint64_t)left * CLOCK_SECOND;
+	vault.sweep.on = sweep_time;
+	if (!vault.sweep.loop || vault.sweep.at > loop_now(vault.loop) + wait)
+		loop_arm(vault.loop, &vault.sweep, loop_now(vault.loop) + wait);
+}
+
+/* A destruction that failed is tried again at the next sweep. */
 void cred_sweep(void)
 {
-	int64_t day = clock_wall() / 86400;
+	int64_t now = clock_wall(), day = now / 86400;
+	int64_t end = vault.state == VAULT_OPEN ? next_end() : INT64_MAX;
 
 	if (vault.day && vault.day != day)
 		workers_new_day();
 	vault.day = day;
-	vault.sweep.on = sweep_time;
-	loop_arm(vault.loop, &vault.sweep,
-		 loop_now(vault.loop) + VAULT_SWEEP_NS);
-	if (vault.state == VAULT_OPEN && cred_overdue(clock_wall()))
+	loop_disarm(&vault.sweep);
+	cred_sweep_by(end <= now ? INT64_MAX : end);
+	if (end <= now)
 		job_start(job_internal("credential.destroy"), sweep_first);
 }
 
@@ -173,15 +200,14 @@ void verb_cred_list(const struct call *call, struct attr_view v)
 	attrs_wipe(&reply);
 }
 
-/* The shareable attributes, and the names of the confidential ones that the module
- * declares, with the confidential flag and no value. */
-static enum err show_attributes(const struct cred *c, const struct version *v,
-				struct attrs *out, struct fault *f)
+/* The shareable attributes, and the names of the confidential ones with the
+ * confidential flag and no value. */
+static enum err show_attributes(const struct version *v, struct attrs *out,
+				struct fault *f)
 {
-	struct attr_view it = attrs_view(&c->module->declaration), shared, one;
+	struct attr_view it, shared;
 	struct attrs plain;
-	struct attr a, name;
-	unsigned kind;
+	struct attr a;
 	enum err e;
 
 	attrs_init(&plain);
@@ -190,21 +216,12 @@ static enum err show_attributes(const struct cred *c, const struct version *v,
 		e = call_list(attrs_view(&plain), "attributes", &shared, f);
 	if (e == OK)
 		e = attrs_add_view(out, shared);
-	attrs_wipe(&plain);
-	while (e == OK && attr_next(&it, &a)) {
-		struct attr want = { 0 };
-
-		if (!attr_named(&a, "attribute") ||
-		    attr_parse(a.value, a.len, &one, f) != OK ||
-		    attr_only(one, "name", &name) != OK)
-			continue;
-		want.name = (const char *)name.value;
-		want.name_len = (uint8_t)name.len;
-		if (module_attribute(c->module, &want, &kind) &&
-		    kind & CRETULA_CONFIDENTIAL && kind & CRETULA_REQUIRED)
-			e = attrs_add_named(out, want.name, want.name_len,
+	it = attrs_view(&plain);
+	while (e == OK && attr_next(&it, &a))
+		if (attr_named(&a, "confidential"))
+			e = attrs_add_named(out, (const char *)a.value, a.len,
 					    ATTR_CONFIDENTIAL, NULL, 0);
-	}
+	attrs_wipe(&plain);
 	return e;
 }
 
@@ -223,7 +240,7 @@ static enum err show_item(const struct cred *c, const struct version *v,
 	if (v->destroy_at)
 		TRY(attrs_add_u64(item, "destroy_at", (uint64_t)v->destroy_at));
 	attrs_init(&list);
-	e = show_attributes(c, v, &list, f);
+	e = show_attributes(v, &list, f);
 	if (e == OK)
 		e = attrs_add(item, "attributes", 0, list.bytes.p,
 			      list.bytes.len);

@@ -154,6 +154,8 @@ void verb_cred_remove(struct job *j);
 void verb_cred_list(const struct call *c, struct attr_view v);
 void verb_cred_show(const struct call *c, struct attr_view v);
 void cred_sweep(void);
+/* … at that time of the wall clock, or earlier. */
+void cred_sweep_by(int64_t wall);
 
 /* vault_grant.c */
 enum err grant_load_row(struct vrow *v, struct fault *f);

@@ -10,6 +10,7 @@
 #define PRINTF(fmt, args) __attribute__((format(printf, fmt, args)))
 #define NELEM(a)          (sizeof(a) / sizeof((a)[0]))
 #define MIN(a, b)         ((a) < (b) ? (a) : (b))
+#define MAX(a, b)         ((a) > (b) ? (a) : (b))
 
 /* Returns e from the calling function unless it is OK. */
 #define TRY(e)                                                                 \
