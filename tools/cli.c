@@ -20,10 +20,20 @@ static void help_opts(const struct opt *o)
 		       o->arg ? o->arg : "", o->help);
 }
 
+void cli_usage_line(const struct verb *v, FILE *to)
+{
+	fprintf(to, "usage: cretula %s", v->noun);
+	if (v->verb)
+		fprintf(to, " %s", v->verb);
+	if (v->args[0])
+		fprintf(to, " %s", v->args);
+	fputc('\n', to);
+}
+
 void cli_help(const struct verb *v)
 {
-	printf("usage: cretula %s%s%s %s\n%s\n\n", v->noun, v->verb ? " " : "",
-	       v->verb ? v->verb : "", v->args, v->help);
+	cli_usage_line(v, stdout);
+	printf("%s\n\n", v->help);
 	help_opts(v->opts);
 	help_opts(common);
 	printf("\nexample:\n  %s\n", v->example);
@@ -31,15 +41,14 @@ void cli_help(const struct verb *v)
 
 int cli_usage(const struct cli *cli, const char *fmt, ...)
 {
-	const struct verb *v = cli->verb;
 	va_list ap;
 
 	fputs("cretula: ", stderr);
 	va_start(ap, fmt);
 	(void)vfprintf(stderr, fmt, ap);
 	va_end(ap);
-	fprintf(stderr, "\nusage: cretula %s%s%s %s\n", v->noun,
-		v->verb ? " " : "", v->verb ? v->verb : "", v->args);
+	fputc('\n', stderr);
+	cli_usage_line(cli->verb, stderr);
 	return EXIT_USAGE;
 }
 

@@ -5,6 +5,8 @@
 #include "lib/attr.h"
 #include "lib/client.h"
 
+#include <stdio.h>
+
 enum {
 	EXIT_DONE = 0,
 	EXIT_FAILED = 1,
@@ -54,6 +56,7 @@ extern const struct verb verbs_store[], verbs_slot[], verbs_status[],
 int cli_parse(struct cli *cli, int argc, char **argv);
 const char *cli_opt(const struct cli *cli, const char *name);
 void cli_help(const struct verb *v);
+void cli_usage_line(const struct verb *v, FILE *to);
 
 /* Messages on standard error; all return the exit code. */
 int cli_usage(const struct cli *cli, const char *fmt, ...) PRINTF(2, 3);

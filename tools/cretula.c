@@ -104,15 +104,13 @@ static int unknown(const char *noun, const char *given)
 		fprintf(stderr, ": did you mean '%s'?", like);
 	fprintf(stderr, "\n");
 	if (!noun) {
-		usage(stderr);
+		fprintf(stderr, "See 'cretula --help'.\n");
 		return EXIT_USAGE;
 	}
 	for (size_t t = 0; t < NELEM(tables); t++)
 		for (const struct verb *v = tables[t]; v->noun; v++)
 			if (!strcmp(v->noun, noun))
-				fprintf(stderr, "usage: cretula %s %s %s\n",
-					v->noun, v->verb ? v->verb : "",
-					v->args);
+				cli_usage_line(v, stderr);
 	return EXIT_USAGE;
 }
 
@@ -153,9 +151,7 @@ static int no_verb(int argc, char **argv)
 	for (size_t t = 0; t < NELEM(tables); t++)
 		for (const struct verb *v = tables[t]; v->noun; v++)
 			if (!strcmp(v->noun, argv[1]))
-				fprintf(help ? stdout : stderr,
-					"usage: cretula %s %s %s\n", v->noun,
-					v->verb, v->args);
+				cli_usage_line(v, help ? stdout : stderr);
 	return help ? EXIT_DONE : EXIT_USAGE;
 }
 
