@@ -377,14 +377,24 @@ enum err audit_failed(struct audit *a, uint64_t first, uint64_t boot)
 
 /* Checkpoints */
 
-bool audit_checkpoint_due(const struct audit *a, uint64_t boot)
+/* When the next checkpoint is due, if there is anything for it to cover. */
+static uint64_t checkpoint_at(const struct audit *a)
 {
 	uint64_t more = a->kept.size - a->note_size;
+	uint64_t wait = more >= AUDIT_CHECKPOINT_RECORDS
+				? AUDIT_CHECKPOINT_APART
+				: AUDIT_CHECKPOINT_SECONDS;
 
 	if (a->noting || !more)
-		return false;
-	return more >= AUDIT_CHECKPOINT_RECORDS || !a->note_boot ||
-	       boot >= a->note_boot + AUDIT_CHECKPOINT_SECONDS * CLOCK_SECOND;
+		return UINT64_MAX;
+	return a->note_boot + wait * CLOCK_SECOND;
+}
+
+bool audit_checkpoint_due(const struct audit *a, uint64_t boot)
+{
+	uint64_t at = checkpoint_at(a);
+
+	return at != UINT64_MAX && (!a->note_boot || boot >= at);
 }
 
 static enum err make_note(const struct audit *a, const struct note *n,
@@ -440,10 +450,7 @@ uint64_t audit_deadline(const struct audit *a)
 
 	if (a->count && !a->flying)
 		return 0;
-	if (!a->noting && a->kept.size > a->note_size)
-		at = MIN(at, a->note_boot +
-				     AUDIT_CHECKPOINT_SECONDS * CLOCK_SECOND);
-	return at;
+	return MIN(at, checkpoint_at(a));
 }
 
 /* After the keeper came back */

@@ -26,7 +26,9 @@ enum {
 	AUDIT_DENIALS_MAX = 256,         /* denials being counted */
 	AUDIT_DENIAL_BYTES = 4096,       /* longer ones are not counted */
 	AUDIT_CHECKPOINT_RECORDS = 4096, /* a checkpoint is due after so many */
-	AUDIT_CHECKPOINT_SECONDS = 5,    /* or so long */
+	AUDIT_CHECKPOINT_SECONDS = 5,    /* or so long, */
+	AUDIT_CHECKPOINT_APART = 1,      /* but this many seconds apart: its
+					    sync holds up what is answered */
 };
 
 /* Where records go. Both may answer later by audit_acked, audit_failed,

@@ -267,6 +267,20 @@ static void test_checkpoint_covers_what_is_kept(void **state)
 	(void)read_back(OK);
 }
 
+static void test_checkpoints_of_many_records_are_a_second_apart(void **state)
+{
+	(void)state;
+	put_many(1);
+	send_all();
+	assert_int_equal(audit_checkpoint(a, now, 7), OK);
+	audit_noted(a, true);
+	put_many(AUDIT_CHECKPOINT_RECORDS);
+	send_all();
+	assert_false(audit_checkpoint_due(a, now.boot + CLOCK_SECOND - 1));
+	assert_int_equal(audit_deadline(a), now.boot + CLOCK_SECOND);
+	assert_true(audit_checkpoint_due(a, now.boot + CLOCK_SECOND));
+}
+
 static void test_checkpoint_that_failed_is_due_again(void **state)
 {
 	(void)state;
@@ -318,6 +332,7 @@ int main(void)
 		TEST(test_more_denials_than_the_table_holds),
 		TEST(test_a_denial_that_was_not_written_counts_none),
 		TEST(test_checkpoint_covers_what_is_kept),
+		TEST(test_checkpoints_of_many_records_are_a_second_apart),
 		TEST(test_checkpoint_that_failed_is_due_again),
 		TEST(test_digest_is_salted),
 	};
