@@ -196,7 +196,7 @@ static void moved(const struct buf *blob, struct row_head to)
 	struct fault f;
 
 	expect(open_with(keys, &to, blob->p, blob->len, &f), ERR_INVALID, &f,
-	       "sealed as credential/12 'prod' (version 3, generation 41)");
+	       "sealed as credential/12 'prod' (hmac, version 3, generation 41)");
 }
 
 static void test_moved_row_says_from_where(void **state)
