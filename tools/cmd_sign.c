@@ -44,6 +44,19 @@ static int add_word(struct cli *cli, const char *name, const char *value,
 	return e == OK ? 0 : cli_fault(e, &f);
 }
 
+/* --url means presign, --json and --field everything there is to know. */
+static int add_implied(struct cli *cli, struct attrs *out)
+{
+	struct attr_view v = attrs_view(out);
+	enum err e = OK;
+
+	if (cli_opt(cli, "url") && !attr_count(v, "op"))
+		e = attrs_add_str(out, "op", "presign");
+	if (e == OK && (cli->json || cli->field) && !attr_count(v, "explain"))
+		e = attrs_add_str(out, "explain", "yes");
+	return e == OK ? 0 : EXIT_FAILED;
+}
+
 static int take_words(struct cli *cli, struct attrs *out, bool *has_data)
 {
 	char name[ATTR_NAME_MAX + 1];
@@ -54,11 +67,7 @@ static int take_words(struct cli *cli, struct attrs *out, bool *has_data)
 		rc = word_split(cli->word[i], name, &value)
 			     ? add_word(cli, name, value, out, has_data)
 			     : EXIT_USAGE;
-	if (!rc && cli_opt(cli, "url") && !attr_count(attrs_view(out), "op") &&
-	    !*has_data)
-		rc = attrs_add_str(out, "op", "presign") == OK ? 0
-							       : EXIT_FAILED;
-	return rc;
+	return rc || *has_data ? rc : add_implied(cli, out);
 }
 
 /* Given bytes were signed: the signature, or what else there is. */

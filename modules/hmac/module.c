@@ -30,8 +30,8 @@ static const struct cretula_operation_decl operations[] = {
 };
 
 static const char *const request_names[] = {
-	"data",        "method", "target", "header", "body",
-	"body_sha256", "time",   "nonce",  NULL,
+	"data",        "method", "target", "header",  "body",
+	"body_sha256", "time",   "nonce",  "explain", NULL,
 };
 
 static const struct {
