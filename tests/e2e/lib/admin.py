@@ -5,12 +5,14 @@ import ctypes
 import ctypes.util
 import os
 import sys
+import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "..", "..", "..", "examples", "boto3"))
 from cretula_native import Client, Refused, encode_attrs    # noqa: E402
 
 SEAL_BYTES = 48
+SECONDS = 10      # for the supervisor to write transport.pub
 
 _sodium = ctypes.CDLL(ctypes.util.find_library("sodium") or "libsodium.so.23")
 if _sodium.sodium_init() < 0:
@@ -58,32 +60,42 @@ class Admin:
     def box(self, attrs):
         return ("box", seal(encode_attrs(attrs), transport_key(self.folder)))
 
+    def boxed(self, verb, attrs, confidential):
+        """A call with a box. The key is another one for a moment after sealing and
+        unsealing; `conflict` means to read it again."""
+        end = time.monotonic() + SECONDS
+        while True:
+            try:
+                return self.call(verb, list(attrs) + [self.box(confidential)])
+            except Refused as e:
+                if e.error != "conflict" or "transport" not in e.text or \
+                        time.monotonic() > end:
+                    raise
+
     def status(self):
         return self.call("status")
 
     def init(self, passphrase):
         """The cheapest Argon2id that is allowed: 1 pass over 64 MiB."""
-        return self.call("init", [
-            self.box([("type", "passphrase"), ("secret", passphrase)]),
-            ("ops", 1), ("mem", 64 << 20)])
+        return self.boxed("init", [("ops", 1), ("mem", 64 << 20)],
+                          [("type", "passphrase"), ("secret", passphrase)])
 
     def unseal(self, passphrase):
-        return self.call("unseal", [self.box([("secret", passphrase)])])
+        return self.boxed("unseal", [], [("secret", passphrase)])
 
     def seal_store(self):
         return self.call("seal")
 
     def credential_add(self, name, module, attrs, confidential):
-        return self.call("credential.add", [
-            ("name", name), ("module", module),
-            ("attributes", encode_attrs(attrs)),
-            self.box([(n, v, 1) for n, v in confidential])])
+        return self.boxed("credential.add", [
+            ("name", name), ("module", module), ("attributes", encode_attrs(attrs))],
+            [(n, v, 1) for n, v in confidential])
 
     def credential_rotate(self, name, attrs, confidential, grace=None):
         extra = [] if grace is None else [("grace", grace)]
-        return self.call("credential.rotate", [
-            ("name", name), ("attributes", encode_attrs(attrs)),
-            self.box([(n, v, 1) for n, v in confidential])] + extra)
+        return self.boxed("credential.rotate", [
+            ("name", name), ("attributes", encode_attrs(attrs))] + extra,
+            [(n, v, 1) for n, v in confidential])
 
     def grant_add(self, *attrs):
         return self.call("grant.add", [("grant", encode_attrs(attrs))])
