@@ -189,6 +189,7 @@ int role_door(void)
 	static const struct child_ops ops = { .peer = peer_came };
 
 	door.loop = loop_new();
+	door_conn_limits();
 	/* not from 1: an answer on its way to a connection of the door before
 	 * this one must not find a new connection of that number */
 	random_fill(&door.last_id, sizeof door.last_id);

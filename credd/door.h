@@ -11,6 +11,9 @@ enum {
 	DOOR_USER_CONNS = 1024, /* of one uid */
 	DOOR_USER_HELLOS = 256, /* of one uid that have not answered yet */
 	DOOR_HASH = 1024,
+	DOOR_FDS = 64,      /* descriptors besides those of connections */
+	DOOR_FDS_PROC = 2,  /* of a process: pidfd and maps */
+	DOOR_FDS_FRONT = 2, /* of a connection in its front: it and a pidfd */
 };
 
 #define DOOR_HELLO_NS (5 * CLOCK_SECOND)
@@ -68,11 +71,16 @@ struct door {
 	struct door_proc *procs[DOOR_HASH];
 	struct door_conn *conns[DOOR_HASH];
 	struct door_user *users;
-	unsigned n_conns;
+	unsigned n_conns, n_procs;
+	unsigned n_socks;                 /* connections not handed over yet */
+	uint64_t max_fds, max_user_conns; /* as RLIMIT_NOFILE has it */
 	uint32_t last_id;
 };
 
 extern struct door door;
+
+/* How many connections there may be; before the door is confined. */
+void door_conn_limits(void);
 
 /* A connection was accepted (door_conn.c). Takes sock. */
 void door_conn_accepted(int sock, bool admin);

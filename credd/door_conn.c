@@ -17,6 +17,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -44,6 +45,7 @@ static void proc_drop(struct door_proc *p)
 	*at = p->next;
 	loop_unwatch(&p->watch);
 	peer_close(&p->peer);
+	door.n_procs--;
 	free(p);
 }
 
@@ -84,6 +86,7 @@ static enum err proc_get(int sock, struct door_proc **out, struct fault *f)
 		return ERR_UNAUTHENTICATED;
 	}
 	p->refs = 1;
+	door.n_procs++;
 	p->next = door.procs[(unsigned)p->peer.pid % DOOR_HASH];
 	door.procs[(unsigned)p->peer.pid % DOOR_HASH] = p;
 	p->watch = (struct loop_fd){ .fd = p->peer.pidfd,
@@ -150,6 +153,12 @@ static void refuse(int sock, enum err code, const char *text)
 	buf_wipe(&b);
 }
 
+static void sock_close(struct door_conn *c)
+{
+	door.n_socks -= c->sock >= 0;
+	fd_close(&c->sock);
+}
+
 void door_conn_end(struct door_conn *c, bool tell_front)
 {
 	struct door_conn **at = &door.conns[c->id % DOOR_HASH];
@@ -166,7 +175,7 @@ void door_conn_end(struct door_conn *c, bool tell_front)
 	*at = c->next;
 	loop_disarm(&c->deadline);
 	loop_unwatch(&c->watch);
-	fd_close(&c->sock);
+	sock_close(c);
 	attrs_wipe(&c->subject);
 	proc_drop(c->proc);
 	u->conns--;
@@ -205,7 +214,7 @@ void door_conn_hand_over(struct door_conn *c)
 			  NELEM(fd)) == OK)
 		c->state = DOOR_HANDED;
 	attrs_wipe(&a);
-	fd_close(&c->sock);
+	sock_close(c);
 	if (c->state != DOOR_HANDED)
 		door_conn_end(c, false);
 }
@@ -364,6 +373,7 @@ static void conn_new(int sock, struct door_proc *p, struct door_user *u,
 	c->next = door.conns[c->id % DOOR_HASH];
 	door.conns[c->id % DOOR_HASH] = c;
 	door.n_conns++;
+	door.n_socks++;
 	u->conns++;
 	u->hellos++;
 	loop_arm(door.loop, &c->deadline, loop_now(door.loop) + DOOR_HELLO_NS);
@@ -372,6 +382,26 @@ static void conn_new(int sock, struct door_proc *p, struct door_user *u,
 	ENSURE(loop_watch(door.loop, &c->watch) == OK);
 	if (hello_send(c) != OK)
 		door_conn_end(c, false);
+}
+
+/* Who cannot accept for want of descriptors can refuse nobody either, and turns in a
+ * circle: it must not come to that. */
+void door_conn_limits(void)
+{
+	struct rlimit r;
+
+	ENSURE(!getrlimit(RLIMIT_NOFILE, &r) && r.rlim_cur > DOOR_FDS);
+	door.max_fds = r.rlim_cur - DOOR_FDS;
+	door.max_user_conns =
+		MIN(door.max_fds / DOOR_FDS_FRONT, (uint64_t)DOOR_USER_CONNS);
+}
+
+static bool is_full(const struct door_user *u)
+{
+	return u->conns >= door.max_user_conns ||
+	       u->hellos >= DOOR_USER_HELLOS || door.n_conns >= DOOR_CONNS ||
+	       (uint64_t)door.n_procs * DOOR_FDS_PROC + door.n_socks >=
+		       door.max_fds;
 }
 
 void door_conn_accepted(int sock, bool admin)
@@ -386,8 +416,7 @@ void door_conn_accepted(int sock, bool admin)
 		return;
 	}
 	u = door_user_get(p->peer.uid);
-	if (u->conns >= DOOR_USER_CONNS || u->hellos >= DOOR_USER_HELLOS ||
-	    door.n_conns >= DOOR_CONNS) {
+	if (is_full(u)) {
 		refuse(sock, ERR_LIMITED,
 		       "too many connections of this user are open: close some "
 		       "or send several requests over one");

@@ -5,12 +5,14 @@ passes his limit hears so; everybody else is served as before.
 test: alone"""
 import contextlib
 import os
+import resource
 import struct
 import sys
 import threading
 import time
 
-from lib.case import Skip, check, equal, run
+from lib.actor import performed
+from lib.case import Skip, case, check, equal, run
 from lib.daemon import OTHER_UID, Daemon, as_uid
 from lib.raw import VANILLA, Raw, right, signs
 from lib.steady import prepare, steady
@@ -157,6 +159,34 @@ def connections_beside_idle_threads_are_right(daemon):
         for t in threads:
             t.join()
     equal(wrong, [], "what went wrong")
+
+
+def with_few_descriptors(link):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
+    with Daemon() as daemon:
+        prepare(daemon)
+        kept, refused = [], []
+        for _ in range(200):
+            try:
+                kept.append(Client(daemon.api))
+            except Refused as e:
+                refused.append(e.error)
+        check(kept and refused, "some are kept", len(kept), refused)
+        equal(set(refused), {"limited"}, "what the others hear")
+        check(right(kept[0].run("raw", "sign", VANILLA)), "one of those kept")
+        for c in kept:
+            c.close()
+        while True:
+            with contextlib.suppress(Refused):      # until door has seen the ends
+                check(signs(daemon.api), "a new one")
+                break
+        equal(daemon.stop(), 0, "the exit code")
+        link.tell("done")
+
+
+@case
+def few_descriptors_limit_connections_and_nothing_else(_):
+    equal(performed(with_few_descriptors), "done", "it stands")
 
 
 def main():
