@@ -195,9 +195,9 @@ static bool safe_for(const struct stat *st, uid_t uid)
 {
 	if (st->st_uid == uid && uid != 0)
 		return false;
-	if (st->st_mode & S_IWOTH)
-		return false;
-	return !(st->st_mode & S_IWGRP) || st->st_gid == 0;
+	/* the group's bits are also the most that an access list gives anybody,
+	 * so they count whatever the group is */
+	return !(st->st_mode & (S_IWGRP | S_IWOTH));
 }
 
 bool peer_path_safe(const char *path, uid_t uid)

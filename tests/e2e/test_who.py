@@ -234,10 +234,12 @@ def program_its_user_can_change(world):
 
 @case
 def program_others_can_change(world):
-    """Group or world may write it, or the folder it is in."""
+    """Group or world may write it, or the folder it is in; group root's bits may
+    stand for an access list."""
     folder = os.path.dirname(world.trusted)
     for path, mode, gid in ((world.trusted, 0o757, 0), (folder, 0o757, 0),
-                            (world.trusted, 0o775, GROUP), (folder, 0o775, GROUP)):
+                            (world.trusted, 0o775, GROUP), (folder, 0o775, GROUP),
+                            (world.trusted, 0o775, 0), (folder, 0o775, 0)):
         was = os.stat(path)
         try:
             os.chown(path, 0, gid)
