@@ -19,48 +19,44 @@ void host_list_wipe(struct host_list *l)
 	l->view = (struct cretula_attrs){ NULL, 0 };
 }
 
-static enum err put_with_nul(struct buf *b, const void *p, size_t n,
-			     const uint8_t **at)
+/* Copies n bytes and a NUL to *to, which moves on. */
+static const uint8_t *put_with_nul(uint8_t **to, const void *p, size_t n)
 {
-	uint8_t *to;
+	uint8_t *at = *to;
 
-	TRY(buf_grow(b, n + 1, &to));
 	if (n)
-		memcpy(to, p, n);
-	to[n] = 0;
-	*at = to;
-	return OK;
+		memcpy(at, p, n);
+	at[n] = 0;
+	*to = at + n + 1;
+	return at;
 }
 
-static enum err item_add(struct host_list *l, const struct attr *a)
+static void item_add(struct host_list *l, const struct attr *a, uint8_t **to)
 {
-	struct cretula_attr *to;
-	const uint8_t *name, *value;
+	struct cretula_attr *one;
 
 	if (l->view.count == l->room) {
 		l->room = l->room ? 2 * l->room : 16;
 		l->item = xrealloc(l->item, l->room * sizeof *l->item);
 	}
-	TRY(put_with_nul(&l->bytes, a->name, a->name_len, &name));
-	TRY(put_with_nul(&l->bytes, a->value, a->len, &value));
-	to = &l->item[l->view.count++];
-	*to = (struct cretula_attr){ .name = (const char *)name,
-				     .value = value,
-				     .len = a->len };
-	return OK;
+	one = &l->item[l->view.count++];
+	one->name = (const char *)put_with_nul(to, a->name, a->name_len);
+	one->value = put_with_nul(to, a->value, a->len);
+	one->len = a->len;
 }
 
 enum err host_list_set(struct host_list *l, struct attr_view v)
 {
 	struct attr a;
+	uint8_t *to;
 
 	buf_clear(&l->bytes);
 	l->view = (struct cretula_attrs){ NULL, 0 };
 	/* Two NULs take the place of an attribute's six bytes of head, so this
-	 * is enough and nothing moves while items point into it. */
-	TRY(buf_reserve(&l->bytes, v.len));
+	 * is enough for all, and nothing moves while items point into it. */
+	TRY(buf_grow(&l->bytes, v.len, &to));
 	while (attr_next(&v, &a))
-		TRY(item_add(l, &a));
+		item_add(l, &a, &to);
 	l->view.item = l->item;
 	return OK;
 }
