@@ -72,13 +72,43 @@ static bool name_read(struct arena *arena, struct header *h)
 	return h->name.n != 0;
 }
 
+static struct str trimmed(struct str s)
+{
+	while (s.n && (s.p[0] == ' ' || s.p[0] == '\t'))
+		s = str_cut(s, 1, s.n);
+	while (s.n && (s.p[s.n - 1] == ' ' || s.p[s.n - 1] == '\t'))
+		s.n--;
+	return s;
+}
+
+/* Whether s, trimmed, is canonical as it is: most are, and need no copy. */
+static bool is_canonical(struct str s)
+{
+	uint8_t before = 0;
+
+	for (size_t i = 0; i < s.n; i++) {
+		uint8_t c = s.p[i];
+
+		if (c < 0x20 || c == 0x7f || (c == ' ' && before == ' '))
+			return false;
+		before = c;
+	}
+	return true;
+}
+
 /* Outer blanks go, inner runs of them become one space. False at a control
  * character: it would end the line, or be changed on the way. */
 static bool value_read(struct arena *arena, struct str s, struct str *value)
 {
-	struct pen w = pen_on(arena, s.n);
+	struct pen w;
 	bool gap = false;
 
+	s = trimmed(s);
+	if (is_canonical(s)) {
+		*value = s;
+		return true;
+	}
+	w = pen_on(arena, s.n);
 	for (size_t i = 0; i < s.n; i++) {
 		uint8_t c = s.p[i];
 
