@@ -192,6 +192,7 @@ struct run {
 	bool written;   /* … which is acknowledged */
 	bool answered;  /* the worker's reply is in reply */
 	bool tripwire;  /* the worker withheld it */
+	bool verb;      /* stands for an admin verb, refused: op is its name */
 	struct attrs reply;
 	struct fault fault;
 	struct worker *worker;

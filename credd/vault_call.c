@@ -287,6 +287,9 @@ void call_run(struct front *front, const struct msg *m)
 	if (!v)
 		call_error(&c, ERR_UNSUPPORTED,
 			   "the call names no verb that this version knows");
+	else if (verb_allowed(v, conn, &f) == ERR_DENIED &&
+		 vault.state == VAULT_OPEN)
+		run_refuse_verb(&c, v->name, &f);
 	else if (verb_allowed(v, conn, &f) != OK ||
 		 verb_check(v, m->attrs, &f) != OK)
 		call_fault(&c, &f);

@@ -133,7 +133,13 @@ void verb_module_list(const struct call *c, struct attr_view v);
 /* vault_cred.c, vault_cred_admin.c */
 void creds_init(void);
 bool cred_name_ok(const char *name);
-/* The credential the call names, in j->cred. */
+/* The credential of that name, made if there is none. */
+struct cred *cred_get(const char *name, struct module *m);
+/* Keeps the current version first. */
+void cred_link_version(struct cred *c, struct version *v, bool current);
+/* not_after= of a version's shareable attributes; 0: none. */
+int64_t cred_end_of(struct attr_view shared);
+/* vault_cred_add.c: the credential the call names, in j->cred. */
 enum err cred_need(struct job *j);
 enum err cred_put_enabled(struct change *c, const struct cred *cred,
 			  bool enabled, struct vrow **made, struct fault *f);
@@ -170,6 +176,10 @@ struct worker *worker_start(struct module *m, struct cred *c, struct version *v,
 void worker_run(struct worker *w, struct run *r, uint32_t kind);
 void worker_forget(struct run *r);
 void worker_kill(struct worker *w, const char *why);
+void worker_end(struct worker *w, const char *text);
+void worker_said(struct chan *ch, const struct msg *m);
+void worker_gone(struct chan *ch, const struct fault *why);
+void worker_time(struct loop_timer *t);
 void worker_retire(struct worker *w); /* finishes what it has, gets no more */
 void workers_kill_all(void);
 /* A new UTC day: workers that hold keys derived for the day before end. */
@@ -178,8 +188,28 @@ void workers_new_day(void);
  * j->reply or the fault. */
 void worker_job(struct worker *w, struct job *j);
 
+/* vault_run_table.c: the requests in flight */
+struct user *run_user(uid_t uid);
+struct run *run_new(const struct call *c, struct user *u,
+		    struct attr_view request);
+void run_free(struct run *r);
+/* Who asks; NULL if the connection is gone. */
+const struct subject *run_subject(const struct run *r);
+/* Answers with f and frees r. */
+void run_end_with(struct run *r, const struct fault *f);
+
+/* vault_run_record.c: records of decisions, their index in r->audit */
+enum err run_record_allowed(struct run *r, const struct subject *s,
+			    struct fault *f);
+enum err run_record_denied(struct run *r, const struct subject *s,
+			   const struct fault *why, struct fault *f);
+void run_record_tripwire(struct run *r);
+
 /* vault_run.c */
 void run_init(void);
+/* An admin verb over api.sock: refused, and on record. */
+void run_refuse_verb(const struct call *c, const char *verb,
+		     const struct fault *why);
 void verb_run(const struct call *c, struct attr_view v);
 void run_decide(struct run *r);
 void run_reply(struct run *r, struct attr_view v);

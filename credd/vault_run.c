@@ -12,137 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum {
-	RUN_SPARES = 256,
-	RUN_KEPT = 4 << 10, /* bytes of a spare run's buffer */
-};
-
-static void run_key(const void *value, const void **key, size_t *len)
-{
-	const struct run *r = value;
-
-	*key = &r->serial;
-	*len = sizeof r->serial;
-}
-
-void run_init(void)
-{
-	vault.runs = map_new(run_key);
-}
-
-/* Quota: what one uid has in flight, so that nobody fills the table alone. */
-static struct user *user_get(uid_t uid)
-{
-	struct user *u = vault.users;
-
-	while (u && u->uid != uid)
-		u = u->next;
-	if (u)
-		return u;
-	u = xcalloc(1, sizeof *u);
-	u->uid = uid;
-	u->next = vault.users;
-	vault.users = u;
-	return u;
-}
-
-static void user_drop(struct user *u)
-{
-	struct user **at = &vault.users;
-
-	if (--u->runs)
-		return;
-	while (*at != u)
-		at = &(*at)->next;
-	*at = u->next;
-	free(u);
-}
-
-/* Runs that are over, with their buffers, for the next requests. */
-static struct run *spare;
-static unsigned spares;
-
-static struct run *run_make(void)
-{
-	struct run *r = spare;
-
-	if (r) {
-		spare = r->next;
-		spares--;
-		r->next = NULL;
-		return r;
-	}
-	r = xcalloc(1, sizeof *r);
-	buf_init(&r->request, VAULT_REQUEST_MAX);
-	buf_init(&r->facts, MSG_MAX);
-	attrs_init(&r->reply);
-	return r;
-}
-
-static struct run *run_new(const struct call *c, struct user *u,
-			   struct attr_view request)
-{
-	struct run *r = run_make();
-
-	u->runs++;
-	u->bytes += request.len;
-	r->user = u;
-	r->call = *c;
-	r->serial = ++vault.last_run;
-	r->now = clock_wall();
-	ENSURE(buf_put(&r->request, request.p, request.len) == OK);
-	map_add(vault.runs, r);
-	return r;
-}
-
-static void run_buf_end(struct buf *b)
-{
-	if (b->cap > RUN_KEPT)
-		buf_wipe(b);
-	else
-		buf_clear(b);
-}
-
-static void run_free(struct run *r)
-{
-	worker_forget(r);
-	r->user->bytes -= r->request.len;
-	user_drop(r->user);
-	if (r->reveals != CRETULA_REVEAL_SIGNATURE && r->reply.bytes.len)
-		secret_zero(r->reply.bytes.p, r->reply.bytes.len);
-	ENSURE(map_drop(vault.runs, &r->serial, sizeof r->serial) == r);
-	proof_wipe(&r->proof);
-	if (r->test)
-		subject_wipe(&r->tested);
-	if (spares == RUN_SPARES) {
-		buf_wipe(&r->request);
-		buf_wipe(&r->facts);
-		attrs_wipe(&r->reply);
-		free(r);
-		return;
-	}
-	attrs_clear(&r->reply);
-	run_buf_end(&r->request);
-	run_buf_end(&r->facts);
-	run_buf_end(&r->reply.bytes);
-	*r = (struct run){ .request = r->request,
-			   .facts = r->facts,
-			   .reply = r->reply,
-			   .next = spare };
-	spare = r;
-	spares++;
-}
-
-static const struct subject *run_subject(const struct run *r)
-{
-	const struct conn *c;
-
-	if (r->test)
-		return &r->tested;
-	c = call_conn(&r->call);
-	return c ? &c->subject : NULL;
-}
-
 /* The answer, once the record is safe */
 
 static void run_finish(struct run *r)
@@ -159,80 +28,6 @@ static void run_finish(struct run *r)
 	run_free(r);
 }
 
-static void run_end_with(struct run *r, const struct fault *f)
-{
-	call_fault(&r->call, f);
-	run_free(r);
-}
-
-/* Records */
-
-static enum err add_facts(struct attrs *a, const struct run *r)
-{
-	static const char *const kept[] = { "service", "region", "action",
-					    "host" };
-	struct attr_view v = { .p = r->facts.p, .len = r->facts.len };
-	struct attr one;
-
-	while (attr_next(&v, &one)) {
-		for (size_t i = 0; i < NELEM(kept); i++)
-			if (one.len <= VAULT_FACT_KEPT &&
-			    attr_named(&one, kept[i]))
-				TRY(attrs_add_attr(a, &one));
-	}
-	return OK;
-}
-
-static enum err what_was_asked(struct attrs *a, const struct run *r,
-			       const struct subject *s, const char *outcome)
-{
-	attrs_clear(a);
-	TRY(attrs_add_str(a, "event", "run"));
-	TRY(attrs_add_str(a, "outcome", outcome));
-	TRY(attrs_add_str(a, "credential", r->credential));
-	TRY(attrs_add_str(a, "op", r->op));
-	TRY(subject_format(s, a));
-	return add_facts(a, r);
-}
-
-static enum err record_allowed(struct run *r, const struct subject *s,
-			       struct fault *f)
-{
-	static struct attrs a;
-	char id[REQUEST_ID];
-
-	if (!a.bytes.max)
-		attrs_init(&a);
-	call_request_id(&r->call, id);
-	TRY(what_was_asked(&a, r, s, "allow"));
-	TRY(attrs_add_u64(&a, "version", r->version_number));
-	TRY(attrs_add_u64(&a, "grant", r->grant));
-	TRY(attrs_add_str(&a, "request_id", id));
-	TRY(audit_digest(&a, r->request.p, r->request.len));
-	return audit_record(vault.audit, vault_now(), attrs_view(&a), 0,
-			    &r->audit, f);
-}
-
-static enum err record_denied(struct run *r, const struct subject *s,
-			      const struct fault *why, struct fault *f)
-{
-	static struct attrs a, once;
-	char id[REQUEST_ID];
-
-	if (!a.bytes.max) {
-		attrs_init(&a);
-		attrs_init(&once);
-	}
-	attrs_clear(&once);
-	call_request_id(&r->call, id);
-	TRY(what_was_asked(&a, r, s, "deny"));
-	TRY(attrs_add_str(&a, "reason", why->text));
-	TRY(attrs_add_str(&once, "request_id", id));
-	TRY(audit_digest(&once, r->request.p, r->request.len));
-	return audit_denial(vault.audit, vault_now(), attrs_view(&a),
-			    attrs_view(&once), &r->audit, f);
-}
-
 static void run_deny(struct run *r, const struct fault *why)
 {
 	const struct subject *s = run_subject(r);
@@ -244,7 +39,7 @@ static void run_deny(struct run *r, const struct fault *why)
 		return;
 	}
 	f.code = ERR_UNAVAILABLE;
-	e = record_denied(r, s, why, &f);
+	e = run_record_denied(r, s, why, &f);
 	if (e != OK) {
 		run_end_with(r, &f);
 		return;
@@ -267,7 +62,7 @@ static void run_sign(struct run *r, const struct subject *s)
 	struct fault f = { .code = ERR_UNAVAILABLE };
 
 	r->phase = RUN_SIGNING;
-	if (record_allowed(r, s, &f) != OK) {
+	if (run_record_allowed(r, s, &f) != OK) {
 		run_end_with(r, &f);
 		return;
 	}
@@ -461,28 +256,13 @@ void run_reply(struct run *r, struct attr_view v)
 	run_finish(r);
 }
 
-static void record_tripwire(struct run *r)
-{
-	const struct subject *s = run_subject(r);
-	struct attrs a;
-	struct fault f;
-	uint64_t index;
-
-	attrs_init(&a);
-	if (s && what_was_asked(&a, r, s, "withheld") == OK)
-		(void)!audit_record(vault.audit, vault_now(), attrs_view(&a), 0,
-				    &index, &f);
-	audit_kick();
-	attrs_wipe(&a);
-}
-
 void run_failed(struct run *r, enum err e, const char *text)
 {
 	struct fault f;
 
 	(void)fault_set(&f, e, "%s", text);
 	if (r->tripwire)
-		record_tripwire(r);
+		run_record_tripwire(r);
 	if (r->phase != RUN_SIGNING) {
 		run_end_with(r, &f);
 		return;
@@ -506,39 +286,6 @@ void run_unsafe(struct run *r)
 			"the audit log cannot be written, and nothing is "
 			"signed without it: 'cretula status' says why");
 	run_end_with(r, &f);
-}
-
-/* All of them */
-
-void runs_orphan(void)
-{
-	struct run *r;
-	size_t at = 0;
-
-	while ((r = map_next(vault.runs, &at)))
-		r->call.id = CALL_NOBODY;
-	/* those that wait for door would wait for ever */
-	for (;;) {
-		at = 0;
-		while ((r = map_next(vault.runs, &at)))
-			if (r->phase == RUN_PROOF)
-				break;
-		if (!r)
-			return;
-		run_free(r);
-	}
-}
-
-void runs_fail(enum err e, const char *text)
-{
-	struct fault f;
-	struct run *r;
-	size_t at;
-
-	(void)fault_set(&f, e, "%s", text);
-	audit_forget_waiting();
-	while (at = 0, (r = map_next(vault.runs, &at)))
-		run_end_with(r, &f);
 }
 
 /* The call */
@@ -617,7 +364,7 @@ static struct run *run_begin(const struct call *c, struct attr_view v,
 				VAULT_RUNS);
 		return NULL;
 	}
-	u = user_get(conn->subject.uid);
+	u = run_user(conn->subject.uid);
 	if (u->runs >= VAULT_USER_RUNS || u->bytes >= VAULT_USER_BYTES) {
 		(void)fault_set(f, ERR_LIMITED,
 				"%d requests or %d bytes of this user are in "
@@ -630,6 +377,19 @@ static struct run *run_begin(const struct call *c, struct attr_view v,
 		return r;
 	run_free(r);
 	return NULL;
+}
+
+void run_refuse_verb(const struct call *c, const char *verb,
+		     const struct fault *why)
+{
+	const struct conn *conn = call_conn(c);
+	struct run *r = run_new(c, run_user(conn->subject.uid),
+				(struct attr_view){ 0 });
+
+	ENSURE(strlen(verb) < sizeof r->op);
+	memcpy(r->op, verb, strlen(verb) + 1);
+	r->verb = true;
+	run_deny(r, why);
 }
 
 void verb_run(const struct call *c, struct attr_view v)

@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 enum {
-	ROLE_WAIT_S = 60
+	ROLE_WAIT_S = 120
 };
 
 struct role {

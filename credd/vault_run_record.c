@@ -1,0 +1,90 @@
+/* Vault: what the log says about a request: one record a decision. */
+#include "credd/vault.h"
+
+#include <string.h>
+
+static enum err add_facts(struct attrs *a, const struct run *r)
+{
+	static const char *const kept[] = { "service", "region", "action",
+					    "host" };
+	struct attr_view v = { .p = r->facts.p, .len = r->facts.len };
+	struct attr one;
+
+	while (attr_next(&v, &one)) {
+		for (size_t i = 0; i < NELEM(kept); i++)
+			if (one.len <= VAULT_FACT_KEPT &&
+			    attr_named(&one, kept[i]))
+				TRY(attrs_add_attr(a, &one));
+	}
+	return OK;
+}
+
+static enum err what_was_asked(struct attrs *a, const struct run *r,
+			       const struct subject *s, const char *outcome)
+{
+	attrs_clear(a);
+	if (r->verb) { /* no request, but an admin verb */
+		TRY(attrs_add_str(a, "event", r->op));
+		TRY(attrs_add_str(a, "outcome", outcome));
+		return subject_format(s, a);
+	}
+	TRY(attrs_add_str(a, "event", "run"));
+	TRY(attrs_add_str(a, "outcome", outcome));
+	TRY(attrs_add_str(a, "credential", r->credential));
+	TRY(attrs_add_str(a, "op", r->op));
+	TRY(subject_format(s, a));
+	return add_facts(a, r);
+}
+
+enum err run_record_allowed(struct run *r, const struct subject *s,
+			    struct fault *f)
+{
+	static struct attrs a;
+	char id[REQUEST_ID];
+
+	if (!a.bytes.max)
+		attrs_init(&a);
+	call_request_id(&r->call, id);
+	TRY(what_was_asked(&a, r, s, "allow"));
+	TRY(attrs_add_u64(&a, "version", r->version_number));
+	TRY(attrs_add_u64(&a, "grant", r->grant));
+	TRY(attrs_add_str(&a, "request_id", id));
+	TRY(audit_digest(&a, r->request.p, r->request.len));
+	return audit_record(vault.audit, vault_now(), attrs_view(&a), 0,
+			    &r->audit, f);
+}
+
+enum err run_record_denied(struct run *r, const struct subject *s,
+			   const struct fault *why, struct fault *f)
+{
+	static struct attrs a, once;
+	char id[REQUEST_ID];
+
+	if (!a.bytes.max) {
+		attrs_init(&a);
+		attrs_init(&once);
+	}
+	attrs_clear(&once);
+	call_request_id(&r->call, id);
+	TRY(what_was_asked(&a, r, s, "deny"));
+	TRY(attrs_add_str(&a, "reason", why->text));
+	TRY(attrs_add_str(&once, "request_id", id));
+	TRY(audit_digest(&once, r->request.p, r->request.len));
+	return audit_denial(vault.audit, vault_now(), attrs_view(&a),
+			    attrs_view(&once), &r->audit, f);
+}
+
+void run_record_tripwire(struct run *r)
+{
+	const struct subject *s = run_subject(r);
+	struct attrs a;
+	struct fault f;
+	uint64_t index;
+
+	attrs_init(&a);
+	if (s && what_was_asked(&a, r, s, "withheld") == OK)
+		(void)!audit_record(vault.audit, vault_now(), attrs_view(&a), 0,
+				    &index, &f);
+	audit_kick();
+	attrs_wipe(&a);
+}

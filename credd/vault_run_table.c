@@ -1,0 +1,177 @@
+/* Vault: the requests in flight: made, found, counted for each uid, ended. */
+#include "credd/vault.h"
+
+#include "lib/secret.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	RUN_SPARES = 256,
+	RUN_KEPT = 4 << 10, /* bytes of a spare run's buffer */
+};
+
+static void run_key(const void *value, const void **key, size_t *len)
+{
+	const struct run *r = value;
+
+	*key = &r->serial;
+	*len = sizeof r->serial;
+}
+
+void run_init(void)
+{
+	vault.runs = map_new(run_key);
+}
+
+/* Quota: what one uid has in flight, so that nobody fills the table alone. */
+struct user *run_user(uid_t uid)
+{
+	struct user *u = vault.users;
+
+	while (u && u->uid != uid)
+		u = u->next;
+	if (u)
+		return u;
+	u = xcalloc(1, sizeof *u);
+	u->uid = uid;
+	u->next = vault.users;
+	vault.users = u;
+	return u;
+}
+
+static void user_drop(struct user *u)
+{
+	struct user **at = &vault.users;
+
+	if (--u->runs)
+		return;
+	while (*at != u)
+		at = &(*at)->next;
+	*at = u->next;
+	free(u);
+}
+
+/* Runs that are over, with their buffers, for the next requests. */
+static struct run *spare;
+static unsigned spares;
+
+static struct run *run_make(void)
+{
+	struct run *r = spare;
+
+	if (r) {
+		spare = r->next;
+		spares--;
+		r->next = NULL;
+		return r;
+	}
+	r = xcalloc(1, sizeof *r);
+	buf_init(&r->request, VAULT_REQUEST_MAX);
+	buf_init(&r->facts, MSG_MAX);
+	attrs_init(&r->reply);
+	return r;
+}
+
+struct run *run_new(const struct call *c, struct user *u,
+		    struct attr_view request)
+{
+	struct run *r = run_make();
+
+	u->runs++;
+	u->bytes += request.len;
+	r->user = u;
+	r->call = *c;
+	r->serial = ++vault.last_run;
+	r->now = clock_wall();
+	ENSURE(buf_put(&r->request, request.p, request.len) == OK);
+	map_add(vault.runs, r);
+	return r;
+}
+
+static void run_buf_end(struct buf *b)
+{
+	if (b->cap > RUN_KEPT)
+		buf_wipe(b);
+	else
+		buf_clear(b);
+}
+
+void run_free(struct run *r)
+{
+	worker_forget(r);
+	r->user->bytes -= r->request.len;
+	user_drop(r->user);
+	if (r->reveals != CRETULA_REVEAL_SIGNATURE && r->reply.bytes.len)
+		secret_zero(r->reply.bytes.p, r->reply.bytes.len);
+	ENSURE(map_drop(vault.runs, &r->serial, sizeof r->serial) == r);
+	proof_wipe(&r->proof);
+	if (r->test)
+		subject_wipe(&r->tested);
+	if (spares == RUN_SPARES) {
+		buf_wipe(&r->request);
+		buf_wipe(&r->facts);
+		attrs_wipe(&r->reply);
+		free(r);
+		return;
+	}
+	attrs_clear(&r->reply);
+	run_buf_end(&r->request);
+	run_buf_end(&r->facts);
+	run_buf_end(&r->reply.bytes);
+	*r = (struct run){ .request = r->request,
+			   .facts = r->facts,
+			   .reply = r->reply,
+			   .next = spare };
+	spare = r;
+	spares++;
+}
+
+const struct subject *run_subject(const struct run *r)
+{
+	const struct conn *c;
+
+	if (r->test)
+		return &r->tested;
+	c = call_conn(&r->call);
+	return c ? &c->subject : NULL;
+}
+
+void run_end_with(struct run *r, const struct fault *f)
+{
+	call_fault(&r->call, f);
+	run_free(r);
+}
+
+/* All of them */
+
+void runs_orphan(void)
+{
+	struct run *r;
+	size_t at = 0;
+
+	while ((r = map_next(vault.runs, &at)))
+		r->call.id = CALL_NOBODY;
+	/* those that wait for door would wait for ever */
+	for (;;) {
+		at = 0;
+		while ((r = map_next(vault.runs, &at)))
+			if (r->phase == RUN_PROOF)
+				break;
+		if (!r)
+			return;
+		run_free(r);
+	}
+}
+
+void runs_fail(enum err e, const char *text)
+{
+	struct fault f;
+	struct run *r;
+	size_t at;
+
+	(void)fault_set(&f, e, "%s", text);
+	audit_forget_waiting();
+	while (at = 0, (r = map_next(vault.runs, &at)))
+		run_end_with(r, &f);
+}
