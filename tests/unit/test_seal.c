@@ -194,9 +194,13 @@ static void test_row_cut_short_is_refused(void **state)
 static void moved(const struct buf *blob, struct row_head to)
 {
 	struct fault f;
+	bool here = to.table == ROW_CREDENTIAL && to.row == 12;
 
 	expect(open_with(keys, &to, blob->p, blob->len, &f), ERR_INVALID, &f,
-	       "sealed as credential/12 'prod' (hmac, version 3, generation 41)");
+	       here ? "sealed as credential/12 'prod' (hmac, version 3, "
+		      "generation 41) and its columns were edited"
+		    : "sealed as credential/12 'prod' (hmac, version 3, "
+		      "generation 41) and moved from there");
 }
 
 static void test_moved_row_says_from_where(void **state)
