@@ -51,11 +51,16 @@ static void read_begin(const struct call *c, const struct attrs *msg)
 {
 	audit_denials(vault.audit, vault_now(), true);
 	audit_kick();
-	if (vault.is_reading || vault.audit_loading ||
+	if (vault.is_reading) {
+		call_error(c, ERR_UNAVAILABLE,
+			   "the log is being read by somebody else: try again");
+		return;
+	}
+	if (vault.audit_loading ||
 	    chan_send(&vault.store, VS_READ, STORE_ID_READ, attrs_view(msg)) !=
 		    OK) {
 		call_error(c, ERR_UNAVAILABLE,
-			   "the log is being read by somebody else: try again");
+			   "the store is being started anew: try again");
 		return;
 	}
 	vault.is_reading = true;
