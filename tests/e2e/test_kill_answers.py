@@ -13,7 +13,7 @@ import threading
 import time
 
 from lib.case import Skip, case, check, equal, is_sanitized, run
-from lib.daemon import Daemon, wait_end
+from lib.daemon import PASSPHRASE, Daemon, wait_end
 from lib.load import PASSING, Load, check_log
 from lib.raw import Raw, encode_attrs
 
@@ -24,6 +24,7 @@ SEED = int(os.environ.get("CRETULA_SEED", random.SystemRandom().randrange(1 << 3
 ANSWERS = 300           # right ones between two deaths
 BACK_SECONDS = 10 if is_sanitized() else 1.0
 SECONDS = 30
+TRY_AGAIN = 75          # the exit code while the store is started anew
 
 
 def prepare(daemon):
@@ -38,14 +39,20 @@ def load_on(daemon):
 
 def kill(daemon, role):
     """One process of the role; returns when it has ended."""
+    end = time.monotonic() + SECONDS
     pids = daemon.roles().get(role)
-    check(pids, "a %s to kill" % role, daemon.roles())
+    while not pids:                 # it may still be on its way back
+        check(time.monotonic() < end, "a %s to kill" % role, daemon.roles())
+        pids = daemon.roles().get(role)
     os.kill(pids[0], signal.SIGKILL)
     check(wait_end(pids[0], SECONDS), "the %s ends" % role)
 
 
 def verify(daemon):
+    end = time.monotonic() + SECONDS
     done = daemon.cli("audit", "verify", check=False)
+    while done.returncode == TRY_AGAIN and time.monotonic() < end:
+        done = daemon.cli("audit", "verify", check=False)
     equal(done.returncode, 0, done.stderr.decode("utf-8", "replace"))
 
 
@@ -109,9 +116,10 @@ class Adds:
     def work(self):
         while not self.stop.is_set():
             name = "c%d" % (len(self.done) + len(self.open))
-            to = self.open
+            to = None               # until it has been asked for
             try:
                 with self.daemon.admin() as a:
+                    to = self.open
                     a.credential_add(name, "hmac", [], [("key", KEY)])
                 to = self.done
             except Refused as e:
@@ -121,7 +129,8 @@ class Adds:
                 if isinstance(e, TimeoutError):
                     self.wrong.append("%s: %r" % (name, e))
             with self.changed:
-                to.append(name)
+                if to is not None:
+                    to.append(name)
                 self.changed.notify_all()
 
     def wait_more(self, count):
@@ -140,8 +149,9 @@ def acknowledged_credentials_survive_the_store(daemon):
             adds.wait_more(10)
             kill(daemon, role)
         adds.wait_more(10)
+        adds.stop.set()     # in the midst of one, perhaps
+        daemon.stop(signal.SIGKILL)
     equal(adds.wrong, [], "what went wrong")
-    equal(daemon.stop(), 0, "the exit code")
     daemon.start()
     daemon.unseal()
     with daemon.admin() as a:
@@ -160,6 +170,69 @@ def acknowledged_credentials_survive_the_store(daemon):
             load.wait_more(1)
         equal(load.wrong, [], "credential " + name)
     verify(daemon)
+
+
+@case
+def log_is_read_whole_or_not_at_all_when_the_store_dies(daemon):
+    stop, ends, wrong = threading.Event(), [], []
+
+    def read():
+        while not stop.is_set():
+            try:
+                with daemon.admin() as a:
+                    reply = a.call("audit.show", [("from", 0), ("count", 1000)])
+                    indexes = [int(i.text("index")) for i in reply.items]
+                    if indexes != list(range(len(indexes))) or not indexes:
+                        wrong.append(indexes)
+                    ends.append("read")
+            except Refused as e:
+                ends.append(e.error)
+            except Exception as e:
+                wrong.append("%r" % e)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        for _ in range(3):
+            wanted = ends.count("read") + 5
+            end = time.monotonic() + SECONDS
+            while ends.count("read") < wanted and not wrong:
+                check(time.monotonic() < end, "the log is read", ends)
+                os.sched_yield()
+            kill(daemon, "store")
+    finally:
+        stop.set()
+        thread.join()
+    equal(wrong, [], "what went wrong")
+    check(set(ends) <= {"read", "unavailable"}, "how reading ended", set(ends))
+    verify(daemon)
+
+
+@case
+def opener_that_dies_leaves_the_store_sealed(daemon):
+    with daemon.admin() as a:
+        a.seal_store()
+        heard = []
+
+        def unseal():
+            try:
+                with daemon.admin() as other:
+                    other.unseal(PASSPHRASE)
+                heard.append("unsealed")
+            except Refused as e:
+                heard.append(e.error)
+        thread = threading.Thread(target=unseal)
+        thread.start()
+        end = time.monotonic() + SECONDS
+        while "opener" not in daemon.roles():
+            check(not heard and time.monotonic() < end, "an opener to kill", heard)
+        kill(daemon, "opener")
+        thread.join()
+        equal(heard, ["unavailable"], "what the caller hears")
+        equal(a.status().text("state"), "sealed", "the state")
+    daemon.unseal()
+    with load_on(daemon) as load:
+        load.wait_more(10)
 
 
 @case
