@@ -151,9 +151,31 @@ static void commit_noted(struct job *j, enum err e)
 	job_done(j, OK);
 }
 
+/* The log has said already that it is being done. If this cannot be written
+ * either, the request id leads to what was answered. */
+static void record_failed(struct job *j)
+{
+	struct attrs a;
+	struct fault f;
+	uint64_t index;
+	char id[REQUEST_ID];
+
+	call_request_id(&j->call, id);
+	attrs_init(&a);
+	if (vault.audit && attrs_add_str(&a, "event", j->verb) == OK &&
+	    attrs_add_str(&a, "outcome", "failed") == OK &&
+	    attrs_add_str(&a, "request_id", id) == OK &&
+	    attrs_add_str(&a, "reason", j->fault.text) == OK)
+		(void)!audit_record(vault.audit, vault_now(), attrs_view(&a),
+				    AUDIT_ADMIN, &index, &f);
+	audit_kick();
+	attrs_wipe(&a);
+}
+
 static void commit_stored(struct job *j, enum err e)
 {
 	if (e != OK) {
+		record_failed(j);
 		job_done(j, e);
 		return;
 	}
