@@ -5,6 +5,7 @@ for them, nothing acknowledged is lost, and with space again all is as before.""
 import ctypes
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -165,6 +166,7 @@ def quite_full_disk_refuses_admins_too_and_changes_nothing(daemon):
     check(failed is not None, "at last it is full")
     equal(failed.returncode, 75, "exit code: %r" % failed.stderr)
     check(b"disk is full" in failed.stderr, "the reason", failed.stderr)
+    daemon.failed = re.search(rb"\[request ([^]]+)\]", failed.stderr).group(1)
     equal(daemon.cli("credential", "list").stdout, shown, "credentials")
     equal(daemon.cli("grant", "list").stdout, grants, "grants")
     daemon.cli("status", check=False)
@@ -176,6 +178,10 @@ def space_again_and_all_of_it_works(daemon):
     grants = daemon.cli("grant", "list").stdout
     daemon.free()
     check(signs_again(daemon), "it signs")
+    told = [r for r in records(daemon)
+            if r.get("request_id") == daemon.failed.decode()]
+    check(not told or told[-1].get("outcome") == "failed",
+          "the log does not say that it was done", told)
     daemon.cli("grant", "add", "credential=prod", "op=sign", "uid=7")
     added = daemon.cli("grant", "list").stdout
     check(added.startswith(grants) and added != grants, "a grant more", added)
