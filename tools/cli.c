@@ -34,6 +34,8 @@ void cli_help(const struct verb *v)
 {
 	cli_usage_line(v, stdout);
 	printf("%s\n\n", v->help);
+	if (v->more)
+		printf("%s\n", v->more);
 	help_opts(v->opts);
 	help_opts(common);
 	printf("\nexample:\n  %s\n", v->example);

@@ -31,7 +31,8 @@ struct verb {
 	const char *noun;
 	const char *verb; /* NULL: the noun alone */
 	const char *args; /* for the usage line */
-	const char *help;
+	const char *help; /* a line */
+	const char *more; /* lines, or NULL */
 	const char *example;
 	const struct opt *opts; /* ends with name NULL; may be NULL */
 	int (*run)(struct cli *cli);

@@ -144,10 +144,10 @@ static const struct opt verify_opts[] = {
 
 const struct verb verbs_audit[] = {
 	{ "audit", "show", "[--from N | --last N] [--count N] | --checkpoint",
-	  "the records of every decision",
+	  "the records of every decision", NULL,
 	  "cretula audit show --last 20 --json", show_opts, run_show },
 	{ "audit", "verify", "[--since FILE]",
-	  "whether the log is whole and as it was signed",
+	  "whether the log is whole and as it was signed", NULL,
 	  "cretula audit verify --since /mnt/elsewhere/checkpoint", verify_opts,
 	  audit_verify_run },
 	{ 0 },

@@ -336,24 +336,28 @@ static const struct opt rotate_opts[] = {
 const struct verb verbs_credential[] = {
 	{ "credential", "add", "NAME module=MODULE ATTR=VALUE … SECRET=@FILE",
 	  "seal a credential",
+	  "A confidential attribute is SECRET=@FILE (less one final newline), "
+	  "SECRET=-\n(standard input), or asked for on the terminal; never on "
+	  "the command line.\n'cretula module list' says what a module "
+	  "needs.\n",
 	  "cretula credential add prod module=aws-sigv4 access_key=AKIDEXAMPLE "
 	  "secret_key=@/root/key",
 	  NULL, run_add },
-	{ "credential", "list", "", "the credentials there are",
+	{ "credential", "list", "", "the credentials there are", NULL,
 	  "cretula credential list --json", NULL, run_list },
 	{ "credential", "show", "NAME", "a credential's versions, no secrets",
-	  "cretula credential show prod", NULL, run_show },
+	  NULL, "cretula credential show prod", NULL, run_show },
 	{ "credential", "rotate",
 	  "NAME ATTR=VALUE … SECRET=@FILE [--grace TIME]",
-	  "make a new version current",
+	  "make a new version current", NULL,
 	  "cretula credential rotate prod access_key=AKIDNEW "
 	  "secret_key=@/root/new --grace 1h",
 	  rotate_opts, run_rotate },
-	{ "credential", "disable", "NAME", "stop its use, keep it",
+	{ "credential", "disable", "NAME", "stop its use, keep it", NULL,
 	  "cretula credential disable prod", NULL, run_disable },
-	{ "credential", "enable", "NAME", "allow its use again",
+	{ "credential", "enable", "NAME", "allow its use again", NULL,
 	  "cretula credential enable prod", NULL, run_enable },
-	{ "credential", "remove", "NAME", "destroy it",
+	{ "credential", "remove", "NAME", "destroy it", NULL,
 	  "cretula credential remove prod", NULL, run_remove },
 	{ 0 },
 };

@@ -302,16 +302,22 @@ static int run_test(struct cli *cli)
 const struct verb verbs_grant[] = {
 	{ "grant", "add", "credential=NAME op=OP,… SUBJECT=… LIMIT=… …",
 	  "allow a subject an operation on a credential",
+	  "subjects: uid gid exe unit user_unit (users and groups also by "
+	  "name)\n"
+	  "limits:   method host path query service region action\n"
+	  "          max_skew lifetime not_before not_after reveal\n"
+	  "Values are sets, comma-separated; '*' stands for anything, in path "
+	  "for one\nsegment and '**' for several.\n",
 	  "cretula grant add credential=prod op=sign,presign uid=1000 "
 	  "host=*.amazonaws.com max_skew=300s",
 	  NULL, run_add },
-	{ "grant", "list", "[credential=NAME]", "the grants there are",
+	{ "grant", "list", "[credential=NAME]", "the grants there are", NULL,
 	  "cretula grant list credential=prod", NULL, run_list },
-	{ "grant", "remove", "ID", "take a grant back",
+	{ "grant", "remove", "ID", "take a grant back", NULL,
 	  "cretula grant remove 3", NULL, run_remove },
 	{ "grant", "test",
 	  "credential=NAME op=OP uid=N … [ATTR=VALUE …] [<REQUEST]",
-	  "which grant decides a request, and why",
+	  "which grant decides a request, and why", NULL,
 	  "cretula grant test credential=prod op=sign uid=1000 <request.txt",
 	  NULL, run_test },
 	{ 0 },

@@ -58,6 +58,38 @@ static enum err summary(struct attr_view v, struct attrs *out)
 	return OK;
 }
 
+/* "  WHAT: a b c", unless there is none. */
+static void line(struct attr_view v, const char *what, const char *label)
+{
+	bool any = false;
+	struct attr a;
+
+	while (attr_next(&v, &a)) {
+		if (!attr_named(&a, what))
+			continue;
+		printf("%s%.*s", any ? " " : label, (int)a.len,
+		       (const char *)a.value);
+		any = true;
+	}
+	if (any)
+		printf("\n");
+}
+
+/* For people: a paragraph. */
+static int print_lines(struct attr_view v)
+{
+	line(v, "name", "");
+	line(v, "summary", "  ");
+	line(v, "operation", "  operations: ");
+	line(v, "requires", "  required: ");
+	line(v, "accepts", "  optional: ");
+	line(v, "confidential", "  confidential: ");
+	line(v, "binding", "  binding: ");
+	line(v, "sha256", "  sha256: ");
+	line(v, "usable", "  usable: ");
+	return EXIT_DONE;
+}
+
 static int print_module(const struct cli *cli, struct attr_view v)
 {
 	struct attrs out;
@@ -66,8 +98,12 @@ static int print_module(const struct cli *cli, struct attr_view v)
 
 	attrs_init(&out);
 	e = summary(v, &out);
-	rc = e == OK ? out_list(cli, attrs_view(&out), NULL)
-		     : cli_fault(e, NULL);
+	if (e != OK)
+		rc = cli_fault(e, NULL);
+	else if (cli->json || cli->field)
+		rc = out_list(cli, attrs_view(&out), NULL);
+	else
+		rc = print_lines(attrs_view(&out));
 	attrs_wipe(&out);
 	return rc;
 }
@@ -90,6 +126,6 @@ static int run_list(struct cli *cli)
 
 const struct verb verbs_module[] = {
 	{ "module", "list", "", "the modules, their operations and attributes",
-	  "cretula module list", NULL, run_list },
+	  NULL, "cretula module list", NULL, run_list },
 	{ 0 },
 };

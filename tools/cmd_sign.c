@@ -265,6 +265,14 @@ const struct verb verbs_sign[] = {
 	{ "sign", NULL,
 	  "NAME [op=OP] [ATTR=VALUE …] [--request|--headers|--url] <REQUEST",
 	  "sign an HTTP request, or data=TEXT",
+	  "attributes of HTTP requests (cretula(1) says more):\n"
+	  "  op=sign|presign  region=R  service=S  time=YYYYMMDDTHHMMSSZ  "
+	  "expires=15m\n"
+	  "  payload=signed|unsigned|HEX  body=sign|ignore  "
+	  "sha256_header=yes|no\n"
+	  "  target=wire|raw  normalize=yes|no  token=sign|omit  resign=yes  "
+	  "scheme=http\n"
+	  "bytes: data=TEXT, data=@FILE or data=- (standard input)\n",
 	  "printf 'GET / HTTP/1.1\\nHost: bucket.s3.amazonaws.com\\n' |\n"
 	  "      cretula sign prod op=presign expires=15m --url",
 	  sign_opts, run_sign },

@@ -48,12 +48,12 @@ static int run_remove(struct cli *cli)
 const struct verb verbs_slot[] = {
 	{ "slot", "add",
 	  "[--passphrase SOURCE | --key-file FILE] [--ops N] [--mem SIZE]",
-	  "add a way to open the store",
+	  "add a way to open the store", NULL,
 	  "cretula slot add --key-file /etc/cretula/unseal.key", make_opts,
 	  run_add },
-	{ "slot", "list", "", "what opens the store", "cretula slot list", NULL,
-	  run_list },
-	{ "slot", "remove", "SLOT", "remove a way to open the store",
+	{ "slot", "list", "", "what opens the store", NULL, "cretula slot list",
+	  NULL, run_list },
+	{ "slot", "remove", "SLOT", "remove a way to open the store", NULL,
 	  "cretula slot remove 2", NULL, run_remove },
 	{ 0 },
 };

@@ -123,6 +123,6 @@ static int run_status(struct cli *cli)
 
 const struct verb verbs_status[] = {
 	{ "status", NULL, "", "what is wrong, what is weaker here, what to do",
-	  "cretula status", NULL, run_status },
+	  NULL, "cretula status", NULL, run_status },
 	{ 0 },
 };

@@ -51,12 +51,12 @@ static int run_seal(struct cli *cli)
 const struct verb verbs_store[] = {
 	{ "init", NULL,
 	  "[--passphrase SOURCE | --key-file FILE] [--ops N] [--mem SIZE]",
-	  "make the store, the master key and its first key slot",
+	  "make the store, the master key and its first key slot", NULL,
 	  "cretula init --passphrase @/root/passphrase", make_opts, run_init },
 	{ "unseal", NULL, "[--passphrase SOURCE | --key-file FILE]",
-	  "bring the master key into credd's memory", "cretula unseal",
+	  "bring the master key into credd's memory", NULL, "cretula unseal",
 	  open_opts, run_unseal },
-	{ "seal", NULL, "", "take the master key out of credd's memory",
+	{ "seal", NULL, "", "take the master key out of credd's memory", NULL,
 	  "cretula seal", NULL, run_seal },
 	{ 0 },
 };

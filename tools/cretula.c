@@ -27,8 +27,8 @@ static int run_version(struct cli *cli)
 }
 
 static const struct verb verbs_own[] = {
-	{ "version", NULL, "", "the version of this command", "cretula version",
-	  NULL, run_version },
+	{ "version", NULL, "", "the version of this command", NULL,
+	  "cretula version", NULL, run_version },
 	{ 0 },
 };
 

@@ -165,7 +165,7 @@ static int run_playground(struct cli *cli)
 
 const struct verb verbs_playground[] = {
 	{ "playground", NULL, "[-- COMMAND …]",
-	  "a throw-away installation, and a command or shell in it",
+	  "a throw-away installation, and a command or shell in it", NULL,
 	  "cretula playground -- sh -c 'cretula sign sample <request.txt'",
 	  NULL, run_playground },
 	{ 0 },
