@@ -17,8 +17,8 @@
 #include <unistd.h>
 
 enum {
-	GULP = 64 << 10,       /* room made before each read */
-	OUT_WRITE = 256 << 10, /* written early beyond this */
+	GULP = 64 << 10,      /* room made before each read */
+	OUT_WRITE = 24 << 10, /* written early beyond this */
 	OP_MAX = ATTR_NAME_MAX,
 };
 

@@ -13,7 +13,8 @@
 
 enum {
 	CHAN_IN_MAX = 4 + MSG_MAX + CHAN_GULP,
-	CHAN_KEPT = 16 << 10, /* bytes a channel with nothing to hold keeps */
+	CHAN_EAGER = 24 << 10, /* bytes that do not wait for the turn's end */
+	CHAN_KEPT = 16 << 10,  /* bytes a channel with nothing to hold keeps */
 };
 
 union chan_control {
@@ -153,7 +154,12 @@ enum err chan_send(struct chan *c, uint32_t kind, uint64_t id,
 	e = msg_put(&c->out, kind, id, attrs);
 	if (e != OK)
 		return ERR_LIMITED;
-	loop_defer(c->loop, &c->flush);
+	/* A long batch is written in pieces, so that the peer works on one while
+	 * we make the next. */
+	if (c->out.len >= CHAN_EAGER && !(c->watch.events & EPOLLOUT))
+		chan_flush(c);
+	else
+		loop_defer(c->loop, &c->flush);
 	return OK;
 }
 
