@@ -4,7 +4,7 @@
  *	store -> vault	VS_APPENDED size | VS_FAILED first | VS_DONE */
 #include "lib/audit.h"
 
-#include "lib/audit_denial.h"
+#include "lib/audit_state.h"
 #include "lib/clock.h"
 
 #include <stdlib.h>
@@ -16,44 +16,12 @@ enum {
 	WHEN_POINT = sizeof "2026-01-02T03:04:05" - 1, /* then .123456Z */
 };
 
-struct waiting {
-	uint8_t *p; /* owned */
-	uint32_t len;
-	bool admin;
-};
-
-struct audit {
-	struct audit_sink sink;
-	char origin[NOTE_ORIGIN_MAX + 1];
-	struct secret *seed;
-	uint8_t key[NOTE_PUBLIC];
-	bool sync;
-
-	struct merkle kept;   /* what was acknowledged */
-	struct waiting *ring; /* what was not; oldest at head */
-	size_t cap, head, count, bytes;
-	size_t flying;       /* of those, how many the sink has */
-	uint64_t full_until; /* boottime: no ordinary records before */
-
-	bool noting; /* a checkpoint is with the sink */
-	bool noted;  /* there is one; its size and generation: */
-	uint64_t note_size, note_generation;
-	uint64_t next_size, next_generation; /* of the one with the sink */
-	uint64_t note_boot;
-
-	struct denials denials;
-	struct attrs scratch;
-	struct attr_view *batch;
-	int64_t second; /* whose text begins when */
-	char when[CLOCK_TEXT];
-};
-
-static struct waiting *waiting_at(const struct audit *a, size_t i)
+struct waiting *audit_waiting_at(const struct audit *a, size_t i)
 {
 	return &a->ring[(a->head + i) & (a->cap - 1)];
 }
 
-static void take_note(struct audit *a, const struct audit_tail *t)
+void audit_take_note(struct audit *a, const struct audit_tail *t)
 {
 	a->noting = false;
 	a->noted = t->noted;
@@ -75,7 +43,7 @@ struct audit *audit_new(const struct audit_tail *t, const char *origin,
 	note_public(seed, a->key);
 	a->sync = sync;
 	a->kept = t->tree;
-	take_note(a, t);
+	audit_take_note(a, t);
 	a->cap = RING_FIRST;
 	a->ring = xcalloc(a->cap, sizeof *a->ring);
 	a->batch = xcalloc(AUDIT_BATCH_MAX, sizeof *a->batch);
@@ -87,16 +55,15 @@ struct audit *audit_new(const struct audit_tail *t, const char *origin,
 /* Forgets the newest record. */
 static void drop_last(struct audit *a)
 {
-	struct waiting *w = waiting_at(a, --a->count);
+	struct waiting *w = audit_waiting_at(a, --a->count);
 
 	a->bytes -= w->len;
 	mem_free(&w->p);
 }
 
-/* The oldest record is kept now. */
-static void keep_first(struct audit *a)
+void audit_keep_first(struct audit *a)
 {
-	struct waiting *w = waiting_at(a, 0);
+	struct waiting *w = audit_waiting_at(a, 0);
 	struct merkle_hash leaf;
 
 	merkle_leaf(w->p, w->len, &leaf);
@@ -151,7 +118,7 @@ static void ring_grow(struct audit *a)
 	struct waiting *ring = xcalloc(2 * a->cap, sizeof *ring);
 
 	for (size_t i = 0; i < a->count; i++)
-		ring[i] = *waiting_at(a, i);
+		ring[i] = *audit_waiting_at(a, i);
 	free(a->ring);
 	a->ring = ring;
 	a->cap *= 2;
@@ -229,7 +196,7 @@ static enum err record_wait(struct audit *a, uint64_t boot, unsigned flags,
 	if (a->count == a->cap)
 		ring_grow(a);
 	*index = audit_size(a);
-	*waiting_at(a, a->count) =
+	*audit_waiting_at(a, a->count) =
 		(struct waiting){ .p = xmemdup(b->p, b->len),
 				  .len = (uint32_t)b->len,
 				  .admin = flags & AUDIT_ADMIN };
@@ -311,9 +278,9 @@ static unsigned next_batch(struct audit *a, bool *admin)
 	unsigned n = 0;
 	size_t bytes = 0;
 
-	*admin = waiting_at(a, 0)->admin;
+	*admin = audit_waiting_at(a, 0)->admin;
 	while (n < a->count && n < AUDIT_BATCH_MAX) {
-		const struct waiting *w = waiting_at(a, n);
+		const struct waiting *w = audit_waiting_at(a, n);
 
 		bytes += w->len + RECORD_EXTRA;
 		if (w->admin != *admin || bytes > AUDIT_BATCH_BYTES)
@@ -345,7 +312,7 @@ enum err audit_acked(struct audit *a, uint64_t size)
 	if (!a->flying || size != a->kept.size + a->flying)
 		return ERR_INVALID;
 	for (; a->flying; a->flying--)
-		keep_first(a);
+		audit_keep_first(a);
 	return OK;
 }
 
@@ -366,7 +333,7 @@ enum err audit_failed(struct audit *a, uint64_t first, uint64_t boot)
 	    first >= a->kept.size + a->flying)
 		return ERR_INVALID;
 	while (a->kept.size < first)
-		keep_first(a);
+		audit_keep_first(a);
 	while (a->count)
 		drop_last(a);
 	a->flying = 0;
@@ -451,60 +418,4 @@ uint64_t audit_deadline(const struct audit *a)
 	if (a->count && !a->flying)
 		return 0;
 	return MIN(at, checkpoint_at(a));
-}
-
-/* After the keeper came back */
-
-/* What it has beyond the kept must be the first of what was with the sink. */
-static enum err check_regrown(const struct audit *a, const struct audit_tail *t,
-			      struct fault *f)
-{
-	struct merkle m = a->kept;
-	struct merkle_hash leaf, made, found;
-
-	for (size_t i = 0; m.size < t->tree.size; i++) {
-		const struct waiting *w = waiting_at(a, i);
-
-		merkle_leaf(w->p, w->len, &leaf);
-		merkle_append(&m, &leaf);
-	}
-	merkle_root(&m, &made);
-	merkle_root(&t->tree, &found);
-	if (merkle_equal(&made, &found))
-		return OK;
-	return fault_set(f, ERR_CONFLICT,
-			 "the audit log was changed: its %llu records are not "
-			 "those that were written",
-			 (unsigned long long)t->tree.size);
-}
-
-enum err audit_resume(struct audit *a, const struct audit_tail *t,
-		      struct fault *f)
-{
-	uint64_t size = t->tree.size, kept = a->kept.size;
-
-	if (size < kept)
-		return fault_set(
-			f, ERR_CONFLICT,
-			"the audit log was cut: it holds %llu records, "
-			"%llu were acknowledged",
-			(unsigned long long)size, (unsigned long long)kept);
-	if (size > kept + a->flying)
-		return fault_set(f, ERR_CONFLICT,
-				 "the audit log holds %llu records, only %llu "
-				 "were written",
-				 (unsigned long long)size,
-				 (unsigned long long)(kept + a->flying));
-	if (a->noted && (!t->noted || t->note.size < a->note_size))
-		return fault_set(
-			f, ERR_CONFLICT,
-			"the audit log's checkpoints were cut: the one "
-			"of size %llu is missing",
-			(unsigned long long)a->note_size);
-	TRY(check_regrown(a, t, f));
-	while (a->kept.size < size)
-		keep_first(a);
-	a->flying = 0;
-	take_note(a, t);
-	return OK;
 }

@@ -122,7 +122,8 @@ def seal_stops_all_service_and_unseal_brings_it_back():
         check("cretula unseal" in got["attention"], "what to do", got)
         equal(sign(d, False).returncode, 5, "sign")
         for words in (("credential", "list"), ("grant", "list"),
-                      ("credential", "show", "prod"), ("audit", "show"), ("audit", "verify"), ("seal",)):
+                      ("credential", "show", "prod"), ("audit", "show"),
+                      ("audit", "verify"), ("seal",)):
             fails(d, *words, code=5, says="cretula unseal")
         fails(d, "unseal", "--passphrase", "-", stdin=b"wrong\n", code=3,
               says="wrong passphrase")
