@@ -117,6 +117,7 @@ struct front {
 struct conn {
 	uint32_t id;
 	struct subject subject;
+	struct attrs said; /* the subject as records have it */
 };
 
 /* A call of a client, answered exactly once. */
@@ -309,6 +310,7 @@ struct vault {
 	struct fault audit_fault; /* why the last request was not written */
 	uint64_t tail_size;
 	bool note_flying, note_job_sent;
+	bool note_owed; /* changes were answered before their checkpoint */
 	char origin[NOTE_ORIGIN_MAX + 1];
 	struct run *waiting, **waiting_end; /* for records, in their order */
 	struct job *audit_job;

@@ -85,10 +85,20 @@ void audit_kick(void)
 
 static void note_due(void)
 {
-	if (store_listens() && !vault.note_flying &&
-	    audit_checkpoint_due(vault.audit, loop_now(vault.loop)) &&
-	    audit_checkpoint(vault.audit, vault_now(), vault.generation) != OK)
+	if (!store_listens() || vault.note_flying ||
+	    (!vault.note_owed &&
+	     !audit_checkpoint_due(vault.audit, loop_now(vault.loop))))
+		return;
+	if (audit_checkpoint(vault.audit, vault_now(), vault.generation) == OK)
+		vault.note_owed = false;
+	else
 		log_text(LOG_DEBUG, "audit", "no checkpoint now");
+}
+
+void audit_note_soon(void)
+{
+	if (vault.audit)
+		note_due();
 }
 
 static void time_came(struct loop_timer *t)
@@ -254,8 +264,10 @@ static void noted(bool written)
 		audit_noted(vault.audit, written);
 	if (vault.ending)
 		end_step();
-	if (!j)
+	if (!j) {
+		audit_note_soon();
 		return;
+	}
 	if (!vault.note_job_sent) { /* that was an earlier one */
 		note_for_job();
 		return;
@@ -371,7 +383,7 @@ void audit_close_log(void)
 {
 	audit_free(&vault.audit);
 	loop_disarm(&vault.audit_timer);
-	vault.note_flying = false;
+	vault.note_flying = vault.note_owed = false;
 }
 
 /* The store is there again: what it has is compared with what it acknowledged. */

@@ -177,45 +177,44 @@ static const struct verb {
 	void (*job)(struct job *j); /* changes something: one at a time */
 	const char *takes;          /* its attributes, between blanks */
 } verbs[] = {
-	{ "run", 0, verb_run, NULL, " verb credential op request " },
-	{ "status", 0, verb_status, NULL, " verb " },
-	{ "init", NEED_ADMIN | NEED_BOX, NULL, verb_init,
-	  " verb box ops mem " },
-	{ "unseal", NEED_ADMIN | NEED_BOX, NULL, verb_unseal, " verb box " },
-	{ "seal", NEED_ADMIN | NEED_OPEN, NULL, verb_seal, " verb " },
+	{ "run", 0, verb_run, NULL, " verb credential op request" },
+	{ "status", 0, verb_status, NULL, " verb" },
+	{ "init", NEED_ADMIN | NEED_BOX, NULL, verb_init, " verb box ops mem" },
+	{ "unseal", NEED_ADMIN | NEED_BOX, NULL, verb_unseal, " verb box" },
+	{ "seal", NEED_ADMIN | NEED_OPEN, NULL, verb_seal, " verb" },
 	{ "slot.add", NEED_ADMIN | NEED_OPEN | NEED_BOX, NULL, verb_slot_add,
-	  " verb box ops mem " },
-	{ "slot.list", NEED_ADMIN, verb_slot_list, NULL, " verb " },
+	  " verb box ops mem" },
+	{ "slot.list", NEED_ADMIN, verb_slot_list, NULL, " verb" },
 	{ "slot.remove", NEED_ADMIN | NEED_OPEN, NULL, verb_slot_remove,
-	  " verb slot " },
+	  " verb slot" },
 	{ "credential.add", NEED_ADMIN | NEED_OPEN | NEED_BOX, NULL,
-	  verb_cred_add, " verb name module attributes box " },
+	  verb_cred_add, " verb name module attributes box" },
 	{ "credential.list", NEED_ADMIN | NEED_OPEN, verb_cred_list, NULL,
-	  " verb " },
+	  " verb" },
 	{ "credential.show", NEED_ADMIN | NEED_OPEN, verb_cred_show, NULL,
-	  " verb name " },
+	  " verb name" },
 	{ "credential.rotate", NEED_ADMIN | NEED_OPEN | NEED_BOX, NULL,
-	  verb_cred_rotate, " verb name attributes box grace " },
+	  verb_cred_rotate, " verb name attributes box grace" },
 	{ "credential.enable", NEED_ADMIN | NEED_OPEN, NULL, verb_cred_enable,
-	  " verb name " },
+	  " verb name" },
 	{ "credential.disable", NEED_ADMIN | NEED_OPEN, NULL, verb_cred_disable,
-	  " verb name " },
+	  " verb name" },
 	{ "credential.remove", NEED_ADMIN | NEED_OPEN, NULL, verb_cred_remove,
-	  " verb name " },
+	  " verb name" },
 	{ "grant.add", NEED_ADMIN | NEED_OPEN, NULL, verb_grant_add,
-	  " verb grant " },
+	  " verb grant" },
 	{ "grant.list", NEED_ADMIN | NEED_OPEN, verb_grant_list, NULL,
-	  " verb credential " },
+	  " verb credential" },
 	{ "grant.remove", NEED_ADMIN | NEED_OPEN, NULL, verb_grant_remove,
-	  " verb id " },
+	  " verb id" },
 	{ "grant.test", NEED_ADMIN | NEED_OPEN, verb_grant_test, NULL,
-	  " verb subject credential op request " },
+	  " verb subject credential op request" },
 	{ "module.list", NEED_ADMIN | NEED_OPEN, verb_module_list, NULL,
-	  " verb " },
+	  " verb" },
 	{ "audit.show", NEED_ADMIN | NEED_OPEN, verb_audit_show, NULL,
-	  " verb from count " },
+	  " verb from count" },
 	{ "audit.notes", NEED_ADMIN | NEED_OPEN, verb_audit_notes, NULL,
-	  " verb " },
+	  " verb" },
 };
 
 static const struct verb *verb_find(const struct attr *a)
@@ -228,10 +227,16 @@ static const struct verb *verb_find(const struct attr *a)
 
 static bool verb_takes(const struct verb *v, const struct attr *a)
 {
-	char word[ATTR_NAME_MAX + 3];
+	const char *word = v->takes;
 
-	(void)snprintf(word, sizeof word, " %.*s ", a->name_len, a->name);
-	return strstr(v->takes, word) != NULL;
+	while (*word) {
+		size_t n = strcspn(++word, " ");
+
+		if (n == a->name_len && !memcmp(word, a->name, n))
+			return true;
+		word += n;
+	}
+	return false;
 }
 
 /* What a verb does not know is refused, not passed over: it may be a misspelt

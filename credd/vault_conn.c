@@ -31,6 +31,7 @@ struct conn *conn_find(uint32_t id)
 static void conn_free(struct conn *c)
 {
 	subject_wipe(&c->subject);
+	attrs_wipe(&c->said);
 	free(c);
 }
 
@@ -41,6 +42,9 @@ static void conn_add(const struct msg *m)
 
 	c->id = (uint32_t)m->id;
 	if (subject_parse(m->attrs, &c->subject, &f) != OK || conn_find(c->id))
+		child_broken("door");
+	attrs_init(&c->said);
+	if (subject_format(&c->subject, &c->said) != OK)
 		child_broken("door");
 	map_add(vault.conns, c);
 	chan_tell(&vault.door, DV_KNOWN, m->id, (struct attr_view){ 0 });

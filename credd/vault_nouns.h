@@ -199,10 +199,9 @@ const struct subject *run_subject(const struct run *r);
 void run_end_with(struct run *r, const struct fault *f);
 
 /* vault_run_record.c: records of decisions, their index in r->audit */
-enum err run_record_allowed(struct run *r, const struct subject *s,
-			    struct fault *f);
-enum err run_record_denied(struct run *r, const struct subject *s,
-			   const struct fault *why, struct fault *f);
+enum err run_record_allowed(struct run *r, struct fault *f);
+enum err run_record_denied(struct run *r, const struct fault *why,
+			   struct fault *f);
 void run_record_tripwire(struct run *r);
 
 /* vault_run.c */
@@ -232,6 +231,8 @@ void audit_wait(struct run *r);
 void audit_forget_waiting(void);
 void audit_job_record(struct job *j, struct attr_view what);
 void audit_job_note(struct job *j);
+/* A checkpoint as soon as none is on its way. */
+void audit_note_soon(void);
 void audit_kick(void);
 void audit_close_log(void);
 /* Writes what is left and a checkpoint, then ends the process. */

@@ -39,7 +39,7 @@ static void run_deny(struct run *r, const struct fault *why)
 		return;
 	}
 	f.code = ERR_UNAVAILABLE;
-	e = run_record_denied(r, s, why, &f);
+	e = run_record_denied(r, why, &f);
 	if (e != OK) {
 		run_end_with(r, &f);
 		return;
@@ -62,7 +62,7 @@ static void run_sign(struct run *r, const struct subject *s)
 	struct fault f = { .code = ERR_UNAVAILABLE };
 
 	r->phase = RUN_SIGNING;
-	if (run_record_allowed(r, s, &f) != OK) {
+	if (run_record_allowed(r, &f) != OK) {
 		run_end_with(r, &f);
 		return;
 	}

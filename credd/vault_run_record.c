@@ -20,24 +20,27 @@ static enum err add_facts(struct attrs *a, const struct run *r)
 }
 
 static enum err what_was_asked(struct attrs *a, const struct run *r,
-			       const struct subject *s, const char *outcome)
+			       const char *outcome)
 {
+	const struct conn *c = call_conn(&r->call);
+
 	attrs_clear(a);
+	if (!c)
+		return ERR_UNAVAILABLE;
 	if (r->verb) { /* no request, but an admin verb */
 		TRY(attrs_add_str(a, "event", r->op));
 		TRY(attrs_add_str(a, "outcome", outcome));
-		return subject_format(s, a);
+		return attrs_add_view(a, attrs_view(&c->said));
 	}
 	TRY(attrs_add_str(a, "event", "run"));
 	TRY(attrs_add_str(a, "outcome", outcome));
 	TRY(attrs_add_str(a, "credential", r->credential));
 	TRY(attrs_add_str(a, "op", r->op));
-	TRY(subject_format(s, a));
+	TRY(attrs_add_view(a, attrs_view(&c->said)));
 	return add_facts(a, r);
 }
 
-enum err run_record_allowed(struct run *r, const struct subject *s,
-			    struct fault *f)
+enum err run_record_allowed(struct run *r, struct fault *f)
 {
 	static struct attrs a;
 	char id[REQUEST_ID];
@@ -45,7 +48,7 @@ enum err run_record_allowed(struct run *r, const struct subject *s,
 	if (!a.bytes.max)
 		attrs_init(&a);
 	call_request_id(&r->call, id);
-	TRY(what_was_asked(&a, r, s, "allow"));
+	TRY(what_was_asked(&a, r, "allow"));
 	TRY(attrs_add_u64(&a, "version", r->version_number));
 	TRY(attrs_add_u64(&a, "grant", r->grant));
 	TRY(attrs_add_str(&a, "request_id", id));
@@ -54,8 +57,8 @@ enum err run_record_allowed(struct run *r, const struct subject *s,
 			    &r->audit, f);
 }
 
-enum err run_record_denied(struct run *r, const struct subject *s,
-			   const struct fault *why, struct fault *f)
+enum err run_record_denied(struct run *r, const struct fault *why,
+			   struct fault *f)
 {
 	static struct attrs a, once;
 	char id[REQUEST_ID];
@@ -66,7 +69,7 @@ enum err run_record_denied(struct run *r, const struct subject *s,
 	}
 	attrs_clear(&once);
 	call_request_id(&r->call, id);
-	TRY(what_was_asked(&a, r, s, "deny"));
+	TRY(what_was_asked(&a, r, "deny"));
 	TRY(attrs_add_str(&a, "reason", why->text));
 	TRY(attrs_add_str(&once, "request_id", id));
 	TRY(audit_digest(&once, r->request.p, r->request.len));
@@ -76,13 +79,12 @@ enum err run_record_denied(struct run *r, const struct subject *s,
 
 void run_record_tripwire(struct run *r)
 {
-	const struct subject *s = run_subject(r);
 	struct attrs a;
 	struct fault f;
 	uint64_t index;
 
 	attrs_init(&a);
-	if (s && what_was_asked(&a, r, s, "withheld") == OK)
+	if (what_was_asked(&a, r, "withheld") == OK)
 		(void)!audit_record(vault.audit, vault_now(), attrs_view(&a), 0,
 				    &index, &f);
 	audit_kick();
