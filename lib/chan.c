@@ -138,7 +138,7 @@ void chan_flush(struct chan *c)
 	else
 		buf_drop(&c->out, done);
 	if (!c->out.len)
-		chan_rest(&c->out, CHAN_GULP);
+		chan_rest(&c->out, CHAN_OUT_KEPT);
 	chan_want(c);
 }
 

@@ -10,7 +10,10 @@
 enum {
 	CHAN_FDS_MAX = 8,        /* descriptors with one message */
 	CHAN_OUT_MAX = 64 << 20, /* bytes waiting to be written */
-	CHAN_GULP = 256 << 10,   /* bytes read at once */
+	CHAN_GULP =
+		32 << 10, /* bytes read at once: small enough that a pipeline of
+				   processes works at the same time */
+	CHAN_OUT_KEPT = 128 << 10, /* room an empty buffer keeps */
 };
 
 struct chan;
