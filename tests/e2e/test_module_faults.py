@@ -8,7 +8,7 @@ import shutil
 import sys
 
 from lib.case import build, case, check, equal, is_sanitized, run
-from lib.daemon import Daemon
+from lib.daemon import BROKEN_DAEMON, Daemon
 from lib.raw import KEY, SECRET, VANILLA, right
 
 from cretula_native import ERROR, REPLY, Client, encode_attrs
@@ -131,7 +131,7 @@ def main():
     seed = int(os.environ.get("CRETULA_SEED", random.randrange(1 << 32)))
     random.seed(seed)
     print("seed %d" % seed)
-    with Daemon(unsealed=False) as daemon:
+    with Daemon(unsealed=False, broken=BROKEN_DAEMON) as daemon:
         daemon.stop()
         daemon.options["modules"] = modules_folder(daemon.base)
         daemon.start()
