@@ -1,4 +1,5 @@
-/* lib/audit_file under a real SIGKILL and on a disk that is really full. */
+/* lib/audit_file under a real SIGKILL and on a disk that is really full.
+ * test: not under valgrind: it misreads mount(2) */
 #include "tests/unit/audit_place.h"
 
 #include <sched.h>

@@ -1,4 +1,5 @@
-/* lib/chan.c, chan_expect_process: bytes are believed only from one living process. */
+/* lib/chan.c, chan_expect_process: bytes are believed only from one living process.
+ * test: not under valgrind: it knows no pidfd */
 #include "lib/chan.h"
 #include "lib/clock.h"
 

@@ -1,4 +1,5 @@
-/* libcretula against a daemon of the test's own: a thread that plays a script. */
+/* libcretula against a daemon of the test's own: a thread that plays a script.
+ * test: not under valgrind: a forked child ends with what its parent has */
 #include "lib/box.h"
 #include "lib/chan.h"
 #include "lib/client.h"

@@ -1,4 +1,5 @@
-/* The opener role as the vault sees it: one question, one answer, then it is gone. */
+/* The opener role as the vault sees it: one question, one answer, then it is gone.
+ * test: not under valgrind: it knows no seccomp and no Landlock */
 #include "credd/roles.h"
 #include "lib/slot.h"
 

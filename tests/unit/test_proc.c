@@ -1,4 +1,5 @@
-/* Tests of lib/proc: this program is also the child it starts. */
+/* Tests of lib/proc: this program is also the child it starts.
+ * test: not under valgrind: it knows no pidfd */
 #include "lib/proc.h"
 
 #include "lib/num.h"

@@ -1,5 +1,6 @@
 /* The audit log of the store role, as the vault sees it. What the files are like is
- * tested with lib/audit_file. */
+ * tested with lib/audit_file.
+ * test: not under valgrind: it knows no seccomp and no Landlock */
 #include "credd/roles.h"
 
 #include "tests/unit/role_test.h"

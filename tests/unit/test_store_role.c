@@ -1,4 +1,5 @@
-/* The store role as the vault sees it: confined, over its channel. */
+/* The store role as the vault sees it: confined, over its channel.
+ * test: not under valgrind: it knows no seccomp and no Landlock */
 #include "credd/roles.h"
 
 #include "tests/unit/role_test.h"
