@@ -49,9 +49,10 @@ MODHOST := $(B)/obj/tests/tool/modhost.o
 $(B)/tests/test_mod_hmac: $(MODHOST) $(B)/modules/hmac.so
 $(B)/tests/test_mod_sigv4 $(B)/tests/test_mod_sigv4_facts: $(MODHOST) $(B)/modules/aws-sigv4.so
 SIGV4_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard modules/aws-sigv4/*.c))
-$(B)/tests/replay_sigv4 $(B)/fuzz/fuzz_sigv4: $(SIGV4_OBJ) $(MODHOST)
+MODFUZZ := $(MODHOST) $(B)/obj/tests/tool/modfuzz.o
+$(B)/tests/replay_sigv4 $(B)/fuzz/fuzz_sigv4: $(SIGV4_OBJ) $(MODFUZZ)
 HMAC_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard modules/hmac/*.c))
-$(B)/tests/replay_hmac $(B)/fuzz/fuzz_hmac: $(HMAC_OBJ) $(MODHOST)
+$(B)/tests/replay_hmac $(B)/fuzz/fuzz_hmac: $(HMAC_OBJ) $(MODFUZZ)
 
 # Modules without a sandbox, for tests that make thousands of calls.
 $(B)/tests/modrun: $(B)/obj/tests/tool/modrun.o $(MODHOST) $(LIB)
