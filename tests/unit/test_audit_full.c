@@ -1,5 +1,4 @@
-/* lib/audit_file under a real SIGKILL and on a disk that is really full.
- * test: not under valgrind: it misreads mount(2) */
+/* lib/audit_file under a real SIGKILL and on a disk that is really full. */
 #include "tests/unit/audit_place.h"
 
 #include <sched.h>
@@ -79,7 +78,7 @@ static int on_small_disk(struct place *p, void (*run)(struct place *))
 		return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 	}
 	if ((unshare(CLONE_NEWNS) && unshare(CLONE_NEWUSER | CLONE_NEWNS)) ||
-	    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+	    mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) ||
 	    mount("none", p->path, "tmpfs", 0, "size=1m,mode=0700"))
 		_exit(77);
 	close(p->dir);

@@ -258,7 +258,7 @@ static void on_small_disk(void)
 	assert_int_equal(count_rows(db), 2 + done);
 	assert_blob(db, ROW_GRANT, 1, "one");
 	/* With room again it goes on. */
-	assert_int_equal(mount(NULL, ".", NULL, MS_REMOUNT, "size=8m"), 0);
+	assert_int_equal(mount("none", ".", "none", MS_REMOUNT, "size=8m"), 0);
 	begin_ok(db, NULL);
 	ok(store_db_drop(db, ROW_GRANT, 100, &f), &f);
 	commit_ok(db);
@@ -280,7 +280,7 @@ static void test_full_disk_changes_nothing(void **state)
 		(void)snprintf(size, sizeof size, "mode=0700,size=%d",
 			       FULL_BYTES);
 		if (unshare(CLONE_NEWNS) ||
-		    mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) ||
+		    mount("none", "/", "none", MS_REC | MS_PRIVATE, NULL) ||
 		    mount("none", "disk", "tmpfs", 0, size) || chdir("disk"))
 			_exit(77);
 		on_small_disk();
