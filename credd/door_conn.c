@@ -354,13 +354,22 @@ static enum err hello_send(struct door_conn *c)
 	return e;
 }
 
+/* Never all ones (that is nobody), and never one that is still in use. */
+static uint32_t next_id(void)
+{
+	do
+		door.last_id++;
+	while (door.last_id == UINT32_MAX || door_conn_find(door.last_id));
+	return door.last_id;
+}
+
 static void conn_new(int sock, struct door_proc *p, struct door_user *u,
 		     bool admin)
 {
 	struct door_conn *c = xcalloc(1, sizeof *c);
 	int on = 1;
 
-	*c = (struct door_conn){ .id = ++door.last_id,
+	*c = (struct door_conn){ .id = next_id(),
 				 .sock = sock,
 				 .proc = p,
 				 .user = u,

@@ -223,6 +223,7 @@ struct job {
 	struct attrs *ask;
 	/* what the verbs keep between their steps */
 	struct attrs what; /* the audit event */
+	struct attrs said; /* whose it is, as records have it */
 	struct cred *cred;
 	struct module *module;
 	struct attrs plain; /* confidential attributes, secret */

@@ -101,6 +101,8 @@ void conn_door_end(struct chan *ch, const struct fault *why)
 	map_free(vault.conns);
 	conn_init();
 	runs_orphan();
+	jobs_orphan();
+	vault.reading.id = CALL_NOBODY;
 }
 
 void conn_check(struct run *r, uint32_t conn, const char *path, size_t len)

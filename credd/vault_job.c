@@ -17,6 +17,7 @@ static void job_free(struct job *j)
 	attrs_wipe(&j->what);
 	attrs_wipe(&j->plain);
 	attrs_wipe(&j->shared);
+	attrs_wipe(&j->said);
 	grant_free(j->grant);
 	free(j);
 }
@@ -34,6 +35,7 @@ static struct job *job_new(const struct call *c, const char *verb)
 	attrs_init(&j->what);
 	attrs_init_secret(&j->plain);
 	attrs_init(&j->shared);
+	attrs_init(&j->said);
 	return j;
 }
 
@@ -79,14 +81,27 @@ void job_queue(const struct call *c, const char *verb, struct attr_view v,
 	}
 	j = job_new(c, verb);
 	ENSURE(buf_put(&j->attrs, v.p, v.len) == OK);
+	/* now: the client may be gone when its turn comes */
+	ENSURE(attrs_add_view(&j->said, attrs_view(&call_conn(c)->said)) == OK);
 	job_start(j, first);
+}
+
+/* Door is gone, and with it every connection. */
+void jobs_orphan(void)
+{
+	if (vault.job)
+		vault.job->call.id = CALL_NOBODY;
+	for (struct job *j = vault.jobs; j; j = j->next)
+		j->call.id = CALL_NOBODY;
 }
 
 struct job *job_internal(const char *verb)
 {
 	struct call nobody = { .id = CALL_NOBODY };
+	struct job *j = job_new(&nobody, verb);
 
-	return job_new(&nobody, verb);
+	ENSURE(attrs_add_str(&j->said, "subject", "credd") == OK);
+	return j;
 }
 
 /* The log line says event= by itself. */
@@ -120,7 +135,6 @@ void job_done(struct job *j, enum err e)
 /* The event of the log: verb, who, and what the verb has added to j->what. */
 enum err job_event(struct job *j)
 {
-	const struct conn *c = call_conn(&j->call);
 	struct attrs event;
 	char id[REQUEST_ID];
 	enum err e;
@@ -128,10 +142,8 @@ enum err job_event(struct job *j)
 	attrs_init(&event);
 	call_request_id(&j->call, id);
 	e = attrs_add_str(&event, "event", j->verb);
-	if (e == OK && c)
-		e = subject_format(&c->subject, &event);
-	if (e == OK && j->call.id == CALL_NOBODY)
-		e = attrs_add_str(&event, "subject", "credd");
+	if (e == OK)
+		e = attrs_add_view(&event, attrs_view(&j->said));
 	if (e == OK)
 		e = attrs_add_str(&event, "request_id", id);
 	if (e == OK)

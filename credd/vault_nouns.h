@@ -189,7 +189,8 @@ void workers_new_day(void);
 void worker_job(struct worker *w, struct job *j);
 
 /* vault_run_table.c: the requests in flight */
-struct user *run_user(uid_t uid);
+/* Who another request of uid counts for; NULL if there is no room for it. */
+struct user *run_room(uid_t uid, struct fault *f);
 struct run *run_new(const struct call *c, struct user *u,
 		    struct attr_view request);
 void run_free(struct run *r);
@@ -249,6 +250,7 @@ void verb_audit_notes(const struct call *c, struct attr_view v);
 void job_queue(const struct call *c, const char *verb, struct attr_view v,
 	       void (*first)(struct job *j));
 void job_done(struct job *j, enum err e); /* replies or says j->fault */
+void jobs_orphan(void);
 /* A job with nobody to answer (the key file at start), and its beginning. */
 struct job *job_internal(const char *verb);
 void job_start(struct job *j, void (*first)(struct job *j));

@@ -20,10 +20,12 @@ static void run_finish(struct run *r)
 		return;
 	if (r->fault.code != OK) {
 		call_fault(&r->call, &r->fault);
+	} else if (attrs_add_u64(&r->reply, "version", r->version_number) ==
+		   OK) {
+		call_reply(&r->call, &r->reply);
 	} else {
-		if (attrs_add_u64(&r->reply, "version", r->version_number) ==
-		    OK)
-			call_reply(&r->call, &r->reply);
+		call_error(&r->call, ERR_MODULE_FAILED,
+			   "the module's answer is too large");
 	}
 	run_free(r);
 }
@@ -358,20 +360,9 @@ static struct run *run_begin(const struct call *c, struct attr_view v,
 				VAULT_REQUEST_MAX);
 		return NULL;
 	}
-	if (map_count(vault.runs) >= VAULT_RUNS) {
-		(void)fault_set(f, ERR_LIMITED,
-				"%d requests are in flight: try again",
-				VAULT_RUNS);
+	u = run_room(conn->subject.uid, f);
+	if (!u)
 		return NULL;
-	}
-	u = run_user(conn->subject.uid);
-	if (u->runs >= VAULT_USER_RUNS || u->bytes >= VAULT_USER_BYTES) {
-		(void)fault_set(f, ERR_LIMITED,
-				"%d requests or %d bytes of this user are in "
-				"flight: read answers first",
-				VAULT_USER_RUNS, VAULT_USER_BYTES);
-		return NULL;
-	}
 	r = run_new(c, u, request);
 	if (run_parse(v, r, f) == OK)
 		return r;
@@ -382,10 +373,15 @@ static struct run *run_begin(const struct call *c, struct attr_view v,
 void run_refuse_verb(const struct call *c, const char *verb,
 		     const struct fault *why)
 {
-	const struct conn *conn = call_conn(c);
-	struct run *r = run_new(c, run_user(conn->subject.uid),
-				(struct attr_view){ 0 });
+	struct fault full;
+	struct user *u = run_room(call_conn(c)->subject.uid, &full);
+	struct run *r;
 
+	if (!u) {
+		call_fault(c, &full);
+		return;
+	}
+	r = run_new(c, u, (struct attr_view){ 0 });
 	ENSURE(strlen(verb) < sizeof r->op);
 	memcpy(r->op, verb, strlen(verb) + 1);
 	r->verb = true;

@@ -25,7 +25,7 @@ void run_init(void)
 }
 
 /* Quota: what one uid has in flight, so that nobody fills the table alone. */
-struct user *run_user(uid_t uid)
+static struct user *user_get(uid_t uid)
 {
 	struct user *u = vault.users;
 
@@ -38,6 +38,24 @@ struct user *run_user(uid_t uid)
 	u->next = vault.users;
 	vault.users = u;
 	return u;
+}
+
+struct user *run_room(uid_t uid, struct fault *f)
+{
+	struct user *u = user_get(uid);
+
+	if (u->runs >= VAULT_USER_RUNS || u->bytes >= VAULT_USER_BYTES) {
+		(void)fault_set(f, ERR_LIMITED,
+				"%d requests or %d bytes of this user are in "
+				"flight: read answers first",
+				VAULT_USER_RUNS, VAULT_USER_BYTES);
+		return NULL;
+	}
+	if (map_count(vault.runs) < VAULT_RUNS)
+		return u;
+	(void)fault_set(f, ERR_LIMITED, "%d requests are in flight: try again",
+			VAULT_RUNS);
+	return NULL;
 }
 
 static void user_drop(struct user *u)
