@@ -33,7 +33,7 @@ class Load:
         self.stop = threading.Event()
         self.wrong = []
         self.good = self.passing = 0
-        self.lock = threading.Lock()
+        self.lock = threading.Condition()
 
     def __enter__(self):
         self.threads = [threading.Thread(target=self.work)
@@ -49,12 +49,10 @@ class Load:
 
     def reaches(self, good):
         """Waits until so many answers were right; False after a while."""
-        end = time.monotonic() + 30
-        while self.good < good and not self.wrong:
-            if time.monotonic() > end:
-                return False
-            time.sleep(0.01)
-        return not self.wrong
+        with self.lock:
+            self.lock.wait_for(lambda: self.good >= good or self.wrong,
+                               timeout=30)
+            return self.good >= good and not self.wrong
 
     def work(self):
         while not self.stop.is_set():
@@ -77,12 +75,14 @@ class Load:
                 self.good += good
                 if not good:
                     self.wrong.append("a wrong signature")
+                self.lock.notify_all()
 
     def note(self, allowed, what):
         with self.lock:
             self.passing += 1
             if not allowed:
                 self.wrong.append(what)
+                self.lock.notify_all()
 
 
 def seconds_until_it_signs(daemon, limit):
