@@ -265,7 +265,8 @@ static void noted(bool written)
 	if (vault.ending)
 		end_step();
 	if (!j) {
-		audit_note_soon();
+		if (written && vault.note_owed)
+			audit_note_soon();
 		return;
 	}
 	if (!vault.note_job_sent) { /* that was an earlier one */
