@@ -211,6 +211,7 @@ struct job {
 	char verb[32];
 	uint32_t uid;
 	struct buf attrs; /* of the call */
+	bool needs_open;
 	struct attrs box; /* opened, in secret memory */
 	struct attrs reply;
 	struct fault fault;

@@ -272,7 +272,7 @@ static void verb_do(const struct verb *v, const struct call *c,
 	if (v->now)
 		v->now(c, attrs);
 	else
-		job_queue(c, v->name, attrs, v->job);
+		job_queue(c, v->name, v->need & NEED_OPEN, attrs, v->job);
 }
 
 void call_run(struct front *front, const struct msg *m)

@@ -49,7 +49,11 @@ static void job_next(void)
 			vault.jobs_end = &vault.jobs;
 		vault.n_jobs--;
 		vault.job = j;
-		j->first(j);
+		/* the one before it may have sealed the store */
+		if (j->needs_open && call_open(&j->fault) != OK)
+			job_done(j, j->fault.code);
+		else
+			j->first(j);
 	}
 }
 
@@ -69,8 +73,8 @@ void job_start(struct job *j, void (*first)(struct job *j))
 	job_next();
 }
 
-void job_queue(const struct call *c, const char *verb, struct attr_view v,
-	       void (*first)(struct job *j))
+void job_queue(const struct call *c, const char *verb, bool needs_open,
+	       struct attr_view v, void (*first)(struct job *j))
 {
 	struct job *j;
 
@@ -80,6 +84,7 @@ void job_queue(const struct call *c, const char *verb, struct attr_view v,
 		return;
 	}
 	j = job_new(c, verb);
+	j->needs_open = needs_open;
 	ENSURE(buf_put(&j->attrs, v.p, v.len) == OK);
 	/* now: the client may be gone when its turn comes */
 	ENSURE(attrs_add_view(&j->said, attrs_view(&call_conn(c)->said)) == OK);

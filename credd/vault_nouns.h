@@ -247,8 +247,9 @@ void verb_audit_show(const struct call *c, struct attr_view v);
 void verb_audit_notes(const struct call *c, struct attr_view v);
 
 /* vault_job.c */
-void job_queue(const struct call *c, const char *verb, struct attr_view v,
-	       void (*first)(struct job *j));
+/* needs_open: refused if the store is not open when its turn comes. */
+void job_queue(const struct call *c, const char *verb, bool needs_open,
+	       struct attr_view v, void (*first)(struct job *j));
 void job_done(struct job *j, enum err e); /* replies or says j->fault */
 void jobs_orphan(void);
 /* A job with nobody to answer (the key file at start), and its beginning. */

@@ -8,7 +8,7 @@ from lib.case import case, check, equal, run
 from lib.daemon import Daemon
 from lib.raw import KEY, SECRET, encode_attrs
 
-from cretula_native import Client, decode_attrs
+from cretula_native import ERROR, REPLY, Client, decode_attrs
 
 CHANGES = 20
 
@@ -56,6 +56,25 @@ def refused_verbs_are_on_record(daemon):
     for r in found:
         equal((r.text("outcome"), r.text("subject")),
               ("deny", "uid:%d" % os.getuid()), "record")
+
+
+@case
+def what_waits_behind_a_seal_is_told_that_it_is_sealed(daemon):
+    vault = daemon.roles()["vault"]
+    with daemon.admin() as a:
+        sealed = a.client.send([("verb", "seal")])
+        late = a.client.send([("verb", "grant.add"), ("grant", encode_attrs(
+            [("credential", "first"), ("uid", 1)]))])
+        got = {}
+        while len(got) < 2:
+            kind, ident, answer = a.client.receive()
+            got[ident] = (kind, answer)
+    equal(got[sealed][0], REPLY, "the seal")
+    kind, answer = got[late]
+    equal((kind, kind == ERROR and answer.text("error")), (ERROR, "sealed"),
+          "what came behind it")
+    equal(daemon.roles()["vault"], vault, "the vault lives")
+    daemon.unseal()
 
 
 if __name__ == "__main__":
