@@ -111,6 +111,13 @@ static enum err put_again(struct change *c, const struct version *v,
 	return e;
 }
 
+/* When the version that a rotation replaces ends: the second in which it was
+ * replaced had already begun, so that none of the grace is cut off. */
+static int64_t grace_end(const struct job *j)
+{
+	return j->now + (int64_t)j->number + 1;
+}
+
 /* add */
 
 static void added(struct job *j)
@@ -128,7 +135,7 @@ static void added(struct job *j)
 		c->current->current = false;
 		if (j->replaced) {
 			c->current->row = j->replaced;
-			c->current->destroy_at = j->now + (int64_t)j->number;
+			c->current->destroy_at = grace_end(j);
 			cred_sweep_by(c->current->destroy_at);
 			if (c->current->worker)
 				worker_retire(c->current->worker);
@@ -156,8 +163,7 @@ static enum err put_added(struct job *j, struct change *c)
 	if (old) {
 		struct version_says was = { .enabled = old->enabled,
 					    .made = old->current->made,
-					    .destroy_at = j->now +
-							  (int64_t)j->number };
+					    .destroy_at = grace_end(j) };
 
 		says.enabled = old->enabled;
 		number = old->current->number + 1;
