@@ -1,0 +1,66 @@
+/* Public keys in certificates and requests: which kinds and sizes there are, what is
+ * weak, and checking signatures. Holds no private key. P-256 goes by fixed bytes;
+ * OpenSSL's decoders would take most of the time of an issuance. */
+#ifndef LIB_PUBKEY_H
+#define LIB_PUBKEY_H
+
+#include "lib/der.h"
+#include "lib/oid.h"
+
+enum key_type {
+	KEY_P256,
+	KEY_P384,
+	KEY_ED25519,
+	KEY_RSA, /* 2048..4096 bits, e odd, 65537 <= e < 2^32 */
+	KEY__MAX
+};
+
+/* "p256", "p384", "ed25519", "rsa"; static. */
+const char *key_type_name(enum key_type t);
+
+/* The signature algorithm that goes with a key: AlgorithmIdentifier bytes. P-384
+ * signs with SHA-384, RSA with SHA-256; verifying also takes RSA with 384, 512. */
+enum sig_alg {
+	SIG_ECDSA_SHA256,
+	SIG_ECDSA_SHA384,
+	SIG_ED25519,
+	SIG_RSA_SHA256,
+	SIG_RSA_SHA384,
+	SIG_RSA_SHA512,
+	SIG__MAX
+};
+
+enum sig_alg sig_alg_of(enum key_type t);
+MUST enum err sig_alg_get(struct rd *r, enum sig_alg *alg);
+MUST enum err sig_alg_put(struct buf *b, enum sig_alg alg);
+
+/* A checked SubjectPublicKeyInfo. */
+struct pubkey {
+	enum key_type type;
+	unsigned bits;
+	struct span spki; /* whole encoding, borrowed */
+	struct span key;  /* content of the BIT STRING */
+};
+
+/* Parses and checks: point on its curve, key neither weak nor strange. ERR_INVALID,
+ * with a sentence that names what is wrong ("an RSA key of 1024 bits is too weak: …"). */
+MUST enum err pubkey_parse(struct span spki, struct pubkey *k, struct fault *f);
+
+/* SHA-1 of the BIT STRING's content (key identifiers, RFC 5280 4.2.1.2 (1)). */
+void pubkey_id(const struct pubkey *k, uint8_t out[20]);
+/* SHA-256 of the whole SPKI. */
+void pubkey_hash(const struct pubkey *k, uint8_t out[32]);
+
+/* A key made ready to verify with often. NULL if OpenSSL refuses it. Free with
+ * verifier_free (AUTO-able). */
+struct verifier;
+struct verifier *verifier_new(const struct pubkey *k);
+void verifier_free(struct verifier **v);
+/* ERR_INVALID unless the signature is right and alg is one of that key. */
+MUST enum err verifier_check(struct verifier *v, enum sig_alg alg,
+			     struct span data, struct span sig);
+/* Once: parse-and-check in one. */
+MUST enum err pubkey_verify(const struct pubkey *k, enum sig_alg alg,
+			    struct span data, struct span sig);
+
+#endif
