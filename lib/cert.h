@@ -9,9 +9,9 @@
 #include "lib/pubkey.h"
 
 enum {
-	SERIAL_SIZE = 18,     /* instance u8 | number u40 | random[12] */
-	SERIAL_TAIL = 12,     /* the random part */
-	CERT_NAMES_MAX = 32,  /* of one kind */
+	SERIAL_SIZE = 18,    /* instance u8 | number u40 | random[12] */
+	SERIAL_TAIL = 12,    /* the random part */
+	CERT_NAMES_MAX = 32, /* of one kind */
 	CERT_CAPS_MAX = 32,
 	CERT_DOMAINS_MAX = 8, /* in name constraints */
 	CERT_TBS_MAX = 32 << 10,
@@ -47,8 +47,7 @@ struct dn {
 };
 MUST enum err dn_put(struct buf *b, const struct dn *dn);
 /* domain is written to room, the rest borrowed from r. */
-MUST enum err dn_get(struct rd *r, char room[DN_DOMAIN_MAX + 1],
-		     struct dn *dn);
+MUST enum err dn_get(struct rd *r, char room[DN_DOMAIN_MAX + 1], struct dn *dn);
 
 enum {
 	/* keyUsage, as bits of der_named_bits */
@@ -77,9 +76,9 @@ struct cert {
 	int path_len; /* -1: none */
 	unsigned key_usage, ext_usage;
 	struct cert_names dns, uri; /* subjectAltName, in this order */
-	struct cert_names caps;	    /* capabilities, sorted bytewise */
-	bool nocheck;		    /* id-pkix-ocsp-nocheck */
-	struct span subject_key, authority_key; /* 20 octets, or none */
+	struct cert_names caps;     /* capabilities, sorted bytewise */
+	bool nocheck;               /* id-pkix-ocsp-nocheck */
+	struct span subject_key, authority_key;    /* 20 octets, or none */
 	struct span crl_url, ocsp_url, issuer_url; /* or none */
 	/* name constraints of a CA: permitted DNS and URI, and all IP excluded */
 	struct cert_names permit_dns, permit_uri;

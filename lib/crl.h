@@ -9,9 +9,9 @@
 #include "lib/cert.h"
 
 enum {
-	CRL_HEAD_MAX = 2048,  /* bytes before the first entry */
-	CRL_TAIL_MAX = 2048,  /* after the last one */
-	CRL_ENTRY_MAX = 64,   /* bytes of one entry */
+	CRL_HEAD_MAX = 2048, /* bytes before the first entry */
+	CRL_TAIL_MAX = 2048, /* after the last one */
+	CRL_ENTRY_MAX = 64,  /* bytes of one entry */
 	CRL_SIG_MAX = 600,
 };
 
@@ -22,7 +22,8 @@ struct crl_head {
 	/* extensions */
 	uint64_t number;
 	struct span authority_key;
-	struct span point; /* URL of the shard, IDP critical; n 0: a full list */
+	struct span
+		point; /* URL of the shard, IDP critical; n 0: a full list */
 };
 
 struct crl_entry {

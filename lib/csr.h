@@ -13,12 +13,12 @@ enum {
 struct csr {
 	struct span der;
 	struct pubkey key;
-	struct span subject; /* DER of the Name */
+	struct span subject;  /* DER of the Name */
 	struct cert_names cn; /* values of CN attributes, bytes as they came */
 	struct cert_names dns, uri; /* subjectAltName that was asked for */
-	bool other_names; /* it also asks for IP, mail, … names */
-	bool wants_ca; /* basicConstraints cA, or keyCertSign */
-	bool wants_caps; /* the capability extension */
+	bool other_names;           /* it also asks for IP, mail, … names */
+	bool wants_ca;              /* basicConstraints cA, or keyCertSign */
+	bool wants_caps;            /* the capability extension */
 };
 
 /* ERR_TOO_LARGE past CSR_MAX; ERR_INVALID with the reason: not DER, weak or strange

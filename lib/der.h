@@ -53,8 +53,7 @@ MUST enum err der_span(struct rd *r, unsigned tag, struct span *body);
 /* The same, with head: the bytes as they were signed. */
 MUST enum err der_whole(struct rd *r, unsigned tag, struct span *whole);
 /* OPTIONAL: *there tells; ERR_INVALID only if it is there and broken. */
-MUST enum err der_opt(struct rd *r, unsigned tag, bool *there,
-		      struct rd *body);
+MUST enum err der_opt(struct rd *r, unsigned tag, bool *there, struct rd *body);
 MUST enum err der_bool(struct rd *r, bool *v); /* FF or 00 */
 /* INTEGER or ENUMERATED (tag) that is not negative and at most max. */
 MUST enum err der_u64(struct rd *r, unsigned tag, uint64_t max, uint64_t *v);

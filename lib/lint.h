@@ -10,7 +10,7 @@ struct lint_issuer {
 	struct span name;   /* DER of the issuer's subject */
 	struct span key_id; /* its subjectKeyIdentifier */
 	int64_t not_after;  /* and end; INT64_MAX for a self-signed root */
-	bool self;	    /* the certificate is the root itself */
+	bool self;          /* the certificate is the root itself */
 };
 
 /* One rule. */

@@ -29,8 +29,8 @@ enum ocsp_hash {
 struct ocsp_id {
 	enum ocsp_hash hash;
 	struct span name_hash, key_hash; /* of the issuer */
-	struct span serial;		 /* INTEGER octets, sign octet kept off */
-	struct span der;		 /* the whole CertID, echoed */
+	struct span serial; /* INTEGER octets, sign octet kept off */
+	struct span der;    /* the whole CertID, echoed */
 };
 
 struct ocsp_request {

@@ -23,25 +23,25 @@ enum {
 	PROFILE_DNS_MAX = 16,
 	PROFILE_TEXT_MAX = 64 << 10, /* of one file */
 	PROFILES_MAX = 1000,
-	PROFILE_LIFE = 24 * 3600,	/* preset, seconds */
-	PROFILE_LIFE_MAX = 90 * 86400,	/* and what max_life may be */
-	PROFILE_BACKDATE = 60,		/* notBefore lies that much back */
-	AGENT_ID_LEN = 36,		/* UUIDv7 as text */
+	PROFILE_LIFE = 24 * 3600,      /* preset, seconds */
+	PROFILE_LIFE_MAX = 90 * 86400, /* and what max_life may be */
+	PROFILE_BACKDATE = 60,         /* notBefore lies that much back */
+	AGENT_ID_LEN = 36,             /* UUIDv7 as text */
 };
 
 enum profile_kind {
 	PROFILE_AGENT,
 	PROFILE_SPIFFE, /* exactly one URI, subject without CN */
-	PROFILE_TLS,	/* the CA's own gate: built in, named `ca-tls` */
-	PROFILE_OCSP,	/* the OCSP signer: built in, named `ca-ocsp` */
+	PROFILE_TLS,    /* the CA's own gate: built in, named `ca-tls` */
+	PROFILE_OCSP,   /* the OCSP signer: built in, named `ca-ocsp` */
 };
 
 struct profile {
 	char name[PROFILE_NAME_MAX + 1];
 	enum profile_kind kind;
 	uint64_t life, max_life; /* seconds, the backdating not counted */
-	unsigned usage;		 /* EKU_SERVER | EKU_CLIENT */
-	unsigned keys;		 /* 1 << enum key_type */
+	unsigned usage;          /* EKU_SERVER | EKU_CLIENT */
+	unsigned keys;           /* 1 << enum key_type */
 	bool wildcard, may_delegate;
 	char *dns[PROFILE_DNS_MAX]; /* owned */
 	unsigned n_dns;
@@ -75,11 +75,12 @@ const struct profile *profiles_next(const struct profiles *p, size_t *at);
 /* What all certificates of this CA share. */
 struct ca_scope {
 	uint8_t instance;
-	char *domain[CERT_DOMAINS_MAX]; /* permitted; the first names the instance */
+	char *domain
+		[CERT_DOMAINS_MAX]; /* permitted; the first names the instance */
 	unsigned n_domains;
 	char *trust_domain; /* of SPIFFE ids */
-	unsigned shards;    /* of the CRL: the number modulo this is the shard */
-	char *url;	    /* public_url: http://host[:port], no slash at the end */
+	unsigned shards; /* of the CRL: the number modulo this is the shard */
+	char *url; /* public_url: http://host[:port], no slash at the end */
 	/* of the issuing CA's certificate */
 	enum sig_alg alg;
 	struct dn name;
@@ -99,12 +100,13 @@ void ca_scope_wipe(struct ca_scope *s);
 
 /* What somebody wants certified; all borrowed. */
 struct wish {
-	struct span node, agent;      /* FQDN; UUIDv7 */
-	const struct pubkey *key;     /* checked already */
-	struct cert_names dns, uri;   /* from the CSR and from the request alike */
-	uint64_t life;		      /* seconds; 0: the profile's */
-	int64_t now;		      /* wall clock, seconds */
-	uint64_t delay;		      /* --verify-after: notBefore = now + delay */
+	struct span node, agent;  /* FQDN; UUIDv7 */
+	const struct pubkey *key; /* checked already */
+	struct cert_names dns,
+		uri;    /* from the CSR and from the request alike */
+	uint64_t life;  /* seconds; 0: the profile's */
+	int64_t now;    /* wall clock, seconds */
+	uint64_t delay; /* --verify-after: notBefore = now + delay */
 	const struct serial *serial;
 };
 
@@ -145,14 +147,12 @@ MUST enum err profile_csr_check(const struct profile *p,
  * usages, capabilities, URLs, shard, key identifiers, issuer, algorithm, serial's
  * instance; clock: notBefore within 10 minutes of now (or now + delay up to a day). */
 MUST enum err profile_check(const struct profile *p, const struct ca_scope *s,
-			    const struct cert *c, int64_t now,
-			    struct fault *f);
+			    const struct cert *c, int64_t now, struct fault *f);
 
 /* May the holder of `have` (capabilities of his certificate) have a certificate of p
  * made for node? He must hold issue:<type>@scope, and every capability of p; a p with
  * admin: or issue: capabilities needs may_delegate. ERR_DENIED with the reason. */
 MUST enum err profile_may_issue(const struct profile *p, struct span node,
-				const struct cert_names *have,
-				struct fault *f);
+				const struct cert_names *have, struct fault *f);
 
 #endif
