@@ -1,82 +1,22 @@
-/* What credd's processes say to each other: one enum per pair. Every message is
- * lib/msg.h's; its attributes are named here. "fd:" is a descriptor beside it.
- *
- * `conn` is a client connection as door numbered it (never used again while door
- * lives). Client ids are u32, so that conn << 32 | client id names a request. */
+/* What credd's own processes say to each other, beside what is in lib/kinds.h: one
+ * enum per pair. Every message is lib/msg.h's; its attributes are named here. "fd:"
+ * is a descriptor beside it. */
 #ifndef CREDD_KINDS_H
 #define CREDD_KINDS_H
 
-/* Every child's first descriptors: 3 is its channel to the supervisor. */
-enum {
-	SUP_FD = 3
-};
+#include "lib/kinds.h"
 
-enum sup_kind {
-	/* supervisor -> child: role-specific attributes (see each role's head) */
-	SUP_START = 1,
-	/* supervisor -> child: a new channel to another process; fd: the channel.
-	 * peer=vault|door|store|zygote|front|opener [uid=N for a front] */
-	SUP_PEER,
-	/* child -> supervisor: confined and reading. weaker=TEXT (repeats): a
-	 * protection this kernel or user does not give */
-	SUP_READY,
-	/* door -> supervisor: a front for uid=N is wanted */
-	SUP_FRONT,
-	/* front -> supervisor: no connections left, ending on purpose */
-	SUP_IDLE,
-	/* vault -> supervisor: an opener is wanted; answered by SUP_PEER */
-	SUP_OPENER,
+enum credd_sup_kind {
 	/* vault -> supervisor: the modules, please; supervisor -> vault: one of
 	 * them, name=M, fd: a sealed memfd with its bytes; SUP_MODULES_END */
-	SUP_MODULES,
+	SUP_MODULES = SUP_OWN,
 	SUP_MODULE,
 	SUP_MODULES_END,
 	/* vault -> supervisor: transport key=BYTES to publish beside api.sock */
 	SUP_TRANSPORT,
-	/* supervisor -> vault: role=R weaker=TEXT …, for status */
-	SUP_NOTE,
 	/* vault -> supervisor: unsealed, the arena holds the key; sealed */
 	SUP_UNSEALED,
 	SUP_SEALED,
-};
-
-enum door_vault_kind {
-	/* door -> vault, id conn: who is behind it. uid= gid= groups= pid=
-	 * [unit=] [user_unit=] [exe=] [admin=yes] */
-	DV_CONN = 1,
-	/* vault -> door, id conn: known; hand it to its front */
-	DV_KNOWN,
-	/* door -> vault, id conn: the process died or the connection ended */
-	DV_GONE,
-	/* vault -> door, id conn: is the process of conn still the one examined,
-	 * and its program the file at exe=PATH (may be absent)? ref=N */
-	DV_CHECK,
-	/* door -> vault, id conn: alive=yes|no exe=yes|no ref=N */
-	DV_CHECKED,
-};
-
-enum door_front_kind {
-	/* door -> front, id conn: pid=N [admin=yes]; fds: the connection, the
-	 * pidfd of its process */
-	DF_CONN = 1,
-	/* front -> door, id conn: it ended */
-	DF_CLOSED,
-	/* door -> front, id conn: close it */
-	DF_DROP,
-};
-
-/* front <-> vault, and the native protocol itself (docs/protocol.md):
- * id is conn << 32 | the client's id between front and vault. */
-enum client_kind {
-	CLIENT_CALL = 1, /* verb=V …; run: credential= op= request=LIST */
-	CLIENT_REPLY,    /* the last answer */
-	CLIENT_ERROR, /* error=NAME text=SENTENCE request_id=ID [retry_after=S] */
-	CLIENT_ITEM, /* one of several answers; a reply follows */
-};
-
-enum front_vault_kind {
-	FV_CLOSED = 16, /* front -> vault, id conn << 32 */
-	FV_DROP,        /* vault -> front, id conn << 32: close it */
 };
 
 /* Rows are lists: table= row= name= module= version= generation= blob=

@@ -5,8 +5,9 @@
  *	opener -> supervisor	SUP_READY
  *	vault -> opener		VO_OPEN or VO_MAKE, once
  *	opener -> vault		VO_KEY, VO_SLOT or VO_FAILED */
-#include "credd/child.h"
+#include "credd/kinds.h"
 #include "credd/roles.h"
+#include "lib/child.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/slot.h"
@@ -196,7 +197,7 @@ int role_opener(void)
 	static struct chan sup;
 
 	loop = loop_new();
-	child_start(loop, &sup, "opener", &ops);
+	child_start(loop, &sup, CONFINE_OPENER, &ops);
 	child_ready(&sup);
 	loop_run(loop);
 	return 0;

@@ -5,11 +5,11 @@
  *	store -> supervisor	SUP_READY
  *	vault <-> store		enum vault_store_kind in credd/kinds.h, one at a time,
  *				answered in order */
-#include "credd/child.h"
 #include "credd/roles.h"
 #include "credd/store_db.h"
 #include "credd/store_role.h"
 #include "lib/audit_file.h"
+#include "lib/child.h"
 #include "lib/confine.h"
 #include "lib/log.h"
 
@@ -171,7 +171,7 @@ int role_store(void)
 
 	attrs_init(&store.item);
 	store.loop = loop_new();
-	child_start(store.loop, &store.sup, "store", &ops);
+	child_start(store.loop, &store.sup, CONFINE_STORE, &ops);
 	child_ready(&store.sup);
 	loop_run(store.loop);
 	return 0;

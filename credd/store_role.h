@@ -3,6 +3,7 @@
 #ifndef CREDD_STORE_ROLE_H
 #define CREDD_STORE_ROLE_H
 
+#include "credd/kinds.h"
 #include "lib/chan.h"
 
 /* The state folder, from the supervisor: opened for reading, so that it can be synced.

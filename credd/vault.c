@@ -7,8 +7,8 @@
  * (keyfile=yes) as far as there are any. */
 #include "credd/vault.h"
 
-#include "credd/child.h"
 #include "credd/roles.h"
+#include "lib/child.h"
 #include "lib/confine.h"
 #include "lib/log.h"
 
@@ -43,7 +43,6 @@ static void start(const struct msg *m)
 	vault.keyfile = attr_find(m->attrs, "keyfile", &a);
 	vault.durable = attr_find(m->attrs, "durable", &a);
 	ENSURE(sodium_init() >= 0);
-	random_fill(vault.boot, sizeof vault.boot);
 	vault.boot_transport = box_keys_random();
 }
 
@@ -97,16 +96,9 @@ static void store_came(int fd)
 
 static void peer_came(const char *peer, const struct msg *m, int fd)
 {
-	static const struct chan_ops door_ops = { conn_from_door, conn_door_end,
-						  NULL };
-
-	if (!strcmp(peer, "door")) {
-		if (chan_is_open(&vault.door))
-			conn_door_end(&vault.door, NULL);
-		chan_open(&vault.door, vault.loop, fd, false, &door_ops);
-	} else if (!strcmp(peer, "front")) {
-		front_came(fd, (uid_t)child_number(m, "uid", UINT32_MAX));
-	} else if (!strcmp(peer, "store")) {
+	if (conns_peer(&vault.conns, peer, m, fd))
+		return;
+	if (!strcmp(peer, "store")) {
 		store_came(fd);
 	} else if (!strcmp(peer, "zygote")) {
 		worker_zygote_came(fd);
@@ -132,7 +124,7 @@ static void keep_note(const struct msg *m)
 
 static void from_sup(const struct msg *m)
 {
-	switch ((enum sup_kind)m->kind) {
+	switch (m->kind) {
 	case SUP_MODULE:
 		module_from_sup(m, chan_take_fd(&vault.sup));
 		return;
@@ -143,17 +135,6 @@ static void from_sup(const struct msg *m)
 	case SUP_NOTE:
 		keep_note(m);
 		return;
-	case SUP_START:
-	case SUP_PEER:
-	case SUP_READY:
-	case SUP_FRONT:
-	case SUP_IDLE:
-	case SUP_OPENER:
-	case SUP_MODULES:
-	case SUP_TRANSPORT:
-	case SUP_UNSEALED:
-	case SUP_SEALED:
-		break;
 	}
 	child_broken("supervisor");
 }
@@ -195,7 +176,7 @@ int role_vault(void)
 	};
 
 	vault.loop = loop_new();
-	child_start(vault.loop, &vault.sup, "vault", &ops);
+	child_start(vault.loop, &vault.sup, CONFINE_VAULT, &ops);
 	vault.started = clock_wall();
 	attrs_init(&vault.notes);
 	conn_init();

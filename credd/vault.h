@@ -6,6 +6,7 @@
 #include "credd/kinds.h"
 #include "lib/audit.h"
 #include "lib/box.h"
+#include "lib/call.h"
 #include "lib/chan.h"
 #include "lib/clock.h"
 #include "lib/grant.h"
@@ -104,26 +105,6 @@ struct cred {
 	struct module *module;
 	bool enabled;
 	struct version *current; /* the newest; the others hang behind it */
-};
-
-/* Connections (vault_conn.c) */
-
-struct front {
-	struct chan chan; /* first member */
-	uid_t uid;
-	struct front *next;
-};
-
-struct conn {
-	uint32_t id;
-	struct subject subject;
-	struct attrs said; /* the subject as records have it */
-};
-
-/* A call of a client, answered exactly once. */
-struct call {
-	uint64_t id;     /* conn << 32 | client's id */
-	uint64_t number; /* of this vault: makes the request id */
 };
 
 /* Workers (vault_worker.c) */
@@ -257,7 +238,7 @@ struct change {
 
 struct vault {
 	struct loop *loop;
-	struct chan sup, door, store, zygote, opener;
+	struct chan sup, store, zygote, opener;
 	enum vault_state state;
 	struct fault broken;
 	bool durable, announced;
@@ -267,12 +248,10 @@ struct vault {
 	bool keyfile;   /* openers have one */
 	uint8_t *arena; /* mapped secret page; NULL: none */
 	int64_t started;
-	uint64_t calls;
-	uint8_t boot[4];
 	struct attrs notes; /* weaker= texts */
 
-	struct front *fronts;
-	struct map *conns;
+	struct conns conns;
+	struct call_server server;
 
 	struct module module[VAULT_MODULES];
 	size_t modules;

@@ -4,8 +4,8 @@
  *	vault -> store	VS_AUDIT_OPEN, VS_APPEND, VS_CHECKPOINT, VS_READ
  *	store -> vault	VS_AUDIT_OPEN, VS_RECORD, VS_AUDIT_READY, VS_APPENDED,
  *			VS_DONE, VS_FAILED, VS_NOTE */
-#include "credd/child.h"
 #include "credd/vault.h"
+#include "lib/child.h"
 
 #include "lib/enc.h"
 #include "lib/log.h"

@@ -1,8 +1,8 @@
 /* Vault: the audit log, read for admins: the store's records and checkpoints are
  * passed on as they come, one reader at a time.
  *	vault -> store	VS_READ		store -> vault	VS_RECORD, VS_NOTE, VS_DONE */
-#include "credd/child.h"
 #include "credd/vault.h"
+#include "lib/child.h"
 
 #include "lib/enc.h"
 

@@ -102,7 +102,7 @@ void jobs_orphan(void)
 
 struct job *job_internal(const char *verb)
 {
-	struct call nobody = { .id = CALL_NOBODY };
+	struct call nobody = { .server = &vault.server, .id = CALL_NOBODY };
 	struct job *j = job_new(&nobody, verb);
 
 	ENSURE(attrs_add_str(&j->said, "subject", "credd") == OK);

@@ -1,8 +1,8 @@
 /* Vault: modules. Their bytes come from the supervisor as sealed memfds and are
  * hashed here; hash and declaration are pinned in the store at init, and only a
  * module that still is what was pinned is ever started with a credential. */
-#include "credd/child.h"
 #include "credd/vault.h"
+#include "lib/child.h"
 
 #include "lib/enc.h"
 #include "lib/log.h"

@@ -2,41 +2,13 @@
 #ifndef CREDD_VAULT_NOUNS_H
 #define CREDD_VAULT_NOUNS_H
 
-/* vault_call.c: answering. A call whose connection is gone is answered to nobody. */
-enum {
-	REQUEST_ID = 32
-};
-#define CALL_NOBODY UINT64_MAX /* as a call's id: nobody waits for the answer */
-void call_request_id(const struct call *c, char text[REQUEST_ID]);
-void call_reply(const struct call *c,
-		struct attrs *reply); /* adds request_id */
-void call_item(const struct call *c, struct attr_view item);
-void call_error(const struct call *c, enum err e, const char *text);
-void call_fault(const struct call *c, const struct fault *f);
-const struct conn *call_conn(const struct call *c);
-/* One CLIENT_CALL of a front: finds the verb, checks who may, runs it. */
-void call_run(struct front *f, const struct msg *m);
-/* Exactly one text value, or none: ERR_INVALID with a sentence if repeated,
- * ERR_NOT_FOUND (no sentence) if absent. */
-enum err call_text(struct attr_view v, const char *name, char *out, size_t size,
-		   struct fault *f);
-enum err call_need(struct attr_view v, const char *name, char *out, size_t size,
-		   struct fault *f);
-enum err call_number(struct attr_view v, const char *name, uint64_t preset,
-		     uint64_t max, uint64_t *out, struct fault *f);
-enum err call_list(struct attr_view v, const char *name, struct attr_view *out,
-		   struct fault *f);
+/* vault_call.c: one CLIENT_CALL: finds the verb, checks who may, runs it. */
+void call_run(const struct conn *conn, const struct msg *m);
 /* ERR_SEALED and the like unless the vault is open. */
 enum err call_open(struct fault *f);
 
 /* vault_conn.c: who is behind a connection, and door's proofs */
 void conn_init(void);
-struct conn *conn_find(uint32_t id);
-void conn_from_door(struct chan *c, const struct msg *m);
-void conn_door_end(struct chan *c, const struct fault *why);
-struct front *front_find(uid_t uid);
-void front_came(int fd, uid_t uid);
-void fronts_pause(bool paused);
 /* Asks door about run r's process; run_proof is called with the answer. */
 void conn_check(struct run *r, uint32_t conn, const char *path, size_t len);
 

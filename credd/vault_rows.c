@@ -3,8 +3,8 @@
  * state row that signs the whole set.
  *	vault -> store	VS_LOAD, VS_COMMIT	store -> vault	VS_ROW, VS_LOADED,
  *							VS_DONE, VS_FAILED */
-#include "credd/child.h"
 #include "credd/vault.h"
+#include "lib/child.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -403,7 +403,7 @@ static void change_failed(const struct msg *m, struct fault *f)
 	if (call_text(m->attrs, "error", name, sizeof name, f) == OK &&
 	    err_parse(name, strlen(name), &code) != OK)
 		code = ERR_UNAVAILABLE;
-	(void)call_text(m->attrs, "text", text, sizeof text, f);
+	(void)!call_text(m->attrs, "text", text, sizeof text, f);
 	(void)fault_set(f, code, "%s", text);
 }
 

@@ -68,7 +68,7 @@ void seal_publish(void)
 void seal_set_state(enum vault_state s)
 {
 	vault.state = s;
-	fronts_pause(s == VAULT_STARTING);
+	conns_pause(&vault.conns, s == VAULT_STARTING);
 	if (s != VAULT_STARTING)
 		vault_is_ready();
 }
@@ -279,11 +279,17 @@ static void opener_late(struct loop_timer *t)
 
 void seal_ask_opener(struct job *j, uint32_t kind, struct attrs *question)
 {
+	struct attrs want;
+
 	j->ask_kind = kind;
 	j->ask = question;
 	j->timer.on = opener_late;
 	loop_arm(vault.loop, &j->timer, loop_now(vault.loop) + VAULT_OPENER_NS);
-	chan_tell(&vault.sup, SUP_OPENER, 0, (struct attr_view){ 0 });
+	attrs_init(&want);
+	ENSURE(attrs_add_str(&want, "role", "opener") == OK);
+	ENSURE(attrs_add_u64(&want, "ref", 0) == OK);
+	chan_tell(&vault.sup, SUP_WANT, 0, attrs_view(&want));
+	attrs_wipe(&want);
 }
 
 void seal_opener_came(int fd)

@@ -68,7 +68,7 @@ static enum err add_counts(struct attrs *a)
 {
 	char id[2 * STORE_ID_SIZE + 1];
 
-	TRY(attrs_add_u64(a, "connections", map_count(vault.conns)));
+	TRY(attrs_add_u64(a, "connections", conns_count(&vault.conns)));
 	TRY(attrs_add_u64(a, "workers", vault.n_workers));
 	TRY(attrs_add_u64(a, "started", (uint64_t)vault.started));
 	if (!vault.has_store)

@@ -4,8 +4,8 @@
  *	worker -> vault	VW_READY, VW_REPLY, VW_FAILED
  * A worker that dies, hangs or breaks the dialogue takes only what it was working
  * on with it. */
-#include "credd/child.h"
 #include "credd/vault.h"
+#include "lib/child.h"
 
 #include "lib/log.h"
 

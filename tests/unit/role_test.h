@@ -90,6 +90,7 @@ static inline void role_child(int (*run)(void), int sup, int fd4)
 static inline void role_start(struct role *r, int (*run)(void), int fd4)
 {
 	struct fault f = { 0 };
+	struct attrs a;
 	struct msg m;
 	int pair[2];
 
@@ -103,7 +104,10 @@ static inline void role_start(struct role *r, int (*run)(void), int fd4)
 		role_child(run, pair[1], fd4);
 	close(pair[1]);
 	r->sup = pair[0];
-	fault_ok(chan_put1(r->sup, SUP_START, 0, (struct attr_view){ 0 }), &f);
+	attrs_init(&a);
+	list_of(&a, "daemon=credd role=tested");
+	fault_ok(chan_put1(r->sup, SUP_START, 0, attrs_view(&a)), &f);
+	attrs_wipe(&a);
 	fault_ok(chan_get1(r->sup, &r->in, &m, NULL,
 			   clock_boot() + ROLE_WAIT_S * CLOCK_SECOND, &f),
 		 &f);

@@ -1,17 +1,17 @@
 /* Door: accepts connections, learns from the kernel who is behind each, and tells
- * the vault. Holds the listeners, one pidfd and one `maps` descriptor a process, and
+ * the core. Holds the listeners, one pidfd and one `maps` descriptor a process, and
  * CAP_SYS_PTRACE to look at processes of other users. Reads one thing a client
  * chose: the nonce of the hello, which it made itself.
- *	door -> vault	DV_CONN conn uid gid groups pid …   vault -> door  DV_KNOWN
+ *	door -> core	DC_CONN conn uid gid groups pid …   core -> door  DC_KNOWN
  *	door -> front	DF_CONN conn + connection, pidfd    front -> door  DF_CLOSED
- *	vault -> door	DV_CHECK conn [exe]                 door -> vault  DV_CHECKED
+ *	core -> door	DC_CHECK conn [exe]                 door -> core  DC_CHECKED
  * Descriptors at start: 3 supervisor, 4 api.sock, 5 admin.sock (listening). */
-#include "credd/door.h"
+#include "lib/door.h"
 
-#include "credd/child.h"
-#include "credd/kinds.h"
-#include "credd/roles.h"
+#include "lib/child.h"
 #include "lib/clock.h"
+#include "lib/kinds.h"
+#include "lib/roles.h"
 #include "lib/secret.h"
 
 #include <errno.h>
@@ -39,7 +39,7 @@ static void accept_some(struct loop_fd *w, uint32_t events)
 	}
 }
 
-/* The vault's questions */
+/* The core's questions */
 
 static void check(const struct msg *m)
 {
@@ -61,34 +61,34 @@ static void check(const struct msg *m)
 	ENSURE(attrs_add_str(&out, "exe", runs ? "yes" : "no") == OK);
 	if (attr_find(m->attrs, "ref", &a))
 		ENSURE(attrs_add_attr(&out, &a) == OK);
-	chan_tell(&door.vault, DV_CHECKED, m->id, attrs_view(&out));
+	chan_tell(&door.core, DC_CHECKED, m->id, attrs_view(&out));
 	attrs_wipe(&out);
 }
 
-static void from_vault(struct chan *ch, const struct msg *m)
+static void from_core(struct chan *ch, const struct msg *m)
 {
 	struct door_conn *c;
 
 	(void)ch;
-	switch ((enum door_vault_kind)m->kind) {
-	case DV_KNOWN:
+	switch ((enum door_core_kind)m->kind) {
+	case DC_KNOWN:
 		c = door_conn_find((uint32_t)m->id);
 		if (c)
 			door_conn_known(c);
 		return;
-	case DV_CHECK:
+	case DC_CHECK:
 		check(m);
 		return;
-	case DV_CONN:
-	case DV_GONE:
-	case DV_CHECKED:
+	case DC_CONN:
+	case DC_GONE:
+	case DC_CHECKED:
 		break;
 	}
-	child_broken("vault");
+	child_broken("core");
 }
 
-/* The vault is being started anew; every connection is told to the next one. */
-static void vault_end(struct chan *ch, const struct fault *why)
+/* The core is being started anew; every connection is told to the next one. */
+static void core_end(struct chan *ch, const struct fault *why)
 {
 	(void)why;
 	chan_close(ch);
@@ -159,19 +159,16 @@ static void front_came(int fd, uid_t uid)
 
 static void peer_came(const char *peer, const struct msg *m, int fd)
 {
-	static const struct chan_ops vault_ops = { from_vault, vault_end,
-						   NULL };
+	static const struct chan_ops core_ops = { from_core, core_end, NULL };
 	uint64_t uid;
 
-	if (!strcmp(peer, "vault")) {
-		chan_close(&door.vault);
-		chan_open(&door.vault, door.loop, fd, false, &vault_ops);
-		tell_everything();
-	} else if (!strcmp(peer, "front")) {
+	if (!strcmp(peer, "front")) {
 		uid = child_number(m, "uid", UINT32_MAX);
 		front_came(fd, (uid_t)uid);
 	} else {
-		child_broken("supervisor");
+		chan_close(&door.core);
+		chan_open(&door.core, door.loop, fd, false, &core_ops);
+		tell_everything();
 	}
 }
 
@@ -193,7 +190,7 @@ int role_door(void)
 	/* not from 1: an answer on its way to a connection of the door before
 	 * this one must not find a new connection of that number */
 	random_fill(&door.last_id, sizeof door.last_id);
-	child_start(door.loop, &door.sup, "door", &ops);
+	child_start(door.loop, &door.sup, CONFINE_DOOR, &ops);
 	listen_on(&door.api, DOOR_API_FD, false);
 	listen_on(&door.admin, DOOR_ADMIN_FD, true);
 	child_ready(&door.sup);

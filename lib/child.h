@@ -1,14 +1,13 @@
 /* What every child role does the same way: take SUP_START, confine itself, say
  * SUP_READY, and receive its channels to the other processes. */
-#ifndef CREDD_CHILD_H
-#define CREDD_CHILD_H
+#ifndef LIB_CHILD_H
+#define LIB_CHILD_H
 
-#include "credd/kinds.h"
 #include "lib/chan.h"
+#include "lib/confine.h"
+#include "lib/kinds.h"
 
 #include <string.h>
-
-struct confine_spec;
 
 struct child_ops {
 	/* SUP_PEER: a channel (fd is taken) to the process named peer. */
@@ -24,10 +23,10 @@ struct child_ops {
 	void (*end)(void);
 };
 
-/* Reads SUP_START (blocking), opens the log, confines this process as role, then
- * watches the supervisor's channel. Ends the process when any of it fails: a child
- * that is not confined reads nothing. */
-void child_start(struct loop *l, struct chan *sup, const char *role,
+/* Reads SUP_START (blocking), opens the log by the names that are in it, confines
+ * this process as role, then watches the supervisor's channel. Ends the process when
+ * any of it fails: a child that is not confined reads nothing. */
+void child_start(struct loop *l, struct chan *sup, enum confine_role role,
 		 const struct child_ops *ops);
 
 /* SUP_READY, with what is weaker here. */

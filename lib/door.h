@@ -1,6 +1,6 @@
-/* Door's own structures (credd/door.c, credd/door_conn.c). */
-#ifndef CREDD_DOOR_H
-#define CREDD_DOOR_H
+/* Door's own structures (lib/door.c, lib/door_conn.c). */
+#ifndef LIB_DOOR_H
+#define LIB_DOOR_H
 
 #include "lib/chan.h"
 #include "lib/hello.h"
@@ -39,8 +39,8 @@ struct door_user {
 
 enum door_state {
 	DOOR_HELLO,  /* nonce sent */
-	DOOR_TOLD,   /* the vault has been told */
-	DOOR_KNOWN,  /* the vault knows; waiting for the front */
+	DOOR_TOLD,   /* The core has been told */
+	DOOR_KNOWN,  /* The core knows; waiting for the front */
 	DOOR_HANDED, /* the front has it */
 };
 
@@ -66,7 +66,7 @@ struct door_listener {
 struct door {
 	struct loop *loop;
 	struct chan sup;
-	struct chan vault;
+	struct chan core;
 	struct door_listener api, admin;
 	struct door_proc *procs[DOOR_HASH];
 	struct door_conn *conns[DOOR_HASH];
@@ -87,10 +87,10 @@ void door_conn_accepted(int sock, bool admin);
 
 struct door_conn *door_conn_find(uint32_t id);
 
-/* Tells the vault who is behind c (again). */
+/* Tells the core who is behind c (again). */
 void door_conn_tell(struct door_conn *c);
 
-/* The vault knows c: hand it to its front, asking for one if there is none. */
+/* The core knows c: hand it to its front, asking for one if there is none. */
 void door_conn_known(struct door_conn *c);
 void door_conn_hand_over(struct door_conn *c);
 

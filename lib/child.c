@@ -1,7 +1,6 @@
 /* The common beginning of every child role. Holds nothing. */
-#include "credd/child.h"
+#include "lib/child.h"
 
-#include "lib/confine.h"
 #include "lib/log.h"
 
 #include <stdlib.h>
@@ -63,17 +62,20 @@ static void sup_end(struct chan *c, const struct fault *why)
 	child_ops->end();
 }
 
-/* Blank ids mean: stay who we are. */
-static void child_confine(const struct msg *m, const char *role)
+static void child_log(const struct msg *m)
 {
-	struct confine_spec spec;
+	AUTO(mem_free) char *daemon = xstrdup(child_text(m, "daemon"));
+
+	log_open(daemon, child_text(m, "role"), LOG_INFO);
+}
+
+/* Blank ids mean: stay who we are. */
+static void child_confine(const struct msg *m, enum confine_role role)
+{
+	struct confine_spec spec = confine_spec_of(role);
 	struct fault f;
 	struct attr a;
-	int r = 0;
 
-	while (strcmp(confine_role_name((enum confine_role)r), role))
-		r++;
-	spec = confine_spec_of((enum confine_role)r);
 	if (attr_find(m->attrs, "uid", &a)) {
 		spec.change_ids = true;
 		spec.uid = (uid_t)child_number(m, "uid", UINT32_MAX);
@@ -87,7 +89,7 @@ static void child_confine(const struct msg *m, const char *role)
 	_exit(1);
 }
 
-void child_start(struct loop *l, struct chan *sup, const char *role,
+void child_start(struct loop *l, struct chan *sup, enum confine_role role,
 		 const struct child_ops *ops)
 {
 	static const struct chan_ops sup_ops = { from_sup, sup_end, NULL };
@@ -96,12 +98,12 @@ void child_start(struct loop *l, struct chan *sup, const char *role,
 	struct msg m;
 
 	child_ops = ops;
-	log_open("credd", role, LOG_INFO);
 	buf_init(&in, MSG_MAX + 4);
 	if (chan_get1(SUP_FD, &in, &m, NULL, UINT64_MAX, &f) != OK)
 		_exit(0);
 	if (m.kind != SUP_START)
 		child_broken("supervisor");
+	child_log(&m);
 	if (ops->start)
 		ops->start(&m);
 	child_confine(&m, role);

@@ -1,16 +1,16 @@
 /* Door, its connections: accepts them, learns from the kernel who is behind each, and tells
- * the vault. Holds the listeners, one pidfd and one `maps` descriptor a process, and
+ * the core. Holds the listeners, one pidfd and one `maps` descriptor a process, and
  * CAP_SYS_PTRACE to look at processes of other users. Reads one thing a client
  * chose: the nonce of the hello, which it made itself.
- *	door -> vault	DV_CONN conn uid gid groups pid …   vault -> door  DV_KNOWN
+ *	door -> core	DC_CONN conn uid gid groups pid …   core -> door  DC_KNOWN
  *	door -> front	DF_CONN conn + connection, pidfd    front -> door  DF_CLOSED
- *	vault -> door	DV_CHECK conn [exe]                 door -> vault  DV_CHECKED
+ *	core -> door	DC_CHECK conn [exe]                 door -> core  DC_CHECKED
  * Descriptors at start: 3 supervisor, 4 api.sock, 5 admin.sock (listening). */
-#include "credd/door.h"
+#include "lib/door.h"
 
-#include "credd/kinds.h"
 #include "lib/clock.h"
 #include "lib/hello.h"
+#include "lib/kinds.h"
 #include "lib/log.h"
 #include "lib/secret.h"
 
@@ -167,7 +167,7 @@ void door_conn_end(struct door_conn *c, bool tell_front)
 	if (c->state == DOOR_HELLO)
 		u->hellos--;
 	if (c->state >= DOOR_TOLD)
-		chan_tell(&door.vault, DV_GONE, c->id, (struct attr_view){ 0 });
+		chan_tell(&door.core, DC_GONE, c->id, (struct attr_view){ 0 });
 	if (c->state == DOOR_HANDED && tell_front)
 		chan_tell(&u->front, DF_DROP, c->id, (struct attr_view){ 0 });
 	while (*at != c)
@@ -243,7 +243,7 @@ void door_conn_tell(struct door_conn *c)
 {
 	if (c->state == DOOR_HELLO)
 		c->state = DOOR_TOLD;
-	chan_tell(&door.vault, DV_CONN, c->id, attrs_view(&c->subject));
+	chan_tell(&door.core, DC_CONN, c->id, attrs_view(&c->subject));
 }
 
 /* The hello: the answer must come from the process that connected, which must

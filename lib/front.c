@@ -2,11 +2,11 @@
  * the process behind each, and no secret; names connections, never subjects.
  *	door -> front	DF_CONN conn + connection + pidfd
  *	front -> door	DF_CLOSED conn			door -> front	DF_DROP conn
- *	front -> vault	CLIENT_CALL conn|id …		vault -> front	CLIENT_REPLY …
+ *	front -> core	CLIENT_CALL conn|id …		core -> front	CLIENT_REPLY …
  * A broken front can use what its uid may use, and nothing else. */
-#include "credd/child.h"
-#include "credd/roles.h"
+#include "lib/child.h"
 #include "lib/clock.h"
+#include "lib/roles.h"
 
 #include <stdlib.h>
 
@@ -16,7 +16,7 @@ enum {
 	FRONT_HASH = 256,
 	FRONT_IN_FLIGHT = 128,      /* calls of one connection */
 	FRONT_CLIENT_OUT = 4 << 20, /* unread answers until we stop reading */
-	FRONT_VAULT_OUT = 16 << 20, /* unread calls until we stop reading */
+	FRONT_CORE_OUT = 16 << 20,  /* unread calls until we stop reading */
 };
 
 struct front_conn {
@@ -29,9 +29,9 @@ struct front_conn {
 
 static struct {
 	struct loop *loop;
-	struct chan sup, door, vault;
+	struct chan sup, door, core;
 	struct front_conn *conns[FRONT_HASH];
-	bool held; /* clients are not read: no vault, or it is behind */
+	bool held; /* clients are not read: no core, or it is behind */
 	unsigned n_conns;
 	struct loop_timer idle;
 } front;
@@ -53,8 +53,8 @@ static void conn_end(struct front_conn *c, bool tell_door)
 	if (tell_door)
 		chan_tell(&front.door, DF_CLOSED, c->id,
 			  (struct attr_view){ 0 });
-	if (chan_is_open(&front.vault))
-		chan_tell(&front.vault, FV_CLOSED, (uint64_t)c->id << 32,
+	if (chan_is_open(&front.core))
+		chan_tell(&front.core, FC_CLOSED, (uint64_t)c->id << 32,
 			  (struct attr_view){ 0 });
 	while (*at != c)
 		at = &(*at)->next;
@@ -127,7 +127,7 @@ static enum err check_plain(struct attr_view v, struct fault *f)
 	return OK;
 }
 
-/* Every list inside a call is checked here, so that the vault only meets bytes
+/* Every list inside a call is checked here, so that the core only meets bytes
  * that have been parsed once. */
 static enum err check_call(const struct msg *m, struct fault *f)
 {
@@ -206,10 +206,10 @@ static void from_client(struct chan *ch, const struct msg *m)
 		return;
 	}
 	c->call[c->in_flight++] = (uint32_t)m->id;
-	if (chan_send(&front.vault, CLIENT_CALL, (uint64_t)c->id << 32 | m->id,
+	if (chan_send(&front.core, CLIENT_CALL, (uint64_t)c->id << 32 | m->id,
 		      m->attrs) != OK)
-		child_broken("vault");
-	if (front.vault.out.len > FRONT_VAULT_OUT)
+		child_broken("core");
+	if (front.core.out.len > FRONT_CORE_OUT)
 		hold(true);
 }
 
@@ -284,22 +284,22 @@ static void door_end(struct chan *ch, const struct fault *why)
 	for_each_conn(drop_conn);
 }
 
-/* Vault */
+/* The core */
 
-static void from_vault(struct chan *ch, const struct msg *m)
+static void from_core(struct chan *ch, const struct msg *m)
 {
 	struct front_conn *c = conn_find((uint32_t)(m->id >> 32));
 	uint32_t id = (uint32_t)m->id;
 
 	(void)ch;
-	if (m->kind == FV_DROP) {
+	if (m->kind == FC_DROP) {
 		if (c)
 			conn_end(c, true);
 		return;
 	}
 	if (m->kind != CLIENT_REPLY && m->kind != CLIENT_ERROR &&
 	    m->kind != CLIENT_ITEM)
-		child_broken("vault");
+		child_broken("core");
 	if (!c || !call_known(c, id))
 		return;
 	if (m->kind != CLIENT_ITEM)
@@ -315,11 +315,11 @@ static void give_up_calls(struct front_conn *c)
 {
 	while (c->in_flight)
 		answer_error(c, c->call[--c->in_flight], ERR_UNAVAILABLE,
-			     "the vault was started anew while this call was "
-			     "in flight: send it again");
+			     "what serves this call was started anew while it "
+			     "was in flight: send it again");
 }
 
-static void vault_end(struct chan *ch, const struct fault *why)
+static void core_end(struct chan *ch, const struct fault *why)
 {
 	(void)why;
 	chan_close(ch);
@@ -327,8 +327,8 @@ static void vault_end(struct chan *ch, const struct fault *why)
 	hold(true);
 }
 
-/* The vault has caught up: read from clients again. */
-static void vault_drained(struct chan *ch)
+/* The core has caught up: read from clients again. */
+static void core_drained(struct chan *ch)
 {
 	(void)ch;
 	hold(false);
@@ -337,19 +337,17 @@ static void vault_drained(struct chan *ch)
 static void peer_came(const char *peer, const struct msg *m, int fd)
 {
 	static const struct chan_ops door_ops = { from_door, door_end, NULL };
-	static const struct chan_ops vault_ops = { from_vault, vault_end,
-						   vault_drained };
+	static const struct chan_ops core_ops = { from_core, core_end,
+						  core_drained };
 
 	(void)m;
 	if (!strcmp(peer, "door")) {
 		chan_close(&front.door);
 		chan_open(&front.door, front.loop, fd, false, &door_ops);
-	} else if (!strcmp(peer, "vault")) {
-		chan_close(&front.vault);
-		chan_open(&front.vault, front.loop, fd, false, &vault_ops);
-		hold(false);
 	} else {
-		child_broken("supervisor");
+		chan_close(&front.core);
+		chan_open(&front.core, front.loop, fd, false, &core_ops);
+		hold(false);
 	}
 }
 
@@ -366,7 +364,7 @@ int role_front(void)
 	front.loop = loop_new();
 	front.held = true;
 	front.idle.on = idle;
-	child_start(front.loop, &front.sup, "front", &ops);
+	child_start(front.loop, &front.sup, CONFINE_FRONT, &ops);
 	child_ready(&front.sup);
 	loop_run(front.loop);
 	return 0;

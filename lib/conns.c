@@ -1,0 +1,235 @@
+/* The core (credd's vault, ca's issuer): who is behind a connection, as door says;
+ * and the fronts that carry what it sends.
+ *	door -> core	DC_CONN, DC_GONE, DC_CHECKED	core -> door	DC_KNOWN, DC_CHECK
+ *	front -> core	CLIENT_CALL, FC_CLOSED		core -> front	CLIENT_REPLY … */
+#include "lib/conns.h"
+
+#include "lib/child.h"
+#include "lib/log.h"
+#include "lib/map.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct conns_front {
+	struct chan chan; /* first member */
+	uid_t uid;
+	struct conns *of;
+	struct conns_front *next;
+};
+
+static void conn_key(const void *value, const void **key, size_t *len)
+{
+	const struct conn *c = value;
+
+	*key = &c->id;
+	*len = sizeof c->id;
+}
+
+void conns_init(struct conns *c, struct loop *l, const struct conns_ops *ops)
+{
+	*c = (struct conns){ .loop = l,
+			     .by_id = map_new(conn_key),
+			     .paused = true,
+			     .ops = ops };
+}
+
+struct conn *conns_find(const struct conns *c, uint32_t id)
+{
+	return map_find(c->by_id, &id, sizeof id);
+}
+
+size_t conns_count(const struct conns *c)
+{
+	return map_count(c->by_id);
+}
+
+/* Door */
+
+static void conn_free(struct conn *conn)
+{
+	subject_wipe(&conn->subject);
+	attrs_wipe(&conn->said);
+	free(conn);
+}
+
+static void conn_add(struct conns *c, const struct msg *m)
+{
+	struct conn *conn = xcalloc(1, sizeof *conn);
+	struct fault f;
+
+	conn->id = (uint32_t)m->id;
+	if (subject_parse(m->attrs, &conn->subject, &f) != OK ||
+	    conns_find(c, conn->id))
+		child_broken("door");
+	attrs_init(&conn->said);
+	if (subject_format(&conn->subject, &conn->said) != OK)
+		child_broken("door");
+	map_add(c->by_id, conn);
+	chan_tell(&c->door, DC_KNOWN, m->id, (struct attr_view){ 0 });
+}
+
+static void conn_gone(struct conns *c, uint32_t id)
+{
+	struct conn *conn = map_drop(c->by_id, &id, sizeof id);
+
+	if (conn)
+		conn_free(conn);
+}
+
+static void checked(const struct conns *c, const struct msg *m)
+{
+	struct attr a;
+	bool alive =
+		attr_only(m->attrs, "alive", &a) == OK && attr_is(&a, "yes");
+	bool exe = attr_only(m->attrs, "exe", &a) == OK && attr_is(&a, "yes");
+
+	if (!c->ops->checked)
+		child_broken("door");
+	c->ops->checked(child_number(m, "ref", UINT64_MAX), alive, exe);
+}
+
+static void from_door(struct chan *ch, const struct msg *m)
+{
+	struct conns *c = (struct conns *)ch;
+
+	switch ((enum door_core_kind)m->kind) {
+	case DC_CONN:
+		conn_add(c, m);
+		return;
+	case DC_GONE:
+		conn_gone(c, (uint32_t)m->id);
+		return;
+	case DC_CHECKED:
+		checked(c, m);
+		return;
+	case DC_KNOWN:
+	case DC_CHECK:
+		break;
+	}
+	child_broken("door");
+}
+
+/* Its connections end with door: the fronts close them, and clients come again. */
+static void door_end(struct chan *ch, const struct fault *why)
+{
+	struct conns *c = (struct conns *)ch;
+	struct conn *conn;
+	size_t at = 0;
+
+	(void)why;
+	chan_close(ch);
+	while ((conn = map_next(c->by_id, &at)))
+		conn_free(conn);
+	map_free(c->by_id);
+	c->by_id = map_new(conn_key);
+	if (c->ops->orphaned)
+		c->ops->orphaned();
+}
+
+static void door_came(struct conns *c, int fd)
+{
+	static const struct chan_ops ops = { from_door, door_end, NULL };
+
+	if (chan_is_open(&c->door))
+		door_end(&c->door, NULL);
+	chan_open(&c->door, c->loop, fd, false, &ops);
+}
+
+enum err conns_check(struct conns *c, uint32_t conn, const char *path,
+		     size_t len, uint64_t ref)
+{
+	struct attrs a;
+	enum err e;
+
+	attrs_init(&a);
+	if (len)
+		ENSURE(attrs_add(&a, "exe", 0, path, len) == OK);
+	ENSURE(attrs_add_u64(&a, "ref", ref) == OK);
+	e = chan_send(&c->door, DC_CHECK, conn, attrs_view(&a));
+	attrs_wipe(&a);
+	return e == OK ? OK : ERR_UNAVAILABLE;
+}
+
+/* Fronts */
+
+static struct conns_front *front_find(const struct conns *c, uid_t uid)
+{
+	struct conns_front *f = c->fronts;
+
+	while (f && f->uid != uid)
+		f = f->next;
+	return f;
+}
+
+/* A connection that has just ended is nobody's any more. */
+static void from_front(struct chan *ch, const struct msg *m)
+{
+	struct conns_front *f = (struct conns_front *)ch;
+	const struct conn *conn = conns_find(f->of, (uint32_t)(m->id >> 32));
+
+	if (m->kind == CLIENT_CALL) {
+		if (conn && conn->subject.uid == f->uid)
+			f->of->ops->call(conn, m);
+	} else if (m->kind != FC_CLOSED) {
+		log_text(LOG_ERR, "broken_front", "uid %u: kind %u",
+			 (unsigned)f->uid, m->kind);
+	}
+}
+
+static void front_end(struct chan *ch, const struct fault *why)
+{
+	struct conns_front *f = (struct conns_front *)ch;
+	struct conns_front **at = &f->of->fronts;
+
+	(void)why;
+	while (*at != f)
+		at = &(*at)->next;
+	*at = f->next;
+	chan_close(ch);
+	free(f);
+}
+
+static void front_came(struct conns *c, int fd, uid_t uid)
+{
+	static const struct chan_ops ops = { from_front, front_end, NULL };
+	struct conns_front *f = front_find(c, uid);
+
+	if (f)
+		front_end(&f->chan, NULL);
+	f = xcalloc(1, sizeof *f);
+	f->uid = uid;
+	f->of = c;
+	chan_open(&f->chan, c->loop, fd, false, &ops);
+	f->next = c->fronts;
+	c->fronts = f;
+	chan_pause(&f->chan, c->paused);
+}
+
+bool conns_peer(struct conns *c, const char *peer, const struct msg *m, int fd)
+{
+	if (!strcmp(peer, "door"))
+		door_came(c, fd);
+	else if (!strcmp(peer, "front"))
+		front_came(c, fd, (uid_t)child_number(m, "uid", UINT32_MAX));
+	else
+		return false;
+	return true;
+}
+
+void conns_pause(struct conns *c, bool paused)
+{
+	c->paused = paused;
+	for (struct conns_front *f = c->fronts; f; f = f->next)
+		chan_pause(&f->chan, paused);
+}
+
+void conns_tell(const struct conns *c, uint32_t kind, uint64_t id,
+		struct attr_view v)
+{
+	const struct conn *conn = conns_find(c, (uint32_t)(id >> 32));
+	struct conns_front *f = conn ? front_find(c, conn->subject.uid) : NULL;
+
+	if (f)
+		chan_tell(&f->chan, kind, id, v);
+}

@@ -1,0 +1,77 @@
+/* What the processes that every daemon has say to each other: one enum per pair.
+ * Every message is lib/msg.h's; its attributes are named here. "fd:" is a descriptor
+ * beside it. The core is the process behind the fronts: credd's vault, ca's issuer.
+ *
+ * `conn` is a client connection as door numbered it (never used again while door
+ * lives). Client ids are u32, so that conn << 32 | client id names a request. */
+#ifndef LIB_KINDS_H
+#define LIB_KINDS_H
+
+/* Every child's first descriptors: 3 is its channel to the supervisor. */
+enum {
+	SUP_FD = 3
+};
+
+enum sup_kind {
+	/* supervisor -> child: daemon= role= [uid= gid=], and role-specific
+	 * attributes (see each role's head) */
+	SUP_START = 1,
+	/* supervisor -> child: a new channel to another process; fd: the channel.
+	 * peer=ROLE [uid=N of a front] [ref=N of one that the core wanted] */
+	SUP_PEER,
+	/* child -> supervisor: confined and reading. weaker=TEXT (repeats): a
+	 * protection this kernel or user does not give */
+	SUP_READY,
+	/* door -> supervisor: a front for uid=N is wanted */
+	SUP_FRONT,
+	/* front -> supervisor: no connections left, ending on purpose */
+	SUP_IDLE,
+	/* core -> supervisor: a one-shot child is wanted, role=ROLE ref=N (its
+	 * choice); answered by SUP_PEER, or by nothing if it cannot be had */
+	SUP_WANT,
+	/* supervisor -> core: role=R weaker=TEXT …, for status */
+	SUP_NOTE,
+	/* a daemon's own kinds begin here (its kinds.h) */
+	SUP_OWN = 16,
+};
+
+enum door_core_kind {
+	/* door -> core, id conn: who is behind it. uid= gid= groups= pid=
+	 * [unit=] [user_unit=] [exe=] [admin=yes] */
+	DC_CONN = 1,
+	/* core -> door, id conn: known; hand it to its front */
+	DC_KNOWN,
+	/* door -> core, id conn: the process died or the connection ended */
+	DC_GONE,
+	/* core -> door, id conn: is the process of conn still the one examined,
+	 * and its program the file at exe=PATH (may be absent)? ref=N */
+	DC_CHECK,
+	/* door -> core, id conn: alive=yes|no exe=yes|no ref=N */
+	DC_CHECKED,
+};
+
+enum door_front_kind {
+	/* door -> front, id conn: pid=N [admin=yes]; fds: the connection, the
+	 * pidfd of its process */
+	DF_CONN = 1,
+	/* front -> door, id conn: it ended */
+	DF_CLOSED,
+	/* door -> front, id conn: close it */
+	DF_DROP,
+};
+
+/* front <-> core, and the native protocol itself (docs/protocol.md):
+ * id is conn << 32 | the client's id between front and core. */
+enum client_kind {
+	CLIENT_CALL = 1, /* verb=V …; run: credential= op= request=LIST */
+	CLIENT_REPLY,    /* the last answer */
+	CLIENT_ERROR, /* error=NAME text=SENTENCE request_id=ID [retry_after=S] */
+	CLIENT_ITEM, /* one of several answers; a reply follows */
+};
+
+enum front_core_kind {
+	FC_CLOSED = 16, /* front -> core, id conn << 32 */
+	FC_DROP,        /* core -> front, id conn << 32: close it */
+};
+
+#endif

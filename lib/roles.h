@@ -1,0 +1,10 @@
+/* The roles that every daemon has; its own are in its roles.h. One main for each:
+ * `DAEMON --role=NAME` runs it. Descriptor 3 is the channel to the supervisor; what
+ * follows it is in each role's head. */
+#ifndef LIB_ROLES_H
+#define LIB_ROLES_H
+
+int role_door(void);
+int role_front(void);
+
+#endif

@@ -1,0 +1,338 @@
+/* Supervisor: starts every role, wires them together, starts anew what dies. Holds
+ * pids, a restart budget, and the descriptors that its daemon's roles are given.
+ * Reads no client's byte and no network.
+ *	supervisor <-> every child	SUP_* (lib/kinds.h, the daemon's kinds.h) */
+#include "lib/supervisor.h"
+
+#include "lib/clock.h"
+#include "lib/confine.h"
+#include "lib/log.h"
+#include "lib/notify.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct supervisor sup;
+
+const char *sup_name(const struct sup_child *c)
+{
+	return sup.daemon->role[c->role].name;
+}
+
+static enum sup_life life_of(const struct sup_child *c)
+{
+	return sup.daemon->role[c->role].life;
+}
+
+/* Readiness */
+
+static void keep_notes(struct sup_child *c, const struct msg *m)
+{
+	struct sup_child *core = sup_child_of(sup.daemon->core, 0);
+
+	attrs_wipe(&c->notes);
+	if (attrs_add_str(&c->notes, "role", sup_name(c)) != OK ||
+	    attrs_add_view(&c->notes, m->attrs) != OK)
+		attrs_wipe(&c->notes);
+	if (core && c->notes.count)
+		chan_tell(&core->chan, SUP_NOTE, 0, attrs_view(&c->notes));
+}
+
+static void announce(void)
+{
+	if (sup.announced)
+		return;
+	for (size_t i = 0; i < sup.daemon->roles; i++) {
+		struct sup_child *c = sup_child_of(i, 0);
+
+		if (sup.daemon->role[i].life == SUP_ALWAYS && (!c || !c->ready))
+			return;
+	}
+	sup.announced = true;
+	log_text(LOG_INFO, "ready", "serving %s/api.sock", sup.setup.run);
+	notify_ready();
+}
+
+/* What children say */
+
+/* Door may know that a front is gone before we do. */
+static void want_front(const struct msg *m)
+{
+	struct sup_child *front;
+	struct attr a;
+	uint64_t uid;
+
+	if (attr_only(m->attrs, "uid", &a) != OK ||
+	    attr_u64(&a, UINT32_MAX, &uid) != OK)
+		return;
+	front = sup_child_of(sup.daemon->front, (uid_t)uid);
+	if (front)
+		front->wanted_again = true;
+	else if (sup_count(sup.daemon->front) < SUP_FRONTS)
+		sup_start(sup.daemon->front, (uid_t)uid, 0);
+	else
+		log_text(LOG_ERR, "too_many",
+			 "%d users are connected: uid %u has to wait",
+			 SUP_FRONTS, (unsigned)uid);
+}
+
+static bool want_one_shot(const struct msg *m)
+{
+	struct attr role, a;
+	uint64_t ref;
+	size_t i = 0;
+
+	if (attr_only(m->attrs, "role", &role) != OK ||
+	    attr_only(m->attrs, "ref", &a) != OK ||
+	    attr_u64(&a, UINT64_MAX, &ref) != OK)
+		return false;
+	while (i < sup.daemon->roles &&
+	       !attr_is(&role, sup.daemon->role[i].name))
+		i++;
+	if (i == sup.daemon->roles || sup.daemon->role[i].life != SUP_ONE_SHOT)
+		return false;
+	if (sup_count(i) < SUP_ONE_SHOTS)
+		sup_start(i, 0, ref);
+	else
+		log_text(LOG_ERR, "too_many", "%d processes '%s' are at work",
+			 SUP_ONE_SHOTS, sup.daemon->role[i].name);
+	return true;
+}
+
+/* False: it may not say that. */
+static bool take_message(struct sup_child *c, const struct msg *m)
+{
+	if (m->kind >= SUP_OWN)
+		return sup.daemon->message && sup.daemon->message(c, m);
+	switch ((enum sup_kind)m->kind) {
+	case SUP_READY:
+		c->ready = true;
+		keep_notes(c, m);
+		announce();
+		return true;
+	case SUP_FRONT:
+		if (c->role != sup.daemon->door)
+			return false;
+		want_front(m);
+		return true;
+	case SUP_IDLE:
+		if (c->role != sup.daemon->front)
+			return false;
+		proc_kill(&c->proc);
+		return true;
+	case SUP_WANT:
+		return c->role == sup.daemon->core && want_one_shot(m);
+	case SUP_START:
+	case SUP_PEER:
+	case SUP_NOTE:
+	case SUP_OWN:
+		break;
+	}
+	return false;
+}
+
+void sup_from_child(struct chan *ch, const struct msg *m)
+{
+	struct sup_child *c = (struct sup_child *)ch;
+
+	if (take_message(c, m))
+		return;
+	log_text(LOG_CRIT, "broken_peer", "%s broke the dialogue", sup_name(c));
+	proc_kill(&c->proc);
+}
+
+void sup_child_end(struct chan *ch, const struct fault *why)
+{
+	(void)ch; /* its pidfd tells what happened */
+	(void)why;
+}
+
+/* Death */
+
+static unsigned deaths_within(size_t role, uint64_t now)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < MIN(sup.deaths[role], SUP_DEATHS); i++)
+		n += now - sup.death[role][i] < SUP_MINUTE;
+	return n;
+}
+
+static void count_death(size_t role)
+{
+	uint64_t now = loop_now(sup.loop);
+	unsigned n;
+
+	sup.death[role][sup.deaths[role]++ % SUP_DEATHS] = now;
+	n = deaths_within(role, now);
+	if (sup.daemon->died)
+		sup.daemon->died(role, n);
+	if (n < SUP_DEATHS || sup.daemon->role[role].life == SUP_ONE_SHOT)
+		return;
+	log_text(LOG_CRIT, "gave_up", "%s died %d times within a minute",
+		 sup.daemon->role[role].name, SUP_DEATHS);
+	exit(1);
+}
+
+/* Fronts that are idle are killed. */
+static bool death_is_planned(const struct sup_child *c, struct proc_end end)
+{
+	switch (life_of(c)) {
+	case SUP_ALWAYS:
+		return false;
+	case SUP_PER_UID:
+		return end.killed && end.value == SIGKILL;
+	case SUP_ONE_SHOT:
+		return !end.killed && end.value == 0;
+	}
+	UNREACHABLE("a life");
+}
+
+/* A front is started again when door asks, one that was idle never. */
+void sup_child_died(struct loop_fd *w, uint32_t events)
+{
+	struct sup_child *c =
+		(struct sup_child *)((char *)w -
+				     offsetof(struct sup_child, dead));
+	bool again = c->wanted_again || life_of(c) == SUP_ALWAYS;
+	struct proc_end end;
+	char text[64];
+
+	(void)events;
+	loop_unwatch(&c->dead);
+	chan_close(&c->chan);
+	end = proc_reap(&c->proc);
+	attrs_wipe(&c->notes);
+	c->used = false;
+	proc_end_text(end, text, sizeof text);
+	if (!death_is_planned(c, end)) {
+		log_text(LOG_ERR, "died", "%s %s", sup_name(c), text);
+		count_death(c->role);
+	}
+	if (again)
+		sup_start(c->role, c->front_uid, 0);
+}
+
+/* Signals and the service manager */
+
+static void on_signal(struct loop_fd *w, uint32_t events)
+{
+	struct signalfd_siginfo info;
+
+	(void)events;
+	if (read(w->fd, &info, sizeof info) != sizeof info)
+		return;
+	if (info.ssi_signo == SIGHUP) {
+		if (sup.daemon->reload)
+			sup.daemon->reload();
+		else
+			log_text(LOG_INFO, "reload",
+				 "nothing to read anew yet");
+		return;
+	}
+	notify_stopping();
+	loop_stop(sup.loop);
+}
+
+static void watch_signals(void)
+{
+	sigset_t set;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	ENSURE(!sigprocmask(SIG_BLOCK, &set, NULL));
+	(void)signal(SIGPIPE, SIG_IGN);
+	sup.signals = (struct loop_fd){
+		.fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK),
+		.events = EPOLLIN,
+		.on = on_signal,
+	};
+	ENSURE(sup.signals.fd >= 0);
+	ENSURE(loop_watch(sup.loop, &sup.signals) == OK);
+}
+
+static void watchdog(struct loop_timer *t)
+{
+	notify_alive();
+	loop_arm(sup.loop, t, loop_now(sup.loop) + notify_interval());
+}
+
+static void end_child(struct sup_child *c)
+{
+	struct pollfd p = { .fd = c->proc.pidfd, .events = POLLIN };
+
+	loop_unwatch(&c->dead);
+	if (!sup.daemon->role[c->role].ends_itself)
+		proc_kill(&c->proc);
+	chan_close(&c->chan);
+	if (poll(&p, 1, SUP_END_MS) == 0)
+		proc_kill(&c->proc);
+	(void)proc_reap(&c->proc);
+	c->used = false;
+}
+
+/* Ends in an order that loses nothing: a core tells the store what it still has
+ * when its fronts are gone, which closing the channels brings about. */
+static void end_children(void)
+{
+	for (unsigned turn = 0; turn < SUP_ROLES; turn++) {
+		for (size_t i = 0; i < SUP_CHILDREN; i++) {
+			struct sup_child *c = &sup.child[i];
+
+			if (c->used && sup.daemon->role[c->role].ends == turn)
+				end_child(c);
+		}
+	}
+}
+
+/* It must be able to start children of other uids, so it keeps its capabilities;
+ * what no supervisor ever does is forbidden. */
+static enum err confine_self(struct fault *f)
+{
+	struct confine_spec spec = confine_spec_of(CONFINE_SUPERVISOR);
+	struct confine_report report = { .count = 0 };
+
+	return confine_apply(&spec, &report, f);
+}
+
+static void start_all(void)
+{
+	for (size_t i = 0; i < sup.daemon->roles; i++)
+		if (sup.daemon->role[i].life == SUP_ALWAYS)
+			sup_start(i, 0, 0);
+}
+
+int sup_run(const struct sup_daemon *d, const char *config)
+{
+	struct fault f;
+
+	ENSURE(d->roles <= SUP_ROLES);
+	sup.daemon = d;
+	log_open(d->name, "supervisor", LOG_INFO);
+	umask(077);
+	if (sup_setup(config, &f) != OK) {
+		log_text(LOG_CRIT, "not_started", "%s", f.text);
+		return f.code == ERR_INVALID ? 2 : 1;
+	}
+	if (confine_self(&f) != OK) {
+		log_text(LOG_CRIT, "not_confined", "%s", f.text);
+		return 1;
+	}
+	sup.loop = loop_new();
+	watch_signals();
+	start_all();
+	sup.watchdog.on = watchdog;
+	if (notify_interval())
+		loop_arm(sup.loop, &sup.watchdog,
+			 loop_now(sup.loop) + notify_interval());
+	loop_run(sup.loop);
+	end_children();
+	return 0;
+}

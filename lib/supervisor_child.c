@@ -1,0 +1,192 @@
+/* Supervisor: how a child begins: its descriptors, its start message, its channels to
+ * the others. Holds what supervisor.c holds. */
+#include "lib/supervisor.h"
+
+#include "lib/log.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+struct sup_child *sup_child_of(size_t role, uid_t front_uid)
+{
+	for (size_t i = 0; i < SUP_CHILDREN; i++) {
+		struct sup_child *c = &sup.child[i];
+
+		if (c->used && c->role == role &&
+		    (role != sup.daemon->front || c->front_uid == front_uid))
+			return c;
+	}
+	return NULL;
+}
+
+size_t sup_count(size_t role)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < SUP_CHILDREN; i++)
+		n += sup.child[i].used && sup.child[i].role == role;
+	return n;
+}
+
+/* Wiring */
+
+static void introduce(struct sup_child *to, const struct sup_child *other,
+		      int fd)
+{
+	enum sup_life life = sup.daemon->role[other->role].life;
+	struct attrs a;
+
+	attrs_init(&a);
+	ENSURE(attrs_add_str(&a, "peer", sup_name(other)) == OK);
+	if (life == SUP_PER_UID)
+		ENSURE(attrs_add_u64(&a, "uid", other->front_uid) == OK);
+	if (life == SUP_ONE_SHOT)
+		ENSURE(attrs_add_u64(&a, "ref", other->ref) == OK);
+	(void)!chan_send_fds(&to->chan, SUP_PEER, 0, attrs_view(&a), &fd, 1);
+	attrs_wipe(&a);
+}
+
+static void wire(struct sup_child *a, struct sup_child *b)
+{
+	int sv[2];
+
+	ENSURE(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv));
+	introduce(a, b, sv[0]);
+	introduce(b, a, sv[1]);
+	close(sv[0]);
+	close(sv[1]);
+}
+
+/* Whether the table lets a new a and a living b talk. A one-shot answers the core
+ * that wanted it, and no later one. */
+static bool are_peers(const struct sup_child *a, const struct sup_child *b)
+{
+	const struct sup_role *ra = &sup.daemon->role[a->role];
+	const struct sup_role *rb = &sup.daemon->role[b->role];
+
+	if (rb->life == SUP_ONE_SHOT)
+		return false;
+	return ra->peers >> b->role & 1 || rb->peers >> a->role & 1;
+}
+
+static void wire_child(struct sup_child *c)
+{
+	for (size_t i = 0; i < SUP_CHILDREN; i++)
+		if (sup.child[i].used && &sup.child[i] != c &&
+		    are_peers(c, &sup.child[i]))
+			wire(&sup.child[i], c);
+}
+
+/* A new core hears what the others said before it was there. */
+static void repeat_notes(struct sup_child *core)
+{
+	for (size_t i = 0; i < SUP_CHILDREN; i++)
+		if (sup.child[i].used && sup.child[i].notes.count)
+			chan_tell(&core->chan, SUP_NOTE, 0,
+				  attrs_view(&sup.child[i].notes));
+}
+
+/* Birth */
+
+static size_t fds_for(const struct sup_child *c, int fd[PROC_FDS_MAX])
+{
+	size_t n = 1; /* fd[0] is the channel */
+
+	if (c->role == sup.daemon->door) {
+		fd[n++] = sup.setup.api;
+		fd[n++] = sup.setup.admin;
+	}
+	if (sup.daemon->fds)
+		n += sup.daemon->fds(c, fd + n);
+	return n;
+}
+
+static void send_start(struct sup_child *c)
+{
+	struct attrs a;
+
+	attrs_init(&a);
+	ENSURE(attrs_add_str(&a, "daemon", sup.daemon->name) == OK);
+	ENSURE(attrs_add_str(&a, "role", sup_name(c)) == OK);
+	if (sup.setup.root && !c->mapped) {
+		ENSURE(attrs_add_u64(&a, "uid", sup.setup.uid[c->role]) == OK);
+		ENSURE(attrs_add_u64(&a, "gid", sup.setup.gid[c->role]) == OK);
+	}
+	if (sup.daemon->start)
+		sup.daemon->start(c, &a);
+	(void)!chan_send_fds(&c->chan, SUP_START, 0, attrs_view(&a), NULL, 0);
+	attrs_wipe(&a);
+}
+
+static enum err spawn(struct sup_child *c, int their_end, struct fault *f)
+{
+	struct proc_idmap map = { .self = sup.setup.uid[c->role],
+				  .other = sup.setup.other_uid };
+	int fd[PROC_FDS_MAX] = { their_end };
+	struct proc_spec spec = { .daemon = sup.daemon->name,
+				  .role = sup_name(c),
+				  .fd = fd,
+				  .fds = fds_for(c, fd) };
+	enum err e;
+
+	c->mapped = sup.daemon->role[c->role].owns_namespace && sup.setup.root;
+	if (c->mapped) {
+		spec.idmap = &map;
+		e = proc_spawn(&spec, &c->proc, f);
+		if (e != ERR_UNSUPPORTED)
+			return e;
+		log_text(LOG_WARN, "no_user_namespace", "%s", f->text);
+		c->mapped = false;
+		spec.idmap = NULL;
+	}
+	return proc_spawn(&spec, &c->proc, f);
+}
+
+static struct sup_child *child_slot(void)
+{
+	for (size_t i = 0; i < SUP_CHILDREN; i++)
+		if (!sup.child[i].used)
+			return &sup.child[i];
+	return NULL;
+}
+
+void sup_start(size_t role, uid_t front_uid, uint64_t ref)
+{
+	static const struct chan_ops ops = { sup_from_child, sup_child_end,
+					     NULL };
+	struct sup_child *c = child_slot();
+	struct fault f;
+	int sv[2];
+
+	if (!c) {
+		log_text(LOG_ERR, "too_many", "no place for another %s",
+			 sup.daemon->role[role].name);
+		return;
+	}
+	ENSURE(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv));
+	*c = (struct sup_child){ .role = role,
+				 .front_uid = front_uid,
+				 .ref = ref };
+	if (spawn(c, sv[1], &f) != OK) {
+		log_text(LOG_CRIT, "not_started", "%s: %s", sup_name(c),
+			 f.text);
+		if (sup.daemon->role[role].life != SUP_ONE_SHOT)
+			exit(1);
+		close(sv[0]);
+		close(sv[1]);
+		return;
+	}
+	close(sv[1]);
+	c->used = true;
+	chan_open(&c->chan, sup.loop, sv[0], false, &ops);
+	c->dead = (struct loop_fd){ .fd = c->proc.pidfd,
+				    .events = EPOLLIN,
+				    .on = sup_child_died };
+	ENSURE(loop_watch(sup.loop, &c->dead) == OK);
+	attrs_init(&c->notes);
+	send_start(c);
+	wire_child(c);
+	if (role == sup.daemon->core)
+		repeat_notes(c);
+}
