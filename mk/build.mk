@@ -7,13 +7,16 @@ LIB_OBJ  := $(LIB_SRC:%.c=$(B)/obj/%.o)
 LIB      := $(B)/libcretula_internal.a
 LIBS     := -lsodium -lcrypto
 SUP_LIBS := -lsqlite3 -lseccomp
+CA_LIBS  := -lmicrohttpd -lgnutls -ljansson
+TOOL_LIBS := -Wl,--as-needed -lcurl -ljansson
 
 CREDD_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard credd/*.c))
+CA_OBJ    := $(patsubst %.c,$(B)/obj/%.o,$(wildcard ca/*.c))
 TOOL_OBJ  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/*.c))
 MODULES   := $(notdir $(patsubst %/,%,$(dir $(wildcard modules/*/*.c))))
 MODULES   := $(sort $(MODULES))
 
-all: $(if $(CREDD_OBJ),$(B)/bin/credd) $(if $(TOOL_OBJ),$(B)/bin/cretula) \
+all: $(B)/bin/credd $(if $(CA_OBJ),$(B)/bin/ca) $(if $(TOOL_OBJ),$(B)/bin/cretula) \
 	$(MODULES:%=$(B)/modules/%.so) $(LIB) \
 	$(B)/lib/libcretula.a $(B)/lib/libcretula.so $(B)/examples/sign
 
@@ -45,10 +48,15 @@ $(B)/bin/credd: $(CREDD_OBJ) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(CREDD_OBJ) $(LIB) -o $@ $(LDFLAGS_ALL) $(LIBS) $(SUP_LIBS)
 
+$(B)/bin/ca: $(CA_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(CA_OBJ) $(LIB) -o $@ $(LDFLAGS_ALL) $(LIBS) $(SUP_LIBS) $(CA_LIBS)
+
 $(B)/bin/cretula: $(TOOL_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) -pie $(TOOL_OBJ) $(LIB) -o $@ $(LDFLAGS_ALL) $(LIBS)
+	$(Q)$(CC) -pie $(TOOL_OBJ) $(LIB) -o $@ $(LDFLAGS_ALL) $(LIBS) $(TOOL_LIBS)
 
 # The client library: all of it in one object, only its API visible.
 Z_DEFS     := -Wl,-z,defs
@@ -90,7 +98,8 @@ $(foreach m,$(MODULES),$(eval $(call module_rule,$(m),modules/$(m),$(B)/modules/
 # DESTDIR and PREFIX as everywhere; services and users are the package's matter.
 install: all
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/bin/cretula
-	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(B)/bin/credd
+	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(B)/bin/credd \
+		$(if $(CA_OBJ),$(B)/bin/ca)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/$(TRIPLET)/cretula \
 		$(MODULES:%=$(B)/modules/%.so)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/$(TRIPLET) \

@@ -40,8 +40,8 @@ $(foreach m,$(BAD),$(eval $(call module_rule,$(m),tests/modules/$(m),$(B)/tests/
 $(B)/tests/test_store_db $(B)/tests/test_store_file: \
 	$(B)/obj/credd/store_db.o $(B)/obj/credd/store_file.o
 $(B)/tests/test_store_role $(B)/tests/test_store_audit: \
-	$(filter $(B)/obj/credd/store%,$(CREDD_OBJ)) $(B)/obj/credd/child.o
-$(B)/tests/test_opener: $(B)/obj/credd/opener.o $(B)/obj/credd/child.o
+	$(filter $(B)/obj/credd/store%,$(CREDD_OBJ))
+$(B)/tests/test_opener: $(B)/obj/credd/opener.o
 $(B)/tests/e2e/e2e_sandbox $(B)/tests/e2e/e2e_worker: $(addprefix $(B)/obj/credd/,zygote.o cage.o worker.o host.o host_list.o)
 $(B)/tests/e2e/e2e_sandbox: $(addprefix $(B)/obj/credd/,zygote.o cage.o worker.o host.o host_list.o)
 $(B)/bench/bench_sign: $(addprefix $(B)/obj/credd/,host.o host_list.o)
