@@ -38,14 +38,14 @@ static struct items items_of(const struct attr *a)
 }
 
 /* An empty item (and so an empty value) comes out as one of length 0. */
-static bool items_next(struct items *it, struct span *item)
+static bool items_next(struct items *it, struct piece *item)
 {
 	const char *comma = it->left ? memchr(it->p, ',', it->left) : NULL;
 	size_t n = comma ? (size_t)(comma - it->p) : it->left;
 
 	if (it->done)
 		return false;
-	*item = (struct span){ .p = it->p, .len = (uint32_t)n };
+	*item = (struct piece){ .p = it->p, .len = (uint32_t)n };
 	it->done = !comma;
 	if (comma) {
 		it->p += n + 1;
@@ -57,7 +57,7 @@ static bool items_next(struct items *it, struct span *item)
 /* Sets. The block has room for every item there can be: one more than commas, for
  * each attribute. */
 struct room {
-	struct span *spans;
+	struct piece *spans;
 	uint32_t *numbers;
 };
 
@@ -73,8 +73,8 @@ static enum err parse_set(struct grant *g, enum grant_name name,
 {
 	struct attr_view it = g->text;
 	struct attr a;
-	struct span v;
-	struct span *first = room->spans;
+	struct piece v;
+	struct piece *first = room->spans;
 	unsigned n = 0;
 
 	while (attr_next(&it, &a)) {
@@ -100,7 +100,7 @@ static enum err parse_numbers(struct grant *g, const char *name,
 {
 	struct attr_view it = g->text;
 	struct attr a;
-	struct span v;
+	struct piece v;
 	uint32_t *first = room->numbers;
 	unsigned n = 0;
 	uint64_t id;
@@ -129,9 +129,9 @@ static enum err parse_numbers(struct grant *g, const char *name,
 
 /* Single values. */
 
-static struct span span_of(const struct attr *a)
+static struct piece piece_of(const struct attr *a)
 {
-	return (struct span){ .p = (const char *)a->value, .len = a->len };
+	return (struct piece){ .p = (const char *)a->value, .len = a->len };
 }
 
 static enum err parse_period(struct grant *g, const char *name, uint64_t *v,
@@ -148,7 +148,7 @@ static enum err parse_period(struct grant *g, const char *name, uint64_t *v,
 	if (num_duration((const char *)a.value, a.len, false, PERIOD_MAX, v) !=
 	    OK)
 		return grant_item_bad(
-			name, span_of(&a),
+			name, piece_of(&a),
 			"this is a duration such as 90s, 5m or 24h, "
 			"or any",
 			f);
@@ -164,7 +164,7 @@ static enum err parse_time(struct grant *g, const char *name, int64_t *t,
 		return OK;
 	if (clock_parse((const char *)a.value, a.len, t) != OK)
 		return grant_item_bad(
-			name, span_of(&a),
+			name, piece_of(&a),
 			"this is a time such as 2030-01-02T03:04:05Z", f);
 	return OK;
 }
@@ -173,7 +173,7 @@ static enum err parse_reveal(struct grant *g, struct fault *f)
 {
 	struct attr a;
 	struct items items;
-	struct span v;
+	struct piece v;
 
 	if (!attr_find(g->text, "reveal", &a))
 		return OK;
@@ -336,7 +336,7 @@ enum err grant_parse(struct attr_view v, struct grant **out, struct fault *f)
 	g = xcalloc(1, sizeof *g +
 			       n * (sizeof *room.spans + sizeof *room.numbers) +
 			       v.len);
-	room.spans = (struct span *)(void *)(g + 1);
+	room.spans = (struct piece *)(void *)(g + 1);
 	room.numbers = (uint32_t *)(void *)(room.spans + n);
 	text = (uint8_t *)(room.numbers + n);
 	if (v.len)

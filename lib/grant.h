@@ -34,13 +34,13 @@ enum grant_name {
 };
 
 /* Bytes of a text that somebody else owns. */
-struct span {
+struct piece {
 	const char *p;
 	uint32_t len;
 };
 
 struct span_set {
-	const struct span *item;
+	const struct piece *item;
 	unsigned count; /* 0: the name was not said, and limits nothing */
 };
 
@@ -108,6 +108,6 @@ MUST enum grant_verdict grant_match(const struct grant *g,
 				    struct fault *why);
 
 /* The first path of exe= that nothing is known about yet; len 0: none. */
-struct span grant_exe_wanted(const struct grant *g, const struct proof *p);
+struct piece grant_exe_wanted(const struct grant *g, const struct proof *p);
 
 #endif

@@ -95,8 +95,9 @@ static bool percent_decode(char *p, size_t n, size_t *len)
 }
 
 /* item: NAME or NAME=GLOB */
-static bool query_item_fits(struct span item, const char *name, size_t name_len,
-			    const char *value, size_t value_len)
+static bool query_item_fits(struct piece item, const char *name,
+			    size_t name_len, const char *value,
+			    size_t value_len)
 {
 	const char *eq = memchr(item.p, '=', item.len);
 	size_t n = eq ? (size_t)(eq - item.p) : item.len;

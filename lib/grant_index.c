@@ -91,7 +91,7 @@ static uint64_t key_hash(const struct grant_key *k)
 	return h ^ h >> 32;
 }
 
-bool span_equal(struct span a, struct span b)
+bool piece_equal(struct piece a, struct piece b)
 {
 	return a.len == b.len && (!a.len || !memcmp(a.p, b.p, a.len));
 }
@@ -99,8 +99,8 @@ bool span_equal(struct span a, struct span b)
 static bool key_equal(const struct grant_key *a, const struct grant_key *b)
 {
 	return a->kind == b->kind && a->id == b->id &&
-	       span_equal(a->unit, b->unit) &&
-	       span_equal(a->credential, b->credential);
+	       piece_equal(a->unit, b->unit) &&
+	       piece_equal(a->credential, b->credential);
 }
 
 /* Lists. */

@@ -27,9 +27,9 @@ enum grant_key_kind {
 
 struct grant_key {
 	enum grant_key_kind kind;
-	uint32_t id;      /* uid or gid */
-	struct span unit; /* GRANT_KEY_UNIT */
-	struct span credential;
+	uint32_t id;       /* uid or gid */
+	struct piece unit; /* GRANT_KEY_UNIT */
+	struct piece credential;
 };
 
 struct grant_index;
@@ -46,6 +46,6 @@ const struct grant_array *grant_index_find(const struct grant_index *x,
 /* True if there is any key of that kind. */
 bool grant_index_knows(const struct grant_index *x, enum grant_key_kind kind);
 
-bool span_equal(struct span a, struct span b);
+bool piece_equal(struct piece a, struct piece b);
 
 #endif

@@ -47,19 +47,19 @@ const char *grant_name(enum grant_name name)
 	return set_names[name].name;
 }
 
-enum err grant_item_bad(const char *name, struct span v, const char *form,
+enum err grant_item_bad(const char *name, struct piece v, const char *form,
 			struct fault *f)
 {
 	return fault_set(f, ERR_INVALID, "%s=%.*s: %s", name,
 			 (int)MIN(v.len, (uint32_t)SHOWN_MAX), v.p, form);
 }
 
-static bool has(struct span v, char c)
+static bool has(struct piece v, char c)
 {
 	return v.len && memchr(v.p, c, v.len);
 }
 
-static bool all_upper(struct span v)
+static bool all_upper(struct piece v)
 {
 	for (size_t i = 0; i < v.len; i++)
 		if (v.p[i] < 'A' || v.p[i] > 'Z')
@@ -67,10 +67,10 @@ static bool all_upper(struct span v)
 	return true;
 }
 
-static enum err query_check(const char *name, struct span v, struct fault *f)
+static enum err query_check(const char *name, struct piece v, struct fault *f)
 {
 	const char *eq = memchr(v.p, '=', v.len);
-	struct span key = { v.p, eq ? (uint32_t)(eq - v.p) : v.len };
+	struct piece key = { v.p, eq ? (uint32_t)(eq - v.p) : v.len };
 
 	if (!key.len || has(key, '*'))
 		return grant_item_bad(
@@ -84,7 +84,7 @@ static enum err query_check(const char *name, struct span v, struct fault *f)
 }
 
 static enum err item_form_check(const char *name, enum item_form form,
-				struct span v, struct fault *f)
+				struct piece v, struct fault *f)
 {
 	switch (form) {
 	case FORM_CREDENTIAL:
@@ -140,7 +140,7 @@ static enum err item_form_check(const char *name, enum item_form form,
 	return glob_check(GLOB_ANY, name, v.p, v.len, f);
 }
 
-enum err grant_item_check(enum grant_name name, struct span v, struct fault *f)
+enum err grant_item_check(enum grant_name name, struct piece v, struct fault *f)
 {
 	enum item_form form = set_names[name].form;
 	bool blanks = form == FORM_EXE || form == FORM_QUERY;

@@ -5,11 +5,11 @@
 #include "lib/grant.h"
 
 /* ERR_INVALID, with the reason, unless v can be a value of that name. */
-MUST enum err grant_item_check(enum grant_name name, struct span v,
+MUST enum err grant_item_check(enum grant_name name, struct piece v,
 			       struct fault *f);
 
 /* Says "NAME=VALUE: FORM" and returns ERR_INVALID. */
-enum err grant_item_bad(const char *name, struct span v, const char *form,
+enum err grant_item_bad(const char *name, struct piece v, const char *form,
 			struct fault *f);
 
 #endif

@@ -61,7 +61,7 @@ static bool refuse_value(const struct judge *j, const char *name,
 		      (const char *)a.value);
 }
 
-static bool same(struct span v, const void *p, size_t len)
+static bool same(struct piece v, const void *p, size_t len)
 {
 	return v.len == len && (!len || !memcmp(v.p, p, len));
 }
@@ -192,7 +192,7 @@ static bool refuse_long(const struct judge *j, const char *name)
 		      FACT_BYTES_MAX);
 }
 
-static bool item_fits(enum grant_name name, struct span item, const char *p,
+static bool item_fits(enum grant_name name, struct piece item, const char *p,
 		      size_t len)
 {
 	if (name == GRANT_METHOD)
@@ -401,7 +401,7 @@ static bool facts_fit(const struct judge *j)
 
 /* Proof, last: what door has to be asked for. */
 
-struct span grant_exe_wanted(const struct grant *g, const struct proof *p)
+struct piece grant_exe_wanted(const struct grant *g, const struct proof *p)
 {
 	struct span_set set = g->set[GRANT_EXE];
 
@@ -409,7 +409,7 @@ struct span grant_exe_wanted(const struct grant *g, const struct proof *p)
 		if (proof_exe(p, set.item[i].p, set.item[i].len) ==
 		    PROOF_UNKNOWN)
 			return set.item[i];
-	return (struct span){ .len = 0 };
+	return (struct piece){ .len = 0 };
 }
 
 static enum grant_verdict exe_verdict(const struct judge *j)

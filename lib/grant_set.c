@@ -125,7 +125,7 @@ static void candidates_of(struct candidates *c, const struct grant_set *set,
 		return;
 	k.kind = GRANT_KEY_UNIT;
 	k.id = 0;
-	k.unit = (struct span){ s->unit, (uint32_t)strlen(s->unit) };
+	k.unit = (struct piece){ s->unit, (uint32_t)strlen(s->unit) };
 	candidates_add(c, set, &k);
 }
 
@@ -167,7 +167,7 @@ static void decide(const struct grant_set *set, const struct subject *s,
 
 	d->verdict = GRANT_DENY;
 	d->grant = NULL;
-	d->exe = (struct span){ .len = 0 };
+	d->exe = (struct piece){ .len = 0 };
 	candidates_of(&c, set, s, rq->credential);
 	while ((g = candidates_next(&c))) {
 		enum grant_verdict v = judge(g, s, rq, now, NULL);
@@ -232,10 +232,10 @@ void grants_decide(const struct grant_set *set, const struct subject *s,
 static bool names_credential(const struct grant *g, const char *credential)
 {
 	struct span_set set = g->set[GRANT_CREDENTIAL];
-	struct span asked = { credential, (uint32_t)strlen(credential) };
+	struct piece asked = { credential, (uint32_t)strlen(credential) };
 
 	for (unsigned i = 0; i < set.count; i++)
-		if (span_equal(set.item[i], asked))
+		if (piece_equal(set.item[i], asked))
 			return true;
 	return false;
 }
@@ -245,7 +245,7 @@ static enum err explain_one(const struct grant *g, const struct subject *s,
 			    struct buf *out)
 {
 	struct fault why = { .code = OK };
-	struct span exe;
+	struct piece exe;
 
 	switch (grant_match(g, s, rq, now, &why)) {
 	case GRANT_ALLOW:

@@ -33,7 +33,7 @@ struct grant_decision {
 	enum grant_verdict verdict;
 	const struct grant *grant; /* the one that allows, or needs proof; NULL
 				      for GRANT_DENY. Borrowed from the set */
-	struct span exe;           /* GRANT_NEEDS_EXE: the path to be proven */
+	struct piece exe;          /* GRANT_NEEDS_EXE: the path to be proven */
 	struct fault why;          /* GRANT_DENY: the sentence for the client */
 };
 

@@ -50,7 +50,7 @@ static void judge(struct grant *g, const struct subject *s,
 	struct grant_request rq = { .credential = name,
 				    .op = "sign",
 				    .facts = facts };
-	struct span first = g->set[GRANT_CREDENTIAL].item[0];
+	struct piece first = g->set[GRANT_CREDENTIAL].item[0];
 
 	memcpy(name, first.p, first.len);
 	ENSURE(grant_set_add(set, g) == OK);

@@ -183,7 +183,7 @@ static inline void world_wipe(struct world *w)
 }
 
 /* What door would say. */
-static inline void answer(struct world *w, struct span exe)
+static inline void answer(struct world *w, struct piece exe)
 {
 	bool is = false;
 

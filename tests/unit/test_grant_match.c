@@ -371,7 +371,7 @@ static void test_proof_decides_last(void **state)
 				     .proof = &p };
 	struct grant *g = NULL;
 	struct fault f;
-	struct span exe;
+	struct piece exe;
 
 	(void)state;
 	assert_int_equal(
