@@ -262,12 +262,12 @@ static enum err enter_files(const struct cage *c, struct fault *f)
 	if (!c->landlock)
 		return OK;
 	if (c->kind == CAGE_PLAIN)
-		return landlock_apply(NULL, 0, f);
+		return landlock_apply(NULL, 0, false, f);
 	root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (root < 0)
 		return cage_failed(f, "the root folder");
 	only.fd = root;
-	return landlock_apply(&only, 1, f);
+	return landlock_apply(&only, 1, false, f);
 }
 
 static enum err enter_limits(const struct cage *c, uint64_t memory,

@@ -50,6 +50,29 @@ static const struct confine_spec specs[] = {
 			     .empty_root = true,
 			     .no_children = true },
 	[CONFINE_ZYGOTE] = { .files = CONFINE_FILES_ANY },
+	/* its listeners were made outside, and accept there */
+	[CONFINE_GATE] = { .files = CONFINE_FILES_NONE,
+			   .unshare = PRIVATE_NS | CLONE_NEWNS,
+			   .empty_root = true,
+			   .no_children = true },
+	[CONFINE_ISSUER] = { .files = CONFINE_FILES_NONE,
+			     .unshare = PRIVATE_NS | CLONE_NEWNS,
+			     .empty_root = true,
+			     .no_children = true },
+	[CONFINE_CA_STORE] = { .files = CONFINE_FILES_PATHS,
+			       .unshare = PRIVATE_NS,
+			       .no_children = true },
+	[CONFINE_CA_SIGNER] = { .files = CONFINE_FILES_PATHS,
+				.unshare = PRIVATE_NS,
+				.no_children = true },
+	[CONFINE_PROBER] = { .files = CONFINE_FILES_NONE,
+			     .unshare = PRIVATE_NS | CLONE_NEWNS,
+			     .empty_root = true,
+			     .no_children = true },
+	[CONFINE_DIALER] = { .files = CONFINE_FILES_PATHS,
+			     .unshare = CLONE_NEWIPC | CLONE_NEWUTS,
+			     .connects = true,
+			     .no_children = true },
 	[CONFINE_WORKER_LOAD] = { .files = CONFINE_FILES_NONE,
 				  .no_children = true,
 				  .no_files = true },
@@ -234,7 +257,7 @@ static enum err apply_files(const struct confine_spec *s,
 	if (s->files == CONFINE_FILES_ANY)
 		return OK;
 	ENSURE((s->files == CONFINE_FILES_PATHS) == (s->paths > 0));
-	e = landlock_apply(s->path, s->paths, f);
+	e = landlock_apply(s->path, s->paths, s->connects, f);
 	if (e != ERR_UNSUPPORTED || s->files == CONFINE_FILES_PATHS)
 		return e;
 	confine_weaker(r, "%s runs without Landlock, which this kernel lacks",

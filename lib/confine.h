@@ -15,6 +15,12 @@ enum confine_role {
 	CONFINE_STORE,
 	CONFINE_OPENER,
 	CONFINE_ZYGOTE,
+	CONFINE_GATE, /* from here on: ca's */
+	CONFINE_ISSUER,
+	CONFINE_CA_STORE,
+	CONFINE_CA_SIGNER,
+	CONFINE_PROBER,
+	CONFINE_DIALER,
 	CONFINE_WORKER_LOAD, /* a worker while it loads its module */
 	CONFINE_WORKER,      /* … and from then on */
 	CONFINE__MAX
@@ -43,6 +49,7 @@ struct confine_spec {
 	size_t paths;
 	int unshare;     /* CLONE_NEW*, taken where the privilege is there */
 	bool empty_root; /* with CLONE_NEWNS: a root folder with nothing in it */
+	bool connects; /* may connect TCP, which Landlock forbids the others */
 	bool no_children; /* RLIMIT_NPROC 0 */
 	bool no_files;    /* RLIMIT_FSIZE 0; not for who may log to a file */
 	uint64_t nofile;  /* RLIMIT_NOFILE; 0: as it is */

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -147,6 +148,50 @@ static const struct rule listening[] = {
 static const struct rule pairs[] = {
 	CALL1(socketpair, IS(0, AF_UNIX)),
 	CALL(dup),
+	END,
+};
+
+/* Accepts on listeners it was handed, without threads: libmicrohttpd, GnuTLS. */
+static const struct rule serving[] = {
+	CALL(accept4),     CALL(setsockopt),
+	CALL(getsockname), CALL(getpeername),
+	CALL(eventfd2),    CALL(sendfile),
+	CALL(getrusage),   CALL(sysinfo),
+	CALL(dup),         END,
+};
+
+/* Makes memory files and hands them on; a CRL of a million entries is one. */
+static const struct rule making[] = {
+	CALL(memfd_create),
+	CALL(ftruncate),
+	CALL(pwrite64),
+	CALL1(fcntl, IS(1, F_ADD_SEALS)),
+	END,
+};
+
+/* Resolves names and connects; the resolver loads what nsswitch.conf names. */
+static const struct rule dialing[] = {
+	CALL(socket),
+	CALL(connect),
+	CALL(bind),
+	CALL(setsockopt),
+	CALL(getsockname),
+	CALL(getpeername),
+	CALL(sendmmsg),
+	CALL(recvmmsg),
+	CALL1(ioctl, IS(1, FIONREAD)),
+	CALL(uname),
+	CALL(getuid),
+	CALL(geteuid),
+	CALL(access),
+	CALL(faccessat),
+	CALL(faccessat2),
+	CALL(open),
+	CALL(stat),
+	CALL(getdents64),
+	CALL1(mmap, BITS(2, PROT_EXEC, 0)),
+	CALL2(mmap, BITS(2, PROT_EXEC | PROT_WRITE, PROT_EXEC),
+	      BITS(3, MAP_ANONYMOUS, 0)),
 	END,
 };
 
@@ -315,6 +360,18 @@ static const struct {
 			     false,
 			     { self, sockets, memfds, reading, loading,
 			       cages } },
+	[CONFINE_GATE] = { "gate", false, { self, sockets, serving } },
+	[CONFINE_ISSUER] = { "issuer",
+			     false,
+			     { self, sockets, memfds, pairs, making } },
+	[CONFINE_CA_STORE] = { "ca-store", false, { self, sockets, storing } },
+	[CONFINE_CA_SIGNER] = { "ca-signer",
+				false,
+				{ self, sockets, memfds, storing } },
+	[CONFINE_PROBER] = { "prober", false, { self, sockets } },
+	[CONFINE_DIALER] = { "dialer",
+			     false,
+			     { self, sockets, reading, dialing } },
 	[CONFINE_WORKER_LOAD] = { "worker", false, { self, reading, loading } },
 	[CONFINE_WORKER] = { "worker", false, { self } },
 };

@@ -23,6 +23,7 @@ enum {
 	FS_TRUNCATE = 1 << 14,  /* 3 */
 	FS_IOCTL_DEV = 1 << 15, /* 5 */
 	FS_OF_FILES = FS_EXECUTE | FS_WRITE_FILE | FS_READ_FILE | FS_TRUNCATE,
+	NET_CONNECT = 2,
 	NET_TCP = 3, /* 4: bind, connect */
 	SCOPED = 3,  /* 6: abstract sockets, signals */
 	CREATE_VERSION = 1,
@@ -108,7 +109,7 @@ static enum err rule_add(int set, const struct landlock_path *p,
 }
 
 enum err landlock_apply(const struct landlock_path *path, size_t n,
-			struct fault *f)
+			bool connects, struct fault *f)
 {
 	int abi = landlock_abi();
 	struct ruleset r = ruleset_for(abi);
@@ -118,6 +119,8 @@ enum err landlock_apply(const struct landlock_path *path, size_t n,
 		return fault_set(f, ERR_UNSUPPORTED,
 				 "this kernel has no Landlock: enable it with "
 				 "lsm=landlock,… on the kernel command line");
+	if (connects)
+		r.net &= ~(uint64_t)NET_CONNECT;
 	set = (int)syscall(SYS_landlock_create_ruleset, &r, ruleset_size(abi),
 			   0);
 	if (set < 0)

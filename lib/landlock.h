@@ -21,10 +21,10 @@ struct landlock_path {
 int landlock_abi(void);
 
 /* Lets this process, and all it starts, open only what is below the n paths, with
- * their rights; where the kernel can, it may not bind or connect TCP, reach abstract
- * sockets or signal a process outside either. For good. no_new_privs must be set.
- * ERR_UNSUPPORTED where there is no Landlock. */
+ * their rights; where the kernel can, it may not bind TCP, connect it unless connects,
+ * reach abstract sockets or signal a process outside either. For good. no_new_privs
+ * must be set. ERR_UNSUPPORTED where there is no Landlock. */
 MUST enum err landlock_apply(const struct landlock_path *path, size_t n,
-			     struct fault *f);
+			     bool connects, struct fault *f);
 
 #endif

@@ -75,6 +75,8 @@ struct sup_daemon {
 	 * its listeners without that. */
 	void (*start)(const struct sup_child *c, struct attrs *a);
 	size_t (*fds)(const struct sup_child *c, int *fd);
+	/* It has started and is wired: what else to tell it at once. */
+	void (*started)(struct sup_child *c);
 	/* A message of a kind of its own; false: the child broke the dialogue. */
 	bool (*message)(struct sup_child *c, const struct msg *m);
 	/* An unexpected death, the nth of that role within a minute. */

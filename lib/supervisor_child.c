@@ -189,4 +189,6 @@ void sup_start(size_t role, uid_t front_uid, uint64_t ref)
 	wire_child(c);
 	if (role == sup.daemon->core)
 		repeat_notes(c);
+	if (sup.daemon->started)
+		sup.daemon->started(c);
 }
