@@ -6,6 +6,8 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/evp.h>
 #include <sched.h>
 #include <signal.h>
@@ -26,7 +28,7 @@
 
 enum {
 	NOBODY = 62993,
-	ROLES = CONFINE_ZYGOTE + 1, /* workers: e2e_sandbox */
+	ROLES = CONFINE_DIALER + 1, /* workers: e2e_sandbox */
 	TEXT_MAX_ = 256,
 };
 
@@ -35,6 +37,8 @@ static struct {
 	int pair[2];
 	int memfd;
 	int folder;
+	int listener; /* TCP, on a loopback port */
+	struct sockaddr_in at;
 	char path[64];
 	pid_t parent;
 	uint8_t sign_key[crypto_sign_SECRETKEYBYTES];
@@ -72,6 +76,55 @@ static long act_accept(void)
 	long r = accept4(have.pair[0], NULL, NULL, 0);
 
 	return r < 0 && errno == EINVAL ? 0 : r; /* it is not listening */
+}
+
+/* A connection that waits there: also from a network of one's own. */
+static long act_serve(void)
+{
+	int fd = accept4(have.listener, NULL, NULL, SOCK_CLOEXEC);
+	int on = 1;
+
+	return fd < 0 ? fd
+		      : setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on,
+				   sizeof on);
+}
+
+static long act_connect(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	return fd < 0 ? fd
+		      : connect(fd, (const struct sockaddr *)&have.at,
+				sizeof have.at);
+}
+
+static long act_listen(void)
+{
+	struct sockaddr_in any = { .sin_family = AF_INET };
+	int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+	any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	return fd < 0 ? fd
+		      : bind(fd, (const struct sockaddr *)&any, sizeof any);
+}
+
+/* As the resolver does for a module of nsswitch.conf. */
+static long act_map_library(void)
+{
+	void *p = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE,
+		       have.memfd, 0);
+
+	return p == MAP_FAILED ? -1 : 0;
+}
+
+static long act_make_memfd(void)
+{
+	int fd = memfd_create("crl", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0 || ftruncate(fd, 4096))
+		return -1;
+	return fcntl(fd, F_ADD_SEALS,
+		     F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_WRITE);
 }
 
 static long act_fork(void)
@@ -268,7 +321,8 @@ static long act_abort(void)
 	abort();
 }
 
-/* One letter a role: supervisor, door, front, vault, store, opener, zygote.
+/* One letter a role: supervisor, door, front, vault, store, opener, zygote; gate,
+ * issuer, store, signer, prober, dialer of ca.
  *	a allowed   k killed by the filter   f fails, EACCES or EPERM
  *	d dies by SIGABRT   - has no use for it, not tried */
 static const struct {
@@ -277,38 +331,45 @@ static const struct {
 	const char *want;
 	bool as_root; /* else another outcome is right */
 } acts[] = {
-	{ "open a file", act_open, "aakkfka", false },
-	{ "make a file in its folder", act_create, "akkkaka", true },
-	{ "make a file elsewhere", act_create_elsewhere, "akkkfka", false },
-	{ "make a socket", act_socket, "akkkkkk", false },
-	{ "make a socket pair", act_socketpair, "akkakkk", false },
-	{ "accept", act_accept, "aakkkkk", false },
-	{ "fork", act_fork, "akkkkkk", false },
-	{ "exec", act_exec, "akkkkkk", false },
-	{ "ptrace", act_ptrace, "kkkkkkk", false },
-	{ "read another's memory", act_vm_read, "kkkkkkk", false },
-	{ "keyctl", act_keyctl, "kkkkkkk", false },
-	{ "io_uring", act_io_uring, "kkkkkkk", false },
-	{ "executable memory", act_exec_memory, "akkkkkk", false },
-	{ "map a memfd", act_map_memfd, "akkaaka", false },
-	{ "become root", act_setuid, "akkkkkf", true },
-	{ "signal the parent", act_kill, "akkkkkk", false },
-	{ "pidfd of another", act_pidfd, "aakkkkk", false },
-	{ "read another's exe", act_read_exe, "aakkfkf", true },
-	{ "mount", act_mount, "akkkkkf", true },
-	{ "unshare", act_unshare, "akkkkkk", true },
-	{ "talk", act_talk, "aaaaaaa", false },
-	{ "loop and channels", act_loop, "aaaaaaa", false },
-	{ "secret memory and signatures", act_secrets, "---a-aa", false },
-	{ "Argon2id", act_argon2, "-----a-", false },
-	{ "SQLite", act_sqlite, "----a--", true },
-	{ "abort", act_abort, "ddddddd", false },
+	{ "open a file", act_open, "aakkfkakkffkf", false },
+	{ "make a file in its folder", act_create, "akkkakakkaakk", true },
+	{ "make a file elsewhere", act_create_elsewhere, "akkkfkakkffkk",
+	  false },
+	{ "make a socket", act_socket, "akkkkkkkkkkka", false },
+	{ "make a socket pair", act_socketpair, "akkakkkkakkkk", false },
+	{ "accept", act_accept, "aakkkkkakkkkk", false },
+	{ "accept TCP", act_serve, "a------akkkkk", false },
+	{ "connect TCP", act_connect, "akkkkkkkkkkka", false },
+	{ "bind TCP", act_listen, "akkkkkkkkkkkf", false },
+	{ "fork", act_fork, "akkkkkkkkkkkk", false },
+	{ "exec", act_exec, "akkkkkkkkkkkk", false },
+	{ "ptrace", act_ptrace, "kkkkkkkkkkkkk", false },
+	{ "read another's memory", act_vm_read, "kkkkkkkkkkkkk", false },
+	{ "keyctl", act_keyctl, "kkkkkkkkkkkkk", false },
+	{ "io_uring", act_io_uring, "kkkkkkkkkkkkk", false },
+	{ "executable memory", act_exec_memory, "akkkkkkkkkkkk", false },
+	{ "map a library", act_map_library, "akkkkkakkkkka", false },
+	{ "map a memfd", act_map_memfd, "akkaakakaaaka", false },
+	{ "make a memfd", act_make_memfd, "akkkkkkkakkkk", false },
+	{ "become root", act_setuid, "akkkkkfkkkkkk", true },
+	{ "signal the parent", act_kill, "akkkkkkkkkkkk", false },
+	{ "pidfd of another", act_pidfd, "aakkkkkkkkkkk", false },
+	{ "read another's exe", act_read_exe, "aakkfkfkkffkf", true },
+	{ "mount", act_mount, "akkkkkfkkkkkk", true },
+	{ "unshare", act_unshare, "akkkkkkkkkkkk", true },
+	{ "talk", act_talk, "aaaaaaaaaaaaa", false },
+	{ "loop and channels", act_loop, "aaaaaaaaaaaaa", false },
+	{ "secret memory and signatures", act_secrets, "---a-aaaa-a--", false },
+	{ "Argon2id", act_argon2, "-----a----a--", false },
+	{ "SQLite", act_sqlite, "----a----a---", true },
+	{ "abort", act_abort, "ddddddddddddd", false },
 };
 
 /* What a role is allowed it does for real: in mounts that end with this test. */
 static void prepare(void)
 {
 	uint8_t public[crypto_sign_PUBLICKEYBYTES], mac[32];
+	socklen_t len = sizeof have.at;
 
 	if (!getuid())
 		ENSURE(!unshare(CLONE_NEWNS) &&
@@ -328,6 +389,13 @@ static void prepare(void)
 	ENSURE(mkdtemp(have.path));
 	have.folder = open(have.path, O_RDONLY | O_DIRECTORY);
 	ENSURE(have.folder >= 0 && !chmod(have.path, 0777));
+	have.at.sin_family = AF_INET;
+	have.at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	have.listener = socket(AF_INET, SOCK_STREAM, 0);
+	ENSURE(!bind(have.listener, (const struct sockaddr *)&have.at,
+		     sizeof have.at) &&
+	       !listen(have.listener, 64) &&
+	       !getsockname(have.listener, (struct sockaddr *)&have.at, &len));
 }
 
 static enum err confine_as(enum confine_role role, struct fault *f)
@@ -384,6 +452,27 @@ static char outcome(int status, const struct said *s, bool said)
 	return s->error == EACCES || s->error == EPERM ? 'f' : '?';
 }
 
+/* A client that waits at the listener. */
+static int connected(void)
+{
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	ENSURE(fd >= 0 &&
+	       !connect(fd, (const struct sockaddr *)&have.at, sizeof have.at));
+	return fd;
+}
+
+/* Takes what nobody has accepted. */
+static void hang_up(void)
+{
+	int fd;
+
+	ENSURE(!fcntl(have.listener, F_SETFL, O_NONBLOCK));
+	while ((fd = accept(have.listener, NULL, NULL)) >= 0)
+		close(fd);
+	ENSURE(!fcntl(have.listener, F_SETFL, 0));
+}
+
 static void try_act(enum confine_role role, size_t i)
 {
 	char name[TEXT_MAX_], want = acts[i].want[role], got;
@@ -391,7 +480,10 @@ static void try_act(enum confine_role role, size_t i)
 	int to[2], status;
 	bool said;
 	pid_t pid;
+	int client = -1;
 
+	if (acts[i].run == act_serve)
+		client = connected();
 	ENSURE(!pipe(to));
 	pid = fork();
 	if (!pid)
@@ -400,6 +492,10 @@ static void try_act(enum confine_role role, size_t i)
 	said = read(to[0], &s, sizeof s) == sizeof s;
 	close(to[0]);
 	ENSURE(waitpid(pid, &status, 0) == pid);
+	if (client >= 0) {
+		close(client);
+		hang_up();
+	}
 	(void)unlinkat(have.folder, "made", 0);
 	(void)unlink("/var/tmp/cretula-made");
 	(void)umount2(have.path, MNT_DETACH);
