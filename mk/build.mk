@@ -110,8 +110,10 @@ install: all
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/cretula \
 		include/cretula/*.h
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 tools/cretula.1
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 credd/credd.conf.5
-	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 credd/credd.8
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 \
+		credd/credd.conf.5 ca/ca.conf.5
+	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 \
+		credd/credd.8 ca/ca.8
 
 clean:
 	rm -rf $(B)

@@ -1,4 +1,4 @@
-"""A credd of one's own: folders, start, readiness, end, and a look at its
+"""A credd or ca of one's own: folders, start, readiness, end, and a look at its
 processes. Nothing here sleeps to wait: readiness is READY=1 on NOTIFY_SOCKET, the
 end of a process its pidfd."""
 import contextlib
@@ -6,6 +6,7 @@ import os
 import pickle
 import re
 import select
+import shlex
 import shutil
 import signal
 import socket
@@ -27,30 +28,33 @@ BROKEN_DAEMON = re.compile(r"event=bug\b|event=broken_peer\b")
 OTHER_UID = 61234       # nobody's, below the roles' range
 
 
-class Daemon:
-    """with Daemon() as d: an unsealed credd. Options become configuration."""
+class Service:
+    """One of the daemons. Options become configuration: lists repeat a name."""
 
-    def __init__(self, unsealed=True, broken=BROKEN, **options):
-        self.unsealed = unsealed
+    NAME = None         # of the program, as a subclass says
+    ENV = None          # by which the command finds its socket
+
+    def __init__(self, broken=BROKEN, **options):
         self.broken = broken
         self.base = tempfile.mkdtemp(prefix="cretula-test-")
         os.chmod(self.base, 0o755)      # roles and clients have other uids
         self.run = os.path.join(self.base, "run")
         self.state = os.path.join(self.base, "state")
-        self.conf = os.path.join(self.base, "credd.conf")
+        self.conf = os.path.join(self.base, self.NAME + ".conf")
         self.log_path = os.path.join(self.base, "log")
         self.process = None
         os.mkdir(self.run, 0o755)
         os.mkdir(self.state, 0o700)
-        self.options = {"run": self.run, "state": self.state,
-                        "modules": os.path.join(build(), "modules")}
+        self.options = {"run": self.run, "state": self.state}
         self.options.update(options)
+
+    def begin(self):
+        """What a case expects to be done when `with` begins."""
+        self.start()
 
     def __enter__(self):
         try:
-            self.start()
-            if self.unsealed:
-                self.init()
+            self.begin()
         except BaseException:
             self.say_log()
             self.close()
@@ -65,7 +69,7 @@ class Daemon:
             self.say_log()
         self.close()
         if broken and kind is None:
-            raise AssertionError("credd has a bug: " + broken[0])
+            raise AssertionError("%s has a bug: %s" % (self.NAME, broken[0]))
 
     def close(self):
         self.stop()
@@ -74,7 +78,8 @@ class Daemon:
     def write_conf(self):
         with open(self.conf, "w") as f:
             for name, value in self.options.items():
-                f.write('%s="%s"\n' % (name, value))
+                for one in value if isinstance(value, list) else [value]:
+                    f.write('%s="%s"\n' % (name, one))
         os.chmod(self.conf, 0o600)
 
     def start(self):
@@ -88,7 +93,7 @@ class Daemon:
             os.chmod(notify, 0o666)
             with open(self.log_path, "ab") as log:
                 self.process = subprocess.Popen(
-                    [os.path.join(build(), "bin", "credd"),
+                    [os.path.join(build(), "bin", self.NAME),
                      "--config", self.conf],
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                     env=dict(os.environ, NOTIFY_SOCKET=notify))
@@ -104,31 +109,23 @@ class Daemon:
                 if ready in got and b"READY=1" in ready.recv(4096).split(b"\n"):
                     return
                 if pidfd in got:
-                    raise AssertionError("credd ended with %d before it was "
-                                         "ready" % self.process.wait())
+                    raise AssertionError("%s ended with %d before it was ready"
+                                         % (self.NAME, self.process.wait()))
                 if not got:
-                    raise AssertionError("credd was not ready after %d s"
-                                         % READY_SECONDS)
+                    raise AssertionError("%s was not ready after %d s"
+                                         % (self.NAME, READY_SECONDS))
         finally:
             os.close(pidfd)
 
     @property
     def folder(self):
-        """Where the sockets are: run= itself or its credd/."""
-        inner = os.path.join(self.run, "credd")
+        """Where the sockets are: run= itself or its NAME/."""
+        inner = os.path.join(self.run, self.NAME)
         return inner if os.path.isdir(inner) else self.run
 
     @property
     def api(self):
         return os.path.join(self.folder, "api.sock")
-
-    def init(self):
-        with self.admin() as a:
-            return a.init(PASSPHRASE)
-
-    def unseal(self):
-        with self.admin() as a:
-            return a.unseal(PASSPHRASE)
 
     def admin(self):
         return Admin(self.folder)
@@ -138,7 +135,8 @@ class Daemon:
 
     def cli(self, *arguments, stdin=b"", check=True, env=None, timeout=60):
         """The command against this daemon; its CompletedProcess."""
-        full = dict(os.environ, CRETULA_CREDD=self.api)
+        full = dict(os.environ)
+        full[self.ENV] = self.api
         full.update(env or {})
         done = subprocess.run([os.path.join(build(), "bin", "cretula")]
                               + list(arguments), input=stdin, env=full,
@@ -193,7 +191,71 @@ class Daemon:
             return f.read().decode("utf-8", "replace")
 
     def say_log(self):
-        print("---- log of credd\n%s----" % self.log()[-20000:], flush=True)
+        print("---- log of %s\n%s----" % (self.NAME, self.log()[-20000:]),
+              flush=True)
+
+
+class Daemon(Service):
+    """with Daemon() as d: an unsealed credd."""
+
+    NAME = "credd"
+    ENV = "CRETULA_CREDD"
+
+    def __init__(self, unsealed=True, broken=BROKEN, **options):
+        super().__init__(broken, **{"modules": os.path.join(build(), "modules"),
+                                    **options})
+        self.unsealed = unsealed
+
+    def begin(self):
+        self.start()
+        if self.unsealed:
+            self.init()
+
+    def init(self):
+        with self.admin() as a:
+            return a.init(PASSPHRASE)
+
+    def unseal(self):
+        with self.admin() as a:
+            return a.unseal(PASSPHRASE)
+
+
+class Ca(Service):
+    """with Ca() as c: a ca at free loopback ports, c.https and c.http."""
+
+    NAME = "ca"
+    ENV = "CRETULA_CA"
+
+    def __init__(self, broken=BROKEN, **options):
+        super().__init__(broken, **options)
+        preset = {"listen": "127.0.0.1:0", "listen_http": "127.0.0.1:0",
+                  "profiles": os.path.join(self.base, "profiles.d")}
+        self.options = {**preset, **self.options}
+
+    def addresses(self):
+        """{"https": "127.0.0.1:PORT", "http": …} as it has published them."""
+        with open(os.path.join(self.folder, "addresses")) as f:
+            return dict(w.split("=", 1) for w in shlex.split(f.read()))
+
+    @property
+    def https(self):
+        return self.addresses()["https"]
+
+    @property
+    def http(self):
+        return self.addresses()["http"]
+
+    def add_profile(self, name, text):
+        """Writes NAME.conf; its path."""
+        os.makedirs(self.options["profiles"], 0o755, exist_ok=True)
+        path = os.path.join(self.options["profiles"], name + ".conf")
+        with open(path, "w") as f:
+            f.write(text)
+        os.chmod(path, 0o644)
+        return path
+
+    def reload(self):
+        self.process.send_signal(signal.SIGHUP)
 
 
 def descendants(pid):
@@ -216,14 +278,15 @@ def descendants(pid):
 
 
 def role_of(pid):
-    """From --role= in the arguments, else from the name credd-ROLE."""
+    """From --role= in the arguments, else from the name DAEMON-ROLE."""
     with contextlib.suppress(OSError):
         with open("/proc/%d/cmdline" % pid, "rb") as f:
             m = re.search(rb"--role[=\0]([a-z]+)", f.read())
         with open("/proc/%d/comm" % pid) as f:
             comm = f.read().strip()
-        if comm.startswith("credd-"):
-            return comm[len("credd-"):]
+        for service in (Daemon, Ca):
+            if comm.startswith(service.NAME + "-"):
+                return comm[len(service.NAME) + 1:]
         if m:
             return m.group(1).decode()
         return comm
