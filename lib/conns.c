@@ -110,18 +110,25 @@ static void from_door(struct chan *ch, const struct msg *m)
 	child_broken("door");
 }
 
+static void forget_all(struct conns *c)
+{
+	struct conn *conn;
+	size_t at = 0;
+
+	while ((conn = map_next(c->by_id, &at)))
+		conn_free(conn);
+	map_free(c->by_id);
+	c->by_id = NULL;
+}
+
 /* Its connections end with door: the fronts close them, and clients come again. */
 static void door_end(struct chan *ch, const struct fault *why)
 {
 	struct conns *c = (struct conns *)ch;
-	struct conn *conn;
-	size_t at = 0;
 
 	(void)why;
 	chan_close(ch);
-	while ((conn = map_next(c->by_id, &at)))
-		conn_free(conn);
-	map_free(c->by_id);
+	forget_all(c);
 	c->by_id = map_new(conn_key);
 	if (c->ops->orphaned)
 		c->ops->orphaned();
@@ -215,6 +222,14 @@ bool conns_peer(struct conns *c, const char *peer, const struct msg *m, int fd)
 	else
 		return false;
 	return true;
+}
+
+void conns_wipe(struct conns *c)
+{
+	while (c->fronts)
+		front_end(&c->fronts->chan, NULL);
+	chan_close(&c->door);
+	forget_all(c);
 }
 
 void conns_pause(struct conns *c, bool paused)

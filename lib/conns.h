@@ -36,6 +36,9 @@ struct conns {
 /* Nobody is connected; fronts are not read until conns_pause(c, false). */
 void conns_init(struct conns *c, struct loop *l, const struct conns_ops *ops);
 
+/* Closes and frees everything; nobody is told. */
+void conns_wipe(struct conns *c);
+
 /* A SUP_PEER: takes fd and says true if peer is door or front. */
 bool conns_peer(struct conns *c, const char *peer, const struct msg *m, int fd);
 

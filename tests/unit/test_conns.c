@@ -1,0 +1,331 @@
+/* lib/conns.c, lib/call.c: a core with the test in the places of door and of the
+ * fronts of two users. */
+#include "lib/call.h"
+#include "lib/clock.h"
+
+#include "tests/unit/unit.h"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	ANNA = 1000,
+	BERT = 1001,
+};
+
+/* One of the others: what it has received last. */
+struct other {
+	struct chan chan; /* first member */
+	unsigned msgs;
+	uint32_t kind;
+	uint64_t id;
+	struct attrs attrs;
+};
+
+static struct {
+	struct loop *loop;
+	struct conns conns;
+	struct call_server server;
+	struct other door, anna, bert;
+	unsigned calls, orphaned, checks;
+	uint64_t ref;
+	bool alive, exe;
+	struct call last;
+} world;
+
+static void heard(struct chan *c, const struct msg *m)
+{
+	struct other *o = (struct other *)c;
+
+	o->msgs++;
+	o->kind = m->kind;
+	o->id = m->id;
+	attrs_clear(&o->attrs);
+	assert_int_equal(attrs_add_view(&o->attrs, m->attrs), OK);
+}
+
+static void ended(struct chan *c, const struct fault *why)
+{
+	(void)why;
+	chan_close(c);
+}
+
+static void called(const struct conn *c, const struct msg *m)
+{
+	assert_non_null(c);
+	world.calls++;
+	world.last = call_new(&world.server, m->id);
+}
+
+static void checked(uint64_t ref, bool alive, bool exe)
+{
+	world.checks++;
+	world.ref = ref;
+	world.alive = alive;
+	world.exe = exe;
+}
+
+static void orphaned(void)
+{
+	world.orphaned++;
+}
+
+/* Turns as long as something comes within a moment of what is awaited. */
+static void until(const unsigned *count, unsigned n)
+{
+	uint64_t end = clock_boot() + 30 * CLOCK_SECOND;
+
+	while (*count < n) {
+		assert_true(clock_boot() < end);
+		loop_turn(world.loop, CLOCK_SECOND);
+	}
+}
+
+static void meets(struct other *o, const char *peer, uint64_t uid)
+{
+	static const struct chan_ops ops = { heard, ended, NULL };
+	struct msg m = { .kind = SUP_PEER };
+	struct attrs a;
+	int sv[2];
+
+	attrs_init(&o->attrs);
+	attrs_init(&a);
+	assert_int_equal(attrs_add_u64(&a, "uid", uid), OK);
+	m.attrs = attrs_view(&a);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv),
+			 0);
+	chan_open(&o->chan, world.loop, sv[0], false, &ops);
+	assert_true(conns_peer(&world.conns, peer, &m, sv[1]));
+	attrs_wipe(&a);
+}
+
+static void says(struct other *o, uint32_t kind, uint64_t id, const char *text)
+{
+	struct fault f;
+	struct attrs a;
+
+	attrs_init(&a);
+	assert_int_equal(attrs_parse_text(&a, text, strlen(text), &f), OK);
+	assert_int_equal(chan_send(&o->chan, kind, id, attrs_view(&a)), OK);
+	attrs_wipe(&a);
+}
+
+static int begin(void **state)
+{
+	static const struct conns_ops ops = { called, checked, orphaned };
+
+	(void)state;
+	memset(&world, 0, sizeof world);
+	world.loop = loop_new();
+	conns_init(&world.conns, world.loop, &ops);
+	call_server_init(&world.server, &world.conns);
+	conns_pause(&world.conns, false);
+	meets(&world.door, "door", 0);
+	meets(&world.anna, "front", ANNA);
+	meets(&world.bert, "front", BERT);
+	says(&world.door, DC_CONN, 7, "uid=1000 gid=1000 groups=1000 pid=70");
+	until(&world.door.msgs, 1);
+	return 0;
+}
+
+static int end(void **state)
+{
+	struct other *all[] = { &world.door, &world.anna, &world.bert };
+
+	(void)state;
+	for (size_t i = 0; i < NELEM(all); i++) {
+		chan_close(&all[i]->chan);
+		attrs_wipe(&all[i]->attrs);
+	}
+	conns_wipe(&world.conns);
+	loop_free(world.loop);
+	return 0;
+}
+
+static void door_hears_that_a_connection_is_known(void **state)
+{
+	(void)state;
+	assert_int_equal(world.door.kind, DC_KNOWN);
+	assert_int_equal(world.door.id, 7);
+	assert_int_equal(conns_count(&world.conns), 1);
+	assert_int_equal(conns_find(&world.conns, 7)->subject.uid, ANNA);
+}
+
+static void an_answer_goes_to_the_front_of_its_connection(void **state)
+{
+	struct attr a;
+	char id[REQUEST_ID];
+
+	(void)state;
+	says(&world.anna, CLIENT_CALL, 7ull << 32 | 3, "verb=x");
+	until(&world.calls, 1);
+	call_error(&world.last, ERR_LIMITED, "too much");
+	until(&world.anna.msgs, 1);
+	assert_int_equal(world.anna.kind, CLIENT_ERROR);
+	assert_int_equal(world.anna.id, 7ull << 32 | 3);
+	assert_int_equal(
+		attr_only(attrs_view(&world.anna.attrs), "request_id", &a), OK);
+	call_request_id(&world.last, id);
+	assert_true(attr_is(&a, id));
+	assert_true(
+		attr_find(attrs_view(&world.anna.attrs), "retry_after", &a));
+	assert_int_equal(world.bert.msgs, 0);
+}
+
+static void a_front_speaks_for_its_own_user_only(void **state)
+{
+	(void)state;
+	says(&world.bert, CLIENT_CALL, 7ull << 32 | 1, "verb=x");
+	says(&world.bert, CLIENT_CALL, 8ull << 32 | 1, "verb=x");
+	says(&world.door, DC_CONN, 9, "uid=1001 gid=1001 groups=1001 pid=71");
+	until(&world.door.msgs, 2);
+	says(&world.bert, CLIENT_CALL, 9ull << 32 | 1, "verb=x");
+	until(&world.calls, 1);
+	assert_int_equal(world.last.id, 9ull << 32 | 1);
+	assert_int_equal(world.calls, 1);
+}
+
+static void what_is_gone_is_answered_to_nobody(void **state)
+{
+	struct call before;
+
+	(void)state;
+	says(&world.anna, CLIENT_CALL, 7ull << 32 | 1, "verb=x");
+	until(&world.calls, 1);
+	before = world.last;
+	says(&world.door, DC_GONE, 7, "");
+	says(&world.door, DC_CONN, 9, "uid=1000 gid=1000 groups=1000 pid=71");
+	until(&world.door.msgs, 2);
+	assert_null(call_conn(&before));
+	call_error(&before, ERR_DENIED, "no");
+	before.id = CALL_NOBODY;
+	call_error(&before, ERR_DENIED, "no");
+	says(&world.anna, CLIENT_CALL, 9ull << 32 | 2, "verb=x");
+	until(&world.calls, 2);
+	call_error(&world.last, ERR_DENIED, "no");
+	until(&world.anna.msgs, 1);
+	assert_int_equal(world.anna.id, 9ull << 32 | 2);
+}
+
+static void door_proves_who_is_there(void **state)
+{
+	struct attr a;
+
+	(void)state;
+	assert_int_equal(conns_check(&world.conns, 7, "/bin/sh", 7, 42), OK);
+	until(&world.door.msgs, 2);
+	assert_int_equal(world.door.kind, DC_CHECK);
+	assert_int_equal(attr_only(attrs_view(&world.door.attrs), "exe", &a),
+			 OK);
+	assert_true(attr_is(&a, "/bin/sh"));
+	says(&world.door, DC_CHECKED, 7, "alive=yes exe=no ref=42");
+	until(&world.checks, 1);
+	assert_int_equal(world.ref, 42);
+	assert_true(world.alive);
+	assert_false(world.exe);
+}
+
+static void with_door_go_all_connections(void **state)
+{
+	(void)state;
+	chan_close(&world.door.chan);
+	until(&world.orphaned, 1);
+	assert_int_equal(conns_count(&world.conns), 0);
+	assert_int_equal(conns_check(&world.conns, 7, NULL, 0, 1),
+			 ERR_UNAVAILABLE);
+}
+
+static void paused_fronts_are_not_read(void **state)
+{
+	(void)state;
+	conns_pause(&world.conns, true);
+	says(&world.anna, CLIENT_CALL, 7ull << 32 | 1, "verb=x");
+	says(&world.door, DC_CONN, 9, "uid=1000 gid=1000 groups=1000 pid=71");
+	until(&world.door.msgs, 2);
+	assert_int_equal(world.calls, 0);
+	conns_pause(&world.conns, false);
+	until(&world.calls, 1);
+}
+
+static void request_ids_differ(void **state)
+{
+	struct call a = call_new(&world.server, 1), b;
+	char ida[REQUEST_ID], idb[REQUEST_ID];
+
+	(void)state;
+	b = call_new(&world.server, 1);
+	call_request_id(&a, ida);
+	call_request_id(&b, idb);
+	assert_string_not_equal(ida, idb);
+	assert_memory_equal(ida, idb, 2 * CALL_BOOT + 1);
+}
+
+static void now(const struct call *c, struct attr_view v)
+{
+	(void)c;
+	(void)v;
+}
+
+static void a_verb_takes_what_its_table_says(void **state)
+{
+	static const struct call_verb table[] = {
+		{ "status", 0, now, NULL, " verb" },
+		{ "token", 0, now, NULL, " verb node type" },
+	};
+	static const struct {
+		const char *call;
+		const char *verb;
+		enum err check;
+	} cases[] = {
+		{ "verb=status", "status", OK },
+		{ "verb=token node=n1 type=web", "token", OK },
+		{ "verb=token nod=n1", "token", ERR_INVALID },
+		{ "verb=token nodes=n1", "token", ERR_INVALID },
+		{ "verb=status type=web", "status", ERR_INVALID },
+		{ "verb=stat", NULL, OK },
+		{ "verb=status verb=token", NULL, OK },
+		{ "node=n1", NULL, OK },
+	};
+	struct attrs a;
+	struct fault f;
+
+	(void)state;
+	attrs_init(&a);
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		const struct call_verb *v;
+
+		attrs_clear(&a);
+		assert_int_equal(attrs_parse_text(&a, cases[i].call,
+						  strlen(cases[i].call), &f),
+				 OK);
+		v = call_verb_find(table, NELEM(table), attrs_view(&a));
+		if (!cases[i].verb) {
+			assert_null(v);
+			continue;
+		}
+		assert_non_null(v);
+		assert_string_equal(v->name, cases[i].verb);
+		assert_int_equal(call_verb_check(v, attrs_view(&a), &f),
+				 cases[i].check);
+	}
+	attrs_wipe(&a);
+}
+
+#define CASE(f) cmocka_unit_test_setup_teardown(f, begin, end)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		CASE(door_hears_that_a_connection_is_known),
+		CASE(an_answer_goes_to_the_front_of_its_connection),
+		CASE(a_front_speaks_for_its_own_user_only),
+		CASE(what_is_gone_is_answered_to_nobody),
+		CASE(door_proves_who_is_there),
+		CASE(with_door_go_all_connections),
+		CASE(paused_fronts_are_not_read),
+		CASE(request_ids_differ),
+		CASE(a_verb_takes_what_its_table_says),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
