@@ -3,8 +3,13 @@
 
 #include "lib/log.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
+
+enum {
+	CHILD_NAME = 32, /* bytes of a daemon's or role's name, with NUL */
+};
 
 static struct confine_report report;
 static const struct child_ops *child_ops;
@@ -62,11 +67,14 @@ static void sup_end(struct chan *c, const struct fault *why)
 	child_ops->end();
 }
 
+/* The log keeps the names it is given. */
 static void child_log(const struct msg *m)
 {
-	AUTO(mem_free) char *daemon = xstrdup(child_text(m, "daemon"));
+	static char daemon[CHILD_NAME], role[CHILD_NAME];
 
-	log_open(daemon, child_text(m, "role"), LOG_INFO);
+	(void)snprintf(daemon, sizeof daemon, "%s", child_text(m, "daemon"));
+	(void)snprintf(role, sizeof role, "%s", child_text(m, "role"));
+	log_open(daemon, role, LOG_INFO);
 }
 
 /* Blank ids mean: stay who we are. */

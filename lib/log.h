@@ -14,7 +14,8 @@ enum log_level {
 	LOG_DEBUG,
 };
 
-/* Names this process in every line, and the level that is still written. */
+/* Names this process in every line (both names are kept, not copied), and the level
+ * that is still written. */
 void log_open(const char *daemon, const char *role, enum log_level upto);
 
 /* level=… time=… daemon=… role=… event=EVENT, then the attributes. */
