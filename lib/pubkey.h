@@ -31,6 +31,8 @@ enum sig_alg {
 };
 
 enum sig_alg sig_alg_of(enum key_type t);
+/* The type of the keys that sign so. */
+enum key_type sig_alg_key(enum sig_alg alg);
 MUST enum err sig_alg_get(struct rd *r, enum sig_alg *alg);
 MUST enum err sig_alg_put(struct buf *b, enum sig_alg alg);
 
@@ -45,6 +47,9 @@ struct pubkey {
 /* Parses and checks: point on its curve, key neither weak nor strange. ERR_INVALID,
  * with a sentence that names what is wrong ("an RSA key of 1024 bits is too weak: …"). */
 MUST enum err pubkey_parse(struct span spki, struct pubkey *k, struct fault *f);
+
+/* Modulus and exponent in the content of an RSA key's BIT STRING. */
+MUST enum err pubkey_rsa(struct span key, struct span *n, struct span *e);
 
 /* SHA-1 of the BIT STRING's content (key identifiers, RFC 5280 4.2.1.2 (1)). */
 void pubkey_id(const struct pubkey *k, uint8_t out[20]);
