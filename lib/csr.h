@@ -31,7 +31,9 @@ MUST enum err csr_parse_only(struct span der, struct csr *c, struct span *info,
 			     enum sig_alg *alg, struct span *sig,
 			     struct fault *f);
 
-/* Makes one: for the command's own use. key signs; dns may be empty. */
+/* Makes one, appended: for the command's own use. key signs; cn may be NULL or empty
+ * (then the subject is), dns NULL or empty. ERR_INVALID for what csr_parse refuses,
+ * a CN past DN_PART_MAX or a name past DNS_NAME_MAX. */
 struct signkey;
 MUST enum err csr_build(struct signkey *key, const char *cn,
 			const struct cert_names *dns, struct buf *out);

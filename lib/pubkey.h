@@ -19,7 +19,8 @@ enum key_type {
 const char *key_type_name(enum key_type t);
 
 /* The signature algorithm that goes with a key: AlgorithmIdentifier bytes. P-384
- * signs with SHA-384, RSA with SHA-256; verifying also takes RSA with 384, 512. */
+ * signs with SHA-384, RSA with SHA-256; verifying also takes RSA with 384 and 512,
+ * and the other hash with an EC key. */
 enum sig_alg {
 	SIG_ECDSA_SHA256,
 	SIG_ECDSA_SHA384,
@@ -31,8 +32,9 @@ enum sig_alg {
 };
 
 enum sig_alg sig_alg_of(enum key_type t);
-/* The type of the keys that sign so. */
-enum key_type sig_alg_key(enum sig_alg alg);
+/* True if keys of that type sign so: either EC key with either of the two hashes
+ * (`openssl req` signs with SHA-256 whatever the curve). */
+bool sig_alg_fits(enum sig_alg alg, enum key_type t);
 MUST enum err sig_alg_get(struct rd *r, enum sig_alg *alg);
 MUST enum err sig_alg_put(struct buf *b, enum sig_alg alg);
 

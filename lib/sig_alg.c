@@ -15,10 +15,15 @@ static const struct {
 };
 _Static_assert(NELEM(algs) == SIG__MAX, "every algorithm is told of");
 
-enum key_type sig_alg_key(enum sig_alg alg)
+static bool is_ec(enum key_type t)
+{
+	return t == KEY_P256 || t == KEY_P384;
+}
+
+bool sig_alg_fits(enum sig_alg alg, enum key_type t)
 {
 	ENSURE(alg < SIG__MAX);
-	return algs[alg].key;
+	return algs[alg].key == t || (is_ec(algs[alg].key) && is_ec(t));
 }
 
 enum sig_alg sig_alg_of(enum key_type t)

@@ -161,7 +161,7 @@ enum err verifier_check(struct verifier *v, enum sig_alg alg, struct span data,
 	uint8_t digest[EVP_MAX_MD_SIZE];
 	size_t n;
 
-	if (alg >= SIG__MAX || sig_alg_key(alg) != v->type)
+	if (alg >= SIG__MAX || !sig_alg_fits(alg, v->type))
 		return ERR_INVALID;
 	if (v->type == KEY_ED25519)
 		return sig.n == ED_SIG_SIZE &&
