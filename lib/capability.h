@@ -14,8 +14,8 @@ struct capability {
 	struct span verb, object, scope;
 };
 
-/* verb [a-z]+, object and scope [A-Za-z0-9._-]+ or `*` ({node} too, if template).
- * ERR_INVALID with the reason. */
+/* verb [a-z]+, object and scope [A-Za-z0-9._-]+ or `*`; the scope of a template may
+ * be {node}. ERR_INVALID with the reason. */
 MUST enum err capability_parse(struct span text, bool template,
 			       struct capability *c, struct fault *f);
 
@@ -34,7 +34,11 @@ bool capability_delegates(const struct capability *c);
 MUST enum err capability_fill(struct span template, struct span node,
 			      char room[CAP_MAX + 1], struct span *out);
 
-/* The extension's value: SEQUENCE OF UTF8String, sorted bytewise, no duplicates. */
+/* Sorts them bytewise (a beginning before what goes on) and drops duplicates. */
+void capabilities_sort(struct cert_names *caps);
+
+/* The extension's value: SEQUENCE SIZE(1..32) OF UTF8String, sorted bytewise, no
+ * duplicates, each one that capability_parse takes; ERR_INVALID otherwise, both ways. */
 MUST enum err capabilities_put(struct buf *b, const struct cert_names *caps);
 MUST enum err capabilities_get(struct rd *r, struct cert_names *caps);
 

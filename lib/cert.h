@@ -6,48 +6,24 @@
 #ifndef LIB_CERT_H
 #define LIB_CERT_H
 
+#include "lib/dn.h"
+#include "lib/pem.h"
 #include "lib/pubkey.h"
+#include "lib/serial.h"
 
 enum {
-	SERIAL_SIZE = 18,    /* instance u8 | number u40 | random[12] */
-	SERIAL_TAIL = 12,    /* the random part */
 	CERT_NAMES_MAX = 32, /* of one kind */
 	CERT_CAPS_MAX = 32,
-	CERT_DOMAINS_MAX = 8, /* in name constraints */
+	CERT_DOMAINS_MAX =
+		8, /* DNS names in name constraints; URIs: twice that */
+	CERT_SERIAL_MAX = 20, /* octets, the sign's included */
+	CERT_PATH_MAX = 15,   /* pathLenConstraint */
+	CERT_KEY_ID = 20,
 	CERT_TBS_MAX = 32 << 10,
 	CERT_MAX = 36 << 10,
-	DN_PART_MAX = 64, /* bytes of O, OU, UID, CN */
-	DN_DOMAIN_MAX = 253,
 	DNS_NAME_MAX = 253,
 	URI_MAX = 512,
 };
-
-#define SERIAL_NUMBER_MAX ((1ull << 40) - 1)
-
-struct serial {
-	uint8_t b[SERIAL_SIZE];
-};
-
-/* instance 1..127, number 1..2^40-1. */
-void serial_make(uint8_t instance, uint64_t number,
-		 const uint8_t tail[SERIAL_TAIL], struct serial *s);
-uint8_t serial_instance(const struct serial *s);
-uint64_t serial_number(const struct serial *s);
-const uint8_t *serial_tail(const struct serial *s);
-/* 36 lower-case hex digits and NUL; and back: either case, colons between octets
- * allowed. ERR_INVALID for anything else. */
-void serial_format(const struct serial *s, char out[2 * SERIAL_SIZE + 1]);
-MUST enum err serial_parse(const char *text, size_t len, struct serial *s);
-
-/* A distinguished name as section 8 of the design has it: DC (one per label of
- * domain, the last label first), O, OU, UID, CN, in this order; empty parts are
- * left out. UTF8String but DC, which is IA5String. */
-struct dn {
-	struct span domain, o, ou, uid, cn;
-};
-MUST enum err dn_put(struct buf *b, const struct dn *dn);
-/* domain is written to room, the rest borrowed from r. */
-MUST enum err dn_get(struct rd *r, char room[DN_DOMAIN_MAX + 1], struct dn *dn);
 
 enum {
 	/* keyUsage, as bits of der_named_bits */
@@ -88,9 +64,16 @@ struct cert {
 	char domain_room[2][DN_DOMAIN_MAX + 1];
 };
 
-/* Appends the TBSCertificate. subjectAltName is critical iff the subject is empty.
- * ERR_INVALID for what could not be read back (names out of bounds, not IA5). */
+/* Appends the TBSCertificate. Extensions stand in this order, those that have
+ * nothing to say are left out: authorityKeyIdentifier (keyid only),
+ * subjectKeyIdentifier, basicConstraints (critical, always there), keyUsage
+ * (critical), extKeyUsage, subjectAltName (critical iff the subject is empty),
+ * nameConstraints (critical), cRLDistributionPoints, authorityInfoAccess (OCSP before
+ * issuers), capabilities, ocsp-nocheck. ERR_INVALID for what could not be read back
+ * (names out of bounds, not IA5; capabilities not sorted): out is as it was. */
 MUST enum err cert_build(const struct cert *c, struct buf *out);
+/* c points into tbs and into itself (the domains), so that it must not be copied;
+ * after a failure its content means nothing. */
 MUST enum err cert_parse_tbs(struct span tbs, struct cert *c, struct fault *f);
 
 /* A whole certificate. */
@@ -98,16 +81,11 @@ struct cert_signed {
 	struct span der, tbs, sig;
 	enum sig_alg alg;
 };
+/* ERR_INVALID also if the algorithm beside the signature is not the signed one. */
 MUST enum err cert_split(struct span der, struct cert_signed *s,
 			 struct fault *f);
 /* SEQUENCE { tbs, alg, BIT STRING sig }, appended. */
 MUST enum err cert_join(struct span tbs, enum sig_alg alg, struct span sig,
 			struct buf *out);
-
-/* PEM of a DER object ("CERTIFICATE", …), 64 columns, appended; and back: the first
- * block of that label (others before it are skipped), decoded and appended. */
-MUST enum err pem_put(const char *label, struct span der, struct buf *out);
-MUST enum err pem_get(const char *label, const char *text, size_t len,
-		      struct buf *out, size_t *used, struct fault *f);
 
 #endif
