@@ -6,6 +6,12 @@
 
 #include "lib/der.h"
 
+enum {
+	LINT_BACKDATE = 60,
+	/* of a leaf; a CA lives as long as its issuer */
+	LINT_LEAF_LIFE = 90 * 86400 + LINT_BACKDATE,
+};
+
 struct lint_issuer {
 	struct span name;   /* DER of the issuer's subject */
 	struct span key_id; /* its subjectKeyIdentifier */
@@ -19,7 +25,8 @@ struct lint_rule {
 	const char *source; /* "RFC 5280 4.1.2.2" */
 };
 
-/* All of them, ended by name NULL; for docs and for the test that breaks each. */
+/* All of them in the order they are tried, ended by name NULL; for docs and for the
+ * test that breaks each. */
 extern const struct lint_rule lint_rules[];
 
 /* ERR_INVALID with "rule NAME (SOURCE): what is wrong" for the first broken rule. */
