@@ -183,15 +183,14 @@ enum err lint_dns_label(const struct lint_cert *c, struct fault *why)
 			 why);
 }
 
-/* Hyphens third and fourth are kept for A-labels, which are more than that. */
+/* Hyphens third and fourth are kept for A-labels. */
 static bool dns_alabel(struct span s)
 {
 	struct span label;
 
 	while (lint_cut(&s, '.', &label))
 		if (label.n >= 4 && label.p[2] == '-' && label.p[3] == '-' &&
-		    (strncasecmp((const char *)label.p, "xn", 2) ||
-		     label.n == 4))
+		    strncasecmp((const char *)label.p, "xn", 2))
 			return false;
 	return true;
 }
@@ -199,8 +198,8 @@ static bool dns_alabel(struct span s)
 enum err lint_dns_alabel(const struct lint_cert *c, struct fault *why)
 {
 	return each_name(c, LINT_DNS, dns_alabel,
-			 "a DNS name with a label that is kept for, but is no "
-			 "A-label",
+			 "a DNS name with a label that looks like an A-label "
+			 "and is none",
 			 why);
 }
 
