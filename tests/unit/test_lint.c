@@ -6,19 +6,9 @@
 #include "lib/oid.h"
 
 #include "tests/unit/cert_world.h"
+#include "tests/unit/lint_cases.h"
 
 static struct world world;
-
-enum kind {
-	LEAF,
-	RSA,
-	ENDPOINT,
-	SPIFFE,
-	NAMELESS,
-	OCSP,
-	ISSUING,
-	ROOT,
-};
 
 static struct cert good(enum kind k)
 {
@@ -43,8 +33,7 @@ static struct cert good(enum kind k)
 	UNREACHABLE("kind");
 }
 
-/* ---- a small language for DER: HH{…} a value that contains values, HH'text' one
- * that contains text, HH*N one of N letters a; other pairs of digits are bytes */
+/* ---- the language of lint_cases.h */
 
 static uint8_t der_byte(const char **at)
 {
@@ -92,20 +81,6 @@ static void der_text(const char **at, struct buf *out)
 }
 
 /* ---- a certificate taken apart, changed, put together again */
-
-enum part {
-	VERSION,
-	SERIAL,
-	ALG,
-	ISSUER,
-	VALIDITY,
-	SUBJECT,
-	SPKI,
-	UNIQUE, /* put in by an edit */
-	EXTS,   /* instead of all extensions */
-	AFTER,  /* behind them */
-	PARTS
-};
 
 enum {
 	MAX_EXTS = 12
@@ -190,246 +165,6 @@ static struct piece *piece_of(struct pieces *p, enum oid o)
 			return &p->ext[i];
 	return NULL;
 }
-
-/* ---- the cases */
-
-enum op {
-	PART,  /* part `what` becomes `to` */
-	VALUE, /* extension `what` has that value; put in if it is not there */
-	CRITICAL, /* extension `what` has `to` where its critical stands */
-	DROP,     /* extension `what` is gone */
-	AGAIN,    /* extension `what` is there twice */
-	STRANGE,  /* an extension with OID `to` */
-};
-
-struct broken {
-	const char *rule;
-	enum kind kind;
-	enum op op;
-	int what; /* enum part or enum oid */
-	const char *to;
-};
-
-#define P256_HEAD       "30{06{2a8648ce3d0201} 06{2a8648ce3d030107}}"
-#define RSA_HEAD        "30{06{2a864886f70d010101} 05{}}"
-#define E65537          "02{010001}"
-#define DC_EXAMPLE      "31{30{06{0992268993f22c640119} 16'example'}}"
-#define UTF8(oid, text) "31{30{06{" oid "} 0c" text "}}"
-#define CN              "550403"
-#define OU              "55040b"
-#define SAN(names)      VALUE, OID_SUBJECT_ALT_NAME, "30{" names "}"
-#define URL(text)       "30{30{a0{a0{86'" text "'}}}}"
-#define OCSP_AT(text)   "30{30{06{2b06010505073001} 86'" text "'}}"
-
-static const struct broken cases[] = {
-	{ "structure", LEAF, PART, VERSION, "02{01}02{01}" },
-	{ "structure", LEAF, PART, VALIDITY, "" },
-	{ "structure", LEAF, PART, EXTS, "a3{30{}}" },
-	{ "structure", LEAF, PART, EXTS, "a3{30{30{06{551d0f}}}}" },
-	{ "structure", LEAF, PART, AFTER, "05{}" },
-	{ "version-3", LEAF, PART, VERSION, "a0{02{01}}" },
-	{ "version-3", LEAF, PART, VERSION, "" },
-	{ "serial-minimal", LEAF, PART, SERIAL, "02{0001}" },
-	{ "serial-minimal", LEAF, PART, SERIAL, "02{}" },
-	{ "serial-positive", LEAF, PART, SERIAL, "02{81}" },
-	{ "serial-positive", LEAF, PART, SERIAL, "02{00}" },
-	{ "serial-length", LEAF, PART, SERIAL, "02*21" },
-	{ "signature-algorithm", LEAF, PART, ALG,
-	  "30{06{2a8648ce3d040302} 05{}}" },
-	{ "signature-algorithm", LEAF, PART, ALG,
-	  "30{06{2a864886f70d01010b}}" },
-	{ "signature-algorithm", LEAF, PART, ALG,
-	  "30{06{2a864886f70d010105} 05{}}" },
-	{ "issuer-empty", LEAF, PART, ISSUER, "30{}" },
-	{ "issuer-name", LEAF, PART, ISSUER, "30{" UTF8(CN, "'issuing'") "}" },
-	{ "root-name", ROOT, PART, SUBJECT, "30{" UTF8(CN, "'root'") "}" },
-	{ "validity-form", LEAF, PART, VALIDITY,
-	  "30{17'2601020300Z' 17'260103030000Z'}" },
-	{ "validity-form", LEAF, PART, VALIDITY,
-	  "30{18'20260102030000Z' 17'260103030000Z'}" },
-	{ "validity-form", LEAF, PART, VALIDITY,
-	  "30{17'260102030000+0000' 17'260103030000Z'}" },
-	{ "validity-order", LEAF, PART, VALIDITY,
-	  "30{17'260103030000Z' 17'260102030000Z'}" },
-	{ "validity-issuer", LEAF, PART, VALIDITY,
-	  "30{17'260102030000Z' 18'20600101000000Z'}" },
-	{ "leaf-life", LEAF, PART, VALIDITY,
-	  "30{17'260102030000Z' 17'260402030101Z'}" },
-	{ "subject-form", LEAF, PART, SUBJECT, "30{31{}}" },
-	{ "subject-form", LEAF, PART, SUBJECT,
-	  "30{31{30{06{550403} 0c'a'} 30{06{55040b} 0c'a'}}}" },
-	{ "subject-known", LEAF, PART, SUBJECT,
-	  "30{" UTF8("550406", "'DE'") "}" },
-	{ "subject-once", LEAF, PART, SUBJECT,
-	  "30{" UTF8(CN, "'a'") UTF8(CN, "'b'") "}" },
-	{ "subject-type", LEAF, PART, SUBJECT, "30{31{30{06{550403} 13'a'}}}" },
-	{ "subject-value-empty", LEAF, PART, SUBJECT,
-	  "30{" UTF8(OU, "{}") "}" },
-	{ "subject-length", LEAF, PART, SUBJECT, "30{" UTF8(CN, "*65") "}" },
-	{ "subject-text", LEAF, PART, SUBJECT, "30{" UTF8(CN, "{6100}") "}" },
-	{ "subject-text", LEAF, PART, SUBJECT, "30{" UTF8(CN, "{610a}") "}" },
-	{ "subject-text", LEAF, PART, SUBJECT, "30{" UTF8(CN, "{c285}") "}" },
-	{ "subject-text", LEAF, PART, SUBJECT, "30{" UTF8(CN, "{c3}") "}" },
-	{ "subject-text", LEAF, PART, SUBJECT,
-	  "30{31{30{06{0992268993f22c640119} 16'a_b'}}}" },
-	{ "key-known", LEAF, PART, SPKI, "30{30{06{2b656f}} 03{00 61616161}}" },
-	{ "key-form", LEAF, PART, SPKI, "30{" P256_HEAD "03*66}" },
-	{ "key-form", LEAF, PART, SPKI,
-	  "30{30{06{2a8648ce3d0201} 06{2a8648ce3d030101}} 03{0004}}" },
-	{ "key-form", LEAF, PART, SPKI, "30{30{06{2b6570} 05{}} 03{00}}" },
-	{ "key-form", LEAF, PART, SPKI,
-	  "30{30{06{2a864886f70d010101}} 03{00 30{02*256 " E65537 "}}}" },
-	{ "key-strength", LEAF, PART, SPKI,
-	  "30{" RSA_HEAD "03{00 30{02*128 " E65537 "}}}" },
-	{ "key-strength", RSA, PART, SPKI,
-	  "30{" RSA_HEAD "03{00 30{02*257 02{03}}}}" },
-	{ "key-strength", RSA, PART, SPKI,
-	  "30{" RSA_HEAD "03{00 30{02*257 02{010002}}}}" },
-	{ "unique-ids", LEAF, PART, UNIQUE, "81{0061}" },
-	{ "unique-ids", LEAF, PART, UNIQUE, "82{0061}" },
-	{ "extension-once", LEAF, AGAIN, OID_EXT_KEY_USAGE, NULL },
-	{ "extension-once", ISSUING, AGAIN, OID_NAME_CONSTRAINTS, NULL },
-	{ "extension-known", LEAF, STRANGE, 0, "2a030405" },
-	{ "extension-known", LEAF, VALUE, OID_CRL_NUMBER, "02{01}" },
-	{ "extension-empty", LEAF, VALUE, OID_EXT_KEY_USAGE, "" },
-	{ "extension-default", LEAF, CRITICAL, OID_EXT_KEY_USAGE, "01{00}" },
-	{ "extension-critical", LEAF, CRITICAL, OID_BASIC_CONSTRAINTS, "" },
-	{ "extension-critical", LEAF, CRITICAL, OID_KEY_USAGE, "" },
-	{ "extension-critical", ISSUING, CRITICAL, OID_NAME_CONSTRAINTS, "" },
-	{ "extension-critical", LEAF, CRITICAL, OID_CAPABILITIES, "01{ff}" },
-	{ "extension-critical", LEAF, CRITICAL, OID_AUTHORITY_KEY_ID,
-	  "01{ff}" },
-	{ "basic-constraints", LEAF, DROP, OID_BASIC_CONSTRAINTS, NULL },
-	{ "basic-constraints", ISSUING, DROP, OID_BASIC_CONSTRAINTS, NULL },
-	{ "basic-constraints-form", LEAF, VALUE, OID_BASIC_CONSTRAINTS,
-	  "30{01{00}}" },
-	{ "path-length-ca", LEAF, VALUE, OID_BASIC_CONSTRAINTS, "30{02{00}}" },
-	{ "root-ca", ROOT, VALUE, OID_BASIC_CONSTRAINTS, "30{}" },
-	{ "ca-subject", ISSUING, PART, SUBJECT, "30{}" },
-	{ "key-usage-form", LEAF, VALUE, OID_KEY_USAGE, "03{0080}" },
-	{ "key-usage-form", LEAF, VALUE, OID_KEY_USAGE, "03{00}" },
-	{ "ca-key-usage", ISSUING, DROP, OID_KEY_USAGE, NULL },
-	{ "ca-key-usage", ISSUING, VALUE, OID_KEY_USAGE, "03{0102}" },
-	{ "cert-sign-ca", LEAF, VALUE, OID_KEY_USAGE, "03{0284}" },
-	{ "cert-sign-ca", LEAF, VALUE, OID_KEY_USAGE, "03{0182}" },
-	{ "leaf-key-usage", LEAF, DROP, OID_KEY_USAGE, NULL },
-	{ "leaf-key-usage", RSA, VALUE, OID_KEY_USAGE, "03{0520}" },
-	{ "key-encipherment-rsa", LEAF, VALUE, OID_KEY_USAGE, "03{05a0}" },
-	{ "key-usage-known", LEAF, VALUE, OID_KEY_USAGE, "03{06c0}" },
-	{ "key-usage-known", ISSUING, VALUE, OID_KEY_USAGE, "03{0146}" },
-	{ "ext-key-usage-form", LEAF, VALUE, OID_EXT_KEY_USAGE, "30{}" },
-	{ "ext-key-usage-form", LEAF, VALUE, OID_EXT_KEY_USAGE,
-	  "30{06{2b06010505070301} 06{2b06010505070301}}" },
-	{ "leaf-ext-key-usage", LEAF, DROP, OID_EXT_KEY_USAGE, NULL },
-	{ "any-ext-key-usage", LEAF, VALUE, OID_EXT_KEY_USAGE,
-	  "30{06{2b06010505070301} 06{551d2500}}" },
-	{ "ext-key-usage-known", LEAF, VALUE, OID_EXT_KEY_USAGE,
-	  "30{06{2b06010505070303}}" },
-	{ "alt-name-form", LEAF, SAN("") },
-	{ "alt-name-form", LEAF, SAN("82{}") },
-	{ "empty-subject", LEAF, PART, SUBJECT, "30{}" },
-	{ "empty-subject", NAMELESS, DROP, OID_SUBJECT_ALT_NAME, NULL },
-	{ "alt-name-critical", LEAF, CRITICAL, OID_SUBJECT_ALT_NAME, "01{ff}" },
-	{ "leaf-alt-name", LEAF, DROP, OID_SUBJECT_ALT_NAME, NULL },
-	{ "alt-name-kind", LEAF, SAN("81'a@example'") },
-	{ "alt-name-kind", LEAF, SAN("82'a.example' a4{30{}}") },
-	{ "ip-length", LEAF, SAN("87{7f0000}") },
-	{ "ip-length", LEAF, SAN("87{7f000001ffffff00}") },
-	{ "dns-length", LEAF, SAN("82*254") },
-	{ "dns-trailing-dot", LEAF, SAN("82'a.example.'") },
-	{ "dns-underscore", LEAF, SAN("82'a.example' 82'a_b.example'") },
-	{ "dns-wildcard", LEAF, SAN("82'*a.example'") },
-	{ "dns-wildcard", LEAF, SAN("82'a.*.example'") },
-	{ "dns-wildcard", LEAF, SAN("82'*.*.example'") },
-	{ "dns-wildcard", LEAF, SAN("82'*'") },
-	{ "dns-label", LEAF, SAN("82'a..example'") },
-	{ "dns-label", LEAF, SAN("82'-a.example'") },
-	{ "dns-label", LEAF, SAN("82'a b.example'") },
-	{ "dns-label", LEAF, SAN("82*64") },
-	{ "dns-label", LEAF, SAN("82{c3a4 2e6465}") },
-	{ "dns-label", LEAF, SAN("82{61002e6465}") },
-	{ "dns-a-label", LEAF, SAN("82'ab--c.example'") },
-	{ "dns-a-label", LEAF, SAN("82'a.bq--c.example'") },
-	{ "uri-text", LEAF, SAN("86'http://a b'") },
-	{ "uri-text", LEAF, SAN("86{687474703a2f2f6100}") },
-	{ "uri-absolute", LEAF, SAN("86'urn:a:b'") },
-	{ "uri-absolute", LEAF, SAN("86'/path'") },
-	{ "uri-absolute", LEAF, SAN("86'http:///path'") },
-	{ "uri-host", LEAF, SAN("86'https://[::1]:443'") },
-	{ "uri-host", LEAF, SAN("86'https://u@a.example'") },
-	{ "uri-host", LEAF, SAN("86'https://a.example:0'") },
-	{ "uri-host", LEAF, SAN("86'https://a.example:65536'") },
-	{ "spiffe-alone", SPIFFE,
-	  SAN("86'spiffe://trust.example/a' 86'https://a.example'") },
-	{ "spiffe-alone", SPIFFE,
-	  SAN("86'spiffe://trust.example/a' 86'SPIFFE://trust.example/b'") },
-	{ "spiffe-form", SPIFFE, SAN("86'spiffe://trust.example:1/a'") },
-	{ "spiffe-form", SPIFFE, SAN("86'spiffe://Trust.example/a'") },
-	{ "spiffe-form", SPIFFE, SAN("86'spiffe://trust.example'") },
-	{ "spiffe-form", SPIFFE, SAN("86'spiffe://trust.example/a/'") },
-	{ "spiffe-form", SPIFFE, SAN("86'spiffe://trust.example/a?b'") },
-	{ "authority-key", LEAF, DROP, OID_AUTHORITY_KEY_ID, NULL },
-	{ "authority-key-form", LEAF, VALUE, OID_AUTHORITY_KEY_ID,
-	  "30{80*20 82{01}}" },
-	{ "authority-key-form", LEAF, VALUE, OID_AUTHORITY_KEY_ID, "30{}" },
-	{ "authority-key-same", LEAF, VALUE, OID_AUTHORITY_KEY_ID,
-	  "30{80*20}" },
-	{ "ca-subject-key", ISSUING, DROP, OID_SUBJECT_KEY_ID, NULL },
-	{ "subject-key-form", LEAF, VALUE, OID_SUBJECT_KEY_ID, "04*19" },
-	{ "subject-key-hash", LEAF, VALUE, OID_SUBJECT_KEY_ID, "04*20" },
-	{ "subject-key-hash", ISSUING, VALUE, OID_SUBJECT_KEY_ID, "04*20" },
-	{ "name-constraints-ca", LEAF, VALUE, OID_NAME_CONSTRAINTS,
-	  "30{a0{30{82'a.example'}}}" },
-	{ "name-constraints-form", ISSUING, VALUE, OID_NAME_CONSTRAINTS,
-	  "30{}" },
-	{ "name-constraints-form", ISSUING, VALUE, OID_NAME_CONSTRAINTS,
-	  "30{a0{}}" },
-	{ "name-constraints-form", ISSUING, VALUE, OID_NAME_CONSTRAINTS,
-	  "30{a0{30{82'a.example' 80{01}}}}" },
-	{ "name-constraints-base", ISSUING, VALUE, OID_NAME_CONSTRAINTS,
-	  "30{a0{30{82'.a.example'}}}" },
-	{ "name-constraints-base", ISSUING, VALUE, OID_NAME_CONSTRAINTS,
-	  "30{a1{30{87{00000000}}}}" },
-	{ "name-constraints-base", ISSUING, VALUE, OID_NAME_CONSTRAINTS,
-	  "30{a1{30{87{00000000 ff00ff00}}}}" },
-	{ "name-constraints-base", ISSUING, VALUE, OID_NAME_CONSTRAINTS,
-	  "30{a0{30{86'http://a.example'}}}" },
-	{ "crl-points-form", LEAF, VALUE, OID_CRL_POINTS, "30{30{}}" },
-	{ "crl-points-http", LEAF, VALUE, OID_CRL_POINTS,
-	  URL("https://a.example/crl") },
-	{ "crl-points-http", LEAF, VALUE, OID_CRL_POINTS,
-	  URL("ldap://a.example/crl") },
-	{ "authority-info-form", LEAF, VALUE, OID_AUTHORITY_INFO, "30{}" },
-	{ "authority-info-form", LEAF, VALUE, OID_AUTHORITY_INFO,
-	  "30{30{06{2b060105050730 03} 86'http://a.example'}}" },
-	{ "authority-info-http", LEAF, VALUE, OID_AUTHORITY_INFO,
-	  OCSP_AT("https://a.example/ocsp") },
-	{ "ocsp-signing-alone", OCSP, VALUE, OID_EXT_KEY_USAGE,
-	  "30{06{2b06010505070301} 06{2b06010505070309}}" },
-	{ "ocsp-nocheck", OCSP, DROP, OID_OCSP_NOCHECK, NULL },
-	{ "ocsp-no-pointers", OCSP, VALUE, OID_AUTHORITY_INFO,
-	  OCSP_AT("http://a.example/ocsp") },
-	{ "ocsp-no-pointers", OCSP, VALUE, OID_CRL_POINTS,
-	  URL("http://a.example/crl") },
-	{ "nocheck-form", OCSP, VALUE, OID_OCSP_NOCHECK, "30{}" },
-	{ "nocheck-ocsp", LEAF, VALUE, OID_OCSP_NOCHECK, "05{}" },
-	{ "capabilities-form", LEAF, VALUE, OID_CAPABILITIES, "0c'a:b@c'" },
-	{ "capabilities-form", LEAF, VALUE, OID_CAPABILITIES, "30{16'a:b@c'}" },
-	{ "capabilities-size", LEAF, VALUE, OID_CAPABILITIES, "30{}" },
-	{ "capabilities-size", LEAF, VALUE, OID_CAPABILITIES, "30{0c*129}" },
-	{ "capabilities-sorted", LEAF, VALUE, OID_CAPABILITIES,
-	  "30{0c'b:b@c' 0c'a:b@c'}" },
-	{ "capabilities-sorted", LEAF, VALUE, OID_CAPABILITIES,
-	  "30{0c'a:b@c' 0c'a:b@c'}" },
-	{ "capabilities-sorted", LEAF, VALUE, OID_CAPABILITIES,
-	  "30{0c'a:b@cc' 0c'a:b@c'}" },
-	{ "capabilities-text", LEAF, VALUE, OID_CAPABILITIES, "30{0c'a:b'}" },
-	{ "capabilities-text", LEAF, VALUE, OID_CAPABILITIES, "30{0c'A:b@c'}" },
-	{ "capabilities-text", LEAF, VALUE, OID_CAPABILITIES,
-	  "30{0c'a:b@{node}'}" },
-	{ "capabilities-leaf", ISSUING, VALUE, OID_CAPABILITIES,
-	  "30{0c'a:b@c'}" },
-};
 
 static void edit_ext(struct pieces *p, const struct broken *b, struct span to)
 {
