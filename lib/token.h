@@ -25,15 +25,15 @@ void token_make(struct token *t);
 void token_wipe(struct token *t);
 void token_public(const struct token *t, uint8_t out[TOKEN_PUBLIC]);
 
-/* Text without newline, appended to a secret buffer; and back, blanks and one newline
- * around it allowed. ERR_UNSUPPORTED: another version; ERR_INVALID: says what is
+/* Text without newline, appended to a secret buffer; and back, blanks around it and
+ * one newline after it allowed. t must hold nothing. ERR_UNSUPPORTED: another version; ERR_INVALID: says what is
  * wrong (length, letter, check) and never the token. */
 MUST enum err token_format(const struct token *t, struct buf *out);
 MUST enum err token_parse(const char *text, size_t len, struct token *t,
 			  struct fault *f);
 
 /* The signature over "cretula-enrol-v1" 00 | SHA-256(issuing CA SPKI) | id |
- * SHA-256(CSR), and its check. */
+ * SHA-256(CSR), and its check: ERR_UNAUTHENTICATED if it is wrong. */
 void token_sign(const struct token *t, const uint8_t ca_hash[TOKEN_HASH],
 		const void *csr, size_t len, uint8_t sig[TOKEN_SIG]);
 MUST enum err token_verify(const uint8_t id[TOKEN_ID],

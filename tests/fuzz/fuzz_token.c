@@ -1,0 +1,25 @@
+/* lib/token: whatever is read as a token is the one text of it, blanks around it
+ * aside. */
+#include "lib/token.h"
+
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	AUTO(token_wipe) struct token t = { .seed = NULL };
+	AUTO(buf_wipe) struct buf again;
+	struct fault f = { .code = OK };
+	enum err e;
+
+	buf_init_secret(&again, TOKEN_TEXT);
+	e = token_parse((const char *)data, size, &t, &f);
+	if (e != OK) {
+		ENSURE(f.text[0] && (e == ERR_INVALID || e == ERR_UNSUPPORTED));
+		return 0;
+	}
+	ENSURE(token_format(&t, &again) == OK && again.len == TOKEN_TEXT);
+	ENSURE(memmem(data, size, again.p, again.len));
+	return 0;
+}
