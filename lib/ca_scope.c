@@ -53,8 +53,7 @@ static enum err domain_add(struct ca_scope *s, struct span v, struct fault *f)
 					 "domain '%s' is said twice",
 					 s->domain[i]);
 	if (s->n_domains == CERT_DOMAINS_MAX)
-		return fault_set(f, ERR_INVALID,
-				 "a CA has at most %d domains",
+		return fault_set(f, ERR_INVALID, "a CA has at most %d domains",
 				 CERT_DOMAINS_MAX);
 	s->domain[s->n_domains++] = text_of(v);
 	return OK;
@@ -140,10 +139,9 @@ static enum err number_take(const struct attr *a, uint64_t most, uint64_t *v,
 			    struct fault *f)
 {
 	if (attr_u64(a, most, v) != OK || !*v)
-		return fault_set(f, ERR_INVALID,
-				 "%.*s= is a number from 1 to %llu",
-				 a->name_len, a->name,
-				 (unsigned long long)most);
+		return fault_set(
+			f, ERR_INVALID, "%.*s= is a number from 1 to %llu",
+			a->name_len, a->name, (unsigned long long)most);
 	return OK;
 }
 

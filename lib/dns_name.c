@@ -27,8 +27,8 @@ bool dns_label_next(struct span *left, struct span *label)
 	dot = memchr(left->p, '.', left->n);
 	label->p = left->p;
 	label->n = dot ? (size_t)(dot - left->p) : left->n;
-	*left = dot ? span_of(dot + 1, left->n - label->n - 1) :
-		      span_of(left->p, 0);
+	*left = dot ? span_of(dot + 1, left->n - label->n - 1)
+		    : span_of(left->p, 0);
 	return true;
 }
 

@@ -111,8 +111,8 @@ static enum err take_kind(struct profile *p, struct span v, struct fault *f)
 	if (!span_is(v, kinds[PROFILE_AGENT]) &&
 	    !span_is(v, kinds[PROFILE_SPIFFE]))
 		return fault_set(f, ERR_INVALID, "kind= is agent or spiffe");
-	p->kind = span_is(v, kinds[PROFILE_AGENT]) ? PROFILE_AGENT :
-						     PROFILE_SPIFFE;
+	p->kind = span_is(v, kinds[PROFILE_AGENT]) ? PROFILE_AGENT
+						   : PROFILE_SPIFFE;
 	return OK;
 }
 
@@ -237,8 +237,8 @@ static enum err finish(struct profile *p, struct fault *f)
 	if (!p->name[0])
 		return fault_set(f, ERR_INVALID, "a profile needs profile=");
 	if (!p->life)
-		p->life = p->max_life ? MIN(p->max_life, PROFILE_LIFE) :
-					PROFILE_LIFE;
+		p->life = p->max_life ? MIN(p->max_life, PROFILE_LIFE)
+				      : PROFILE_LIFE;
 	if (!p->max_life)
 		p->max_life = p->life;
 	if (p->life > p->max_life)

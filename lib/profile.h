@@ -76,8 +76,8 @@ MUST enum err profiles_add(struct profiles *p, const char *file,
 /* NULL if there is none. Always there: `node` (usage=server,client dns={node}
  * capability=issue:*@{node} may_delegate=yes life=72h) unless a file defines it,
  * `ca-tls` and `ca-ocsp`; with default_profile every valid type (usage=server,client
- * dns={node} dns=*.{node} wildcard=yes life=24h, max_life the maximum), up to
- * PROFILES_MAX in all. The result lives as long as p. */
+ * dns={node} dns=*.{node} wildcard=yes life=24h, max_life the maximum; `spiffe` is of
+ * kind=spiffe), up to PROFILES_MAX in all. The result lives as long as p. */
 const struct profile *profiles_find(struct profiles *p, struct span name);
 /* One after the other, those of `ca-` left out: start with *at = 0; NULL at the end. */
 const struct profile *profiles_next(const struct profiles *p, size_t *at);

@@ -164,12 +164,12 @@ enum err profiles_add(struct profiles *s, const char *file, const char *text,
 	return OK;
 }
 
-/* What a type without a profile gets, where every type has one. */
+/* What a type without a profile gets, where every type has one; the one named spiffe
+ * is of that kind. */
 static const struct profile *make_default(struct profiles *s, struct span name)
 {
-	static const char rest[] =
-		" life=24h max_life=90d usage=server,client dns={node} "
-		"dns=*.{node} wildcard=yes";
+	static const char any[] = " dns={node} dns=*.{node} wildcard=yes",
+			  spiffe[] = " kind=spiffe";
 	AUTO(buf_wipe) struct buf line;
 	struct profile p;
 
@@ -178,7 +178,9 @@ static const struct profile *make_default(struct profiles *s, struct span name)
 	buf_init(&line, 4096);
 	ENSURE(buf_str(&line, "profile=") == OK);
 	ENSURE(buf_put(&line, name.p, name.n) == OK);
-	ENSURE(buf_str(&line, rest) == OK);
+	ENSURE(buf_str(&line, " life=24h max_life=90d usage=server,client") ==
+	       OK);
+	ENSURE(buf_str(&line, span_is(name, "spiffe") ? spiffe : any) == OK);
 	ENSURE(line_parse((const char *)line.p, line.len, &p, NULL) == OK);
 	insert(s, &p, true);
 	return &s->at[s->count - 1]->p;
