@@ -154,11 +154,14 @@ static enum err refuse(struct span name, const char *why, struct fault *f)
 			 why);
 }
 
-/* The gate's own: any name the CA may certify, a domain itself included. */
-static enum err tls_name_check(const struct ca_scope *s, struct span name,
-			       struct fault *f)
+/* The gate's own: any name the CA may certify, a domain itself included, but none of
+ * an agent. */
+static enum err tls_name_check(const struct ca_scope *s, const struct wish *w,
+			       struct span name, struct fault *f)
 {
 	TRY(dns_name_check("name", name, false, f));
+	if (names_another(w, name))
+		return refuse(name, "has the id of an agent", f);
 	for (unsigned i = 0; i < s->n_domains; i++)
 		if (dns_name_below(name, span_str(s->domain[i])) ||
 		    span_is(name, s->domain[i]))
@@ -171,7 +174,7 @@ enum err profile_dns_check(const struct profile *p, const struct ca_scope *s,
 			   struct fault *f)
 {
 	if (p->kind == PROFILE_TLS)
-		return tls_name_check(s, name, f);
+		return tls_name_check(s, w, name, f);
 	TRY(dns_name_check("name", name, true, f));
 	if (p->kind != PROFILE_AGENT)
 		return refuse(name,
