@@ -4,7 +4,6 @@
 #include "lib/dns_name.h"
 #include "lib/profile_in.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 void profile_room_wipe(struct profile_room *room)
@@ -245,14 +244,6 @@ static enum err urls(const struct make *m)
 
 /* Capabilities. */
 
-static int bytewise(const void *a, const void *b)
-{
-	const struct span *x = a, *y = b;
-	int d = memcmp(x->p, y->p, MIN(x->n, y->n));
-
-	return d ? d : (x->n > y->n) - (x->n < y->n);
-}
-
 /* Two templates may come to the same. */
 static enum err capabilities(const struct make *m, struct fault *f)
 {
@@ -270,7 +261,7 @@ static enum err capabilities(const struct make *m, struct fault *f)
 					 m->p->cap[i], m->p->name);
 		TRY(name_add(caps, one, f));
 	}
-	qsort(caps->at, caps->count, sizeof caps->at[0], bytewise);
+	capabilities_sort(caps);
 	return OK;
 }
 
