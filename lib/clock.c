@@ -37,10 +37,6 @@ int64_t clock_wall(void)
 	return (int64_t)(clock_wall_ns() / CLOCK_SECOND);
 }
 
-struct civil {
-	int year, month, day, hour, minute, second;
-};
-
 /* Days since 1970-01-01. */
 static int64_t days_from_civil(const struct civil *c)
 {
@@ -68,9 +64,8 @@ static void civil_from_days(int64_t days, struct civil *c)
 	c->year = (int)(y + era * 400 + (c->month <= 2));
 }
 
-void clock_format(int64_t t, char text[CLOCK_TEXT])
+void clock_civil(int64_t t, struct civil *c)
 {
-	struct civil c;
 	int64_t days, left;
 
 	if (t < clock_least)
@@ -79,11 +74,22 @@ void clock_format(int64_t t, char text[CLOCK_TEXT])
 		t = clock_most;
 	days = (t >= 0 ? t : t - (DAY - 1)) / DAY;
 	left = t - days * DAY;
-	civil_from_days(days, &c);
+	civil_from_days(days, c);
+	c->hour = (int)(left / 3600);
+	c->minute = (int)(left / 60 % 60);
+	c->second = (int)(left % 60);
+	c->weekday = (int)((days % 7 + 11) % 7);
+}
+
+void clock_format(int64_t t, char text[CLOCK_TEXT])
+{
+	struct civil c;
+
+	clock_civil(t, &c);
 	(void)snprintf(text, CLOCK_TEXT, "%04u-%02u-%02uT%02u:%02u:%02uZ",
 		       (unsigned)c.year % 10000, (unsigned)c.month % 100,
-		       (unsigned)c.day % 100, (unsigned)(left / 3600) % 100,
-		       (unsigned)(left / 60 % 60), (unsigned)(left % 60));
+		       (unsigned)c.day % 100, (unsigned)c.hour % 100,
+		       (unsigned)c.minute % 100, (unsigned)c.second % 100);
 }
 
 /* Reads text against a form in which Y M D h m s stand for a digit of that field
@@ -120,6 +126,19 @@ static int month_days(const struct civil *c)
 	return days[c->month - 1] + (c->month == 2 && leap);
 }
 
+enum err clock_from_civil(const struct civil *c, int64_t *t)
+{
+	if (c->year < 0 || c->year > 9999 || c->month < 1 || c->month > 12 ||
+	    c->day < 1 || c->day > month_days(c))
+		return ERR_INVALID;
+	if (c->hour < 0 || c->hour > 23 || c->minute < 0 || c->minute > 59 ||
+	    c->second < 0 || c->second > 59)
+		return ERR_INVALID;
+	*t = days_from_civil(c) * DAY + c->hour * 3600 + c->minute * 60 +
+	     c->second;
+	return OK;
+}
+
 static enum err clock_parse_form(const char *text, size_t len, const char *form,
 				 int64_t *t)
 {
@@ -127,13 +146,7 @@ static enum err clock_parse_form(const char *text, size_t len, const char *form,
 
 	if (len != strlen(form) || !clock_read(text, form, &c))
 		return ERR_INVALID;
-	if (c.month < 1 || c.month > 12 || c.day < 1 ||
-	    c.day > month_days(&c) || c.hour > 23 || c.minute > 59 ||
-	    c.second > 59)
-		return ERR_INVALID;
-	*t = days_from_civil(&c) * DAY + c.hour * 3600 + c.minute * 60 +
-	     c.second;
-	return OK;
+	return clock_from_civil(&c, t);
 }
 
 enum err clock_parse(const char *text, size_t len, int64_t *t)

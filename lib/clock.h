@@ -12,6 +12,16 @@ uint64_t clock_boot(void); /* ns since boot, counting suspend */
 int64_t clock_wall(void);  /* s since 1970-01-01T00:00:00Z */
 uint64_t clock_wall_ns(void);
 
+/* A moment as the calendar has it, in UTC. */
+struct civil {
+	int year, month, day, hour, minute, second; /* month and day from 1 */
+	int weekday; /* 0: Sunday; not read by clock_from_civil */
+};
+/* Times outside the years 0000 to 9999 become the nearest one inside. */
+void clock_civil(int64_t t, struct civil *c);
+/* ERR_INVALID if there is no such moment (a leap second is none). */
+MUST enum err clock_from_civil(const struct civil *c, int64_t *t);
+
 enum {
 	CLOCK_TEXT = 32
 };
