@@ -665,7 +665,7 @@ static void test_the_openssl_command_reads_lists(void **state)
 		"-noout";
 
 	(void)state;
-	if (!pki_has("openssl"))
+	if (!pki_has(&world, "openssl"))
 		return;
 	files_of(20, true);
 	pki_says(&world, text, "verify OK");
@@ -680,7 +680,7 @@ static void test_the_openssl_command_reads_lists(void **state)
 static void test_gnutls_reads_lists(void **state)
 {
 	(void)state;
-	if (!pki_has("certtool"))
+	if (!pki_has(&world, "certtool"))
 		return;
 	files_of(20, true);
 	pki_says(&world, "certtool --crl-info --inder --infile crl.der",
