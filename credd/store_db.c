@@ -1,10 +1,16 @@
 /* Store: sealed rows and nothing to open them with. */
 #include "credd/store_db.h"
 
-#include "credd/store_file.h"
+#include "lib/sqlite_file.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+#define STORE_FILE "store.db"
+
+enum {
+	VALUE_MAX = ROW_BLOB_MAX + (64 << 10),
+};
 
 enum statement {
 	SQL_PUT,
@@ -37,7 +43,7 @@ static const char schema[] =
 	"PRIMARY KEY (tbl, row)) WITHOUT ROWID;";
 
 struct store_db {
-	sqlite3 *sql; /* NULL: no file yet */
+	struct sqlite_file file; /* closed: there is none yet */
 	sqlite3_stmt *stmt[SQL__MAX];
 	uint8_t id[STORE_ID_SIZE];
 	uint8_t new_id[STORE_ID_SIZE];
@@ -48,7 +54,7 @@ struct store_db {
 
 static enum err oops(struct store_db *db, int rc, struct fault *f)
 {
-	return store_file_fault(db->sql, rc, f);
+	return sqlite_file_fault(&db->file, rc, f);
 }
 
 static enum err prepare(struct store_db *db, enum statement s,
@@ -56,9 +62,9 @@ static enum err prepare(struct store_db *db, enum statement s,
 {
 	int rc;
 
-	ENSURE(db->sql);
+	ENSURE(db->file.sql);
 	if (!db->stmt[s]) {
-		rc = sqlite3_prepare_v3(db->sql, statement_text[s], -1,
+		rc = sqlite3_prepare_v3(db->file.sql, statement_text[s], -1,
 					SQLITE_PREPARE_PERSISTENT, &db->stmt[s],
 					NULL);
 		if (rc != SQLITE_OK)
@@ -82,8 +88,9 @@ static enum err meta_bytes(struct store_db *db, const char *name, void *out,
 			   size_t len, bool *same_len, struct fault *f)
 {
 	sqlite3_stmt *s = NULL;
-	int rc = sqlite3_prepare_v2(
-		db->sql, "SELECT value FROM meta WHERE name = ?", -1, &s, NULL);
+	int rc = sqlite3_prepare_v2(db->file.sql,
+				    "SELECT value FROM meta WHERE name = ?", -1,
+				    &s, NULL);
 
 	*same_len = false;
 	if (rc == SQLITE_ERROR)
@@ -109,8 +116,8 @@ static enum err meta_put(struct store_db *db, const char *name,
 {
 	sqlite3_stmt *s = NULL;
 	int rc = sqlite3_prepare_v2(
-		db->sql, "INSERT INTO meta (name, value) VALUES (?, ?)", -1, &s,
-		NULL);
+		db->file.sql, "INSERT INTO meta (name, value) VALUES (?, ?)",
+		-1, &s, NULL);
 
 	if (rc != SQLITE_OK)
 		return oops(db, rc, f);
@@ -121,29 +128,12 @@ static enum err meta_put(struct store_db *db, const char *name,
 	return rc == SQLITE_DONE ? OK : oops(db, rc, f);
 }
 
-/* A file without any table is what a crash during init leaves. */
-static enum err is_empty(struct store_db *db, bool *empty, struct fault *f)
-{
-	sqlite3_stmt *s = NULL;
-	int rc = sqlite3_prepare_v2(
-		db->sql, "SELECT 1 FROM sqlite_schema LIMIT 1", -1, &s, NULL);
-
-	if (rc != SQLITE_OK)
-		return oops(db, rc, f);
-	rc = sqlite3_step(s);
-	sqlite3_finalize(s);
-	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
-		return oops(db, rc, f);
-	*empty = rc == SQLITE_DONE;
-	return OK;
-}
-
 static enum err read_meta(struct store_db *db, struct fault *f)
 {
 	uint8_t format = 0;
 	bool empty = false, ok;
 
-	TRY(is_empty(db, &empty, f));
+	TRY(sqlite_file_empty(&db->file, &empty, f));
 	if (empty)
 		return OK;
 	TRY(meta_bytes(db, "format", &format, 1, &ok, f));
@@ -170,19 +160,22 @@ static enum err open_all(struct store_db *db, struct fault *f)
 {
 	bool there;
 
-	TRY(store_folder_check(f));
-	TRY(store_file_check(&there, f));
+	TRY(sqlite_folder_check(f));
+	TRY(sqlite_file_check(&db->file, &there, f));
 	if (!there)
 		return OK;
-	TRY(store_file_open(&db->sql, f));
+	TRY(sqlite_file_open(&db->file, f));
 	return read_meta(db, f);
 }
 
 enum err store_db_open(struct store_db **out, struct fault *f)
 {
 	struct store_db *db = xcalloc(1, sizeof *db);
-	enum err e = open_all(db, f);
+	enum err e;
 
+	db->file.name = STORE_FILE;
+	db->file.value_max = VALUE_MAX;
+	e = open_all(db, f);
 	if (e != OK) {
 		store_db_close(db);
 		return e;
@@ -197,7 +190,7 @@ void store_db_close(struct store_db *db)
 		return;
 	for (size_t i = 0; i < SQL__MAX; i++)
 		sqlite3_finalize(db->stmt[i]);
-	sqlite3_close(db->sql);
+	sqlite_file_close(&db->file);
 	free(db);
 }
 
@@ -215,7 +208,7 @@ static enum err make_store(struct store_db *db, const uint8_t *id,
 {
 	uint8_t format = STORE_FORMAT;
 
-	TRY(store_file_exec(db->sql, schema, f));
+	TRY(sqlite_file_exec(&db->file, schema, f));
 	TRY(meta_put(db, "format", &format, 1, f));
 	TRY(meta_put(db, "store", id, STORE_ID_SIZE, f));
 	memcpy(db->new_id, id, STORE_ID_SIZE);
@@ -235,11 +228,11 @@ enum err store_db_begin(struct store_db *db, const uint8_t *create,
 	if (!create && !db->exists)
 		return fault_set(f, ERR_NOT_FOUND,
 				 "there is no store yet: run 'cretula init'");
-	if (!db->sql) {
-		TRY(store_file_make(f));
-		TRY(store_file_open(&db->sql, f));
+	if (!db->file.sql) {
+		TRY(sqlite_file_make(&db->file, f));
+		TRY(sqlite_file_open(&db->file, f));
 	}
-	TRY(store_file_exec(db->sql, "BEGIN IMMEDIATE", f));
+	TRY(sqlite_file_exec(&db->file, "BEGIN IMMEDIATE", f));
 	if (!create)
 		return OK;
 	e = make_store(db, create, f);
@@ -294,7 +287,7 @@ enum err store_db_drop(struct store_db *db, enum row_table t, uint64_t row,
 	finish(s);
 	if (rc != SQLITE_DONE)
 		return oops(db, rc, f);
-	if (!sqlite3_changes(db->sql))
+	if (!sqlite3_changes(db->file.sql))
 		return fault_set(f, ERR_NOT_FOUND,
 				 "the store has no row %s/%llu to remove",
 				 row_table_name(t), (unsigned long long)row);
@@ -308,14 +301,14 @@ enum err store_db_drop(struct store_db *db, enum row_table t, uint64_t row,
 static void forget_dropped(struct store_db *db)
 {
 	if (db->dropped &&
-	    store_file_exec(db->sql, "PRAGMA wal_checkpoint(TRUNCATE)", NULL) ==
-		    OK)
+	    sqlite_file_exec(&db->file, "PRAGMA wal_checkpoint(TRUNCATE)",
+			     NULL) == OK)
 		db->dropped = false;
 }
 
 enum err store_db_commit(struct store_db *db, struct fault *f)
 {
-	enum err e = store_file_exec(db->sql, "COMMIT", f);
+	enum err e = sqlite_file_exec(&db->file, "COMMIT", f);
 
 	if (e != OK) {
 		store_db_rollback(db);
@@ -334,8 +327,8 @@ void store_db_rollback(struct store_db *db)
 {
 	db->creating = false;
 	/* On a full disk SQLite may have rolled back already. */
-	if (db->sql && !sqlite3_get_autocommit(db->sql))
-		(void)sqlite3_exec(db->sql, "ROLLBACK", NULL, NULL, NULL);
+	if (db->file.sql && !sqlite3_get_autocommit(db->file.sql))
+		(void)sqlite3_exec(db->file.sql, "ROLLBACK", NULL, NULL, NULL);
 }
 
 /* Walking */

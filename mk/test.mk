@@ -38,7 +38,7 @@ $(foreach m,$(BAD),$(eval $(call module_rule,$(m),tests/modules/$(m),$(B)/tests/
 # What a test needs besides lib/, a line a test, e.g. for one that includes a
 # daemon's noun:  $(B)/tests/test_grant: $(B)/obj/credd/grant.o
 $(B)/tests/test_store_db $(B)/tests/test_store_file: \
-	$(B)/obj/credd/store_db.o $(B)/obj/credd/store_file.o
+	$(B)/obj/credd/store_db.o
 $(B)/tests/test_store_role $(B)/tests/test_store_audit: \
 	$(filter $(B)/obj/credd/store%,$(CREDD_OBJ))
 $(B)/tests/test_opener: $(B)/obj/credd/opener.o

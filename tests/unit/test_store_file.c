@@ -1,4 +1,4 @@
-/* credd/store_file.c and what credd/store_db.c makes of files and folders that are not
+/* lib/sqlite_file.c and what credd/store_db.c makes of files and folders that are not
  * as they should be. */
 #include "tests/unit/store_db_test.h"
 

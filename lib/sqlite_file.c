@@ -1,8 +1,6 @@
-/* Used by the store, which holds no key: what it opens may have been edited by
+/* Used by the store roles, which hold no key: what they open may have been edited by
  * anybody who could write to the disk. */
-#include "credd/store_file.h"
-
-#include "lib/row.h"
+#include "lib/sqlite_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -14,11 +12,10 @@ enum {
 	FOLDER_MODE = 0700,
 	FILE_MODE = 0600,
 	MODE_BITS = 07777,
-	VALUE_MAX = ROW_BLOB_MAX + (64 << 10),
 	SQL_MAX = 4096,
 };
 
-enum err store_folder_check(struct fault *f)
+enum err sqlite_folder_check(struct fault *f)
 {
 	struct stat st;
 
@@ -39,50 +36,51 @@ enum err store_folder_check(struct fault *f)
 	return OK;
 }
 
-enum err store_file_check(bool *there, struct fault *f)
+enum err sqlite_file_check(const struct sqlite_file *s, bool *there,
+			   struct fault *f)
 {
 	struct stat st;
 
 	*there = false;
-	if (fstatat(AT_FDCWD, STORE_FILE, &st, AT_SYMLINK_NOFOLLOW)) {
+	if (fstatat(AT_FDCWD, s->name, &st, AT_SYMLINK_NOFOLLOW)) {
 		if (errno == ENOENT)
 			return OK;
 		return fault_set(f, ERR_UNAVAILABLE, "%s cannot be read: %s",
-				 STORE_FILE, strerror(errno));
+				 s->name, strerror(errno));
 	}
 	if (!S_ISREG(st.st_mode))
 		return fault_set(f, ERR_INVALID,
 				 "%s is not a plain file (a symbolic link is "
 				 "not followed)",
-				 STORE_FILE);
+				 s->name);
 	if (st.st_uid != geteuid() || st.st_nlink != 1)
 		return fault_set(f, ERR_INVALID,
 				 "%s belongs to uid %u and has %lu names: it "
 				 "has to be ours alone",
-				 STORE_FILE, st.st_uid,
+				 s->name, st.st_uid,
 				 (unsigned long)st.st_nlink);
 	if ((st.st_mode & MODE_BITS) != FILE_MODE)
 		return fault_set(f, ERR_INVALID,
 				 "%s has mode %04o: set it to 0600 with chmod",
-				 STORE_FILE, st.st_mode & MODE_BITS);
+				 s->name, st.st_mode & MODE_BITS);
 	*there = true;
 	return OK;
 }
 
-enum err store_file_make(struct fault *f)
+enum err sqlite_file_make(const struct sqlite_file *s, struct fault *f)
 {
-	int fd = openat(AT_FDCWD, STORE_FILE,
+	int fd = openat(AT_FDCWD, s->name,
 			O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
 			FILE_MODE);
 
 	if (fd < 0)
 		return fault_set(f, ERR_UNAVAILABLE, "%s cannot be created: %s",
-				 STORE_FILE, strerror(errno));
+				 s->name, strerror(errno));
 	/* The mode must not depend on the umask. */
 	if (fchmod(fd, FILE_MODE)) {
 		close(fd);
 		return fault_set(f, ERR_UNAVAILABLE,
-				 "the mode of %s cannot be set: %s", STORE_FILE,
+				 "the mode of %s cannot be set: %s", s->name,
 				 strerror(errno));
 	}
 	close(fd);
@@ -125,8 +123,9 @@ static enum err disk(struct fault *f)
 			 "nothing was changed");
 }
 
-enum err store_file_fault(sqlite3 *sql, int rc, struct fault *f)
+enum err sqlite_file_fault(const struct sqlite_file *s, int rc, struct fault *f)
 {
+	sqlite3 *sql = s->sql;
 	const char *why = sql ? sqlite3_errmsg(sql) : sqlite3_errstr(rc);
 	int sys = sql ? sqlite3_system_errno(sql) : 0;
 
@@ -137,33 +136,51 @@ enum err store_file_fault(sqlite3 *sql, int rc, struct fault *f)
 		if (sys == ENOSPC || sys == EDQUOT)
 			return disk(f);
 		return fault_set(f, ERR_UNAVAILABLE,
-				 "%s cannot be read or written: %s", STORE_FILE,
+				 "%s cannot be read or written: %s", s->name,
 				 sys ? strerror(sys) : why);
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return fault_set(f, ERR_UNAVAILABLE,
-				 "%s is in use by another process", STORE_FILE);
+				 "%s is in use by another process", s->name);
 	case SQLITE_CORRUPT:
 	case SQLITE_NOTADB:
 		return fault_set(f, ERR_INVALID,
 				 "%s is damaged (%s): restore it from a backup",
-				 STORE_FILE, why);
+				 s->name, why);
 	default:
 		return fault_set(f, ERR_UNAVAILABLE, "%s cannot be used: %s",
-				 STORE_FILE, why);
+				 s->name, why);
 	}
 }
 
-enum err store_file_exec(sqlite3 *sql, const char *text, struct fault *f)
+enum err sqlite_file_exec(const struct sqlite_file *s, const char *text,
+			  struct fault *f)
 {
-	int rc = sqlite3_exec(sql, text, NULL, NULL, NULL);
+	int rc = sqlite3_exec(s->sql, text, NULL, NULL, NULL);
 
-	return rc == SQLITE_OK ? OK : store_file_fault(sql, rc, f);
+	return rc == SQLITE_OK ? OK : sqlite_file_fault(s, rc, f);
+}
+
+enum err sqlite_file_empty(const struct sqlite_file *s, bool *empty,
+			   struct fault *f)
+{
+	sqlite3_stmt *st = NULL;
+	int rc = sqlite3_prepare_v2(
+		s->sql, "SELECT 1 FROM sqlite_schema LIMIT 1", -1, &st, NULL);
+
+	if (rc != SQLITE_OK)
+		return sqlite_file_fault(s, rc, f);
+	rc = sqlite3_step(st);
+	sqlite3_finalize(st);
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		return sqlite_file_fault(s, rc, f);
+	*empty = rc == SQLITE_DONE;
+	return OK;
 }
 
 /* The schema is data of whoever could write the file: no triggers, no views, no
  * functions with side effects, no huge values. */
-static void distrust(sqlite3 *sql)
+static void distrust(const struct sqlite_file *s)
 {
 	static const struct {
 		int op;
@@ -179,49 +196,51 @@ static void distrust(sqlite3 *sql)
 	};
 
 	for (size_t i = 0; i < NELEM(config); i++)
-		ENSURE(sqlite3_db_config(sql, config[i].op, config[i].on,
+		ENSURE(sqlite3_db_config(s->sql, config[i].op, config[i].on,
 					 NULL) == SQLITE_OK);
-	sqlite3_limit(sql, SQLITE_LIMIT_LENGTH, VALUE_MAX);
-	sqlite3_limit(sql, SQLITE_LIMIT_SQL_LENGTH, SQL_MAX);
-	sqlite3_limit(sql, SQLITE_LIMIT_ATTACHED, 0);
+	sqlite3_limit(s->sql, SQLITE_LIMIT_LENGTH, s->value_max);
+	sqlite3_limit(s->sql, SQLITE_LIMIT_SQL_LENGTH, SQL_MAX);
+	sqlite3_limit(s->sql, SQLITE_LIMIT_ATTACHED, 0);
 }
 
 /* Exclusive locking comes first: then the log needs no shared memory. */
-static enum err configure(sqlite3 *sql, struct fault *f)
+static enum err configure(const struct sqlite_file *s, struct fault *f)
 {
-	return store_file_exec(sql,
-			       "PRAGMA locking_mode=EXCLUSIVE;"
-			       "PRAGMA journal_mode=WAL;"
-			       "PRAGMA synchronous=FULL;"
-			       "PRAGMA temp_store=MEMORY;"
-			       "PRAGMA mmap_size=0;"
-			       "PRAGMA cell_size_check=ON;"
-			       "PRAGMA foreign_keys=OFF;"
-			       "PRAGMA secure_delete=ON;"
-			       "PRAGMA journal_size_limit=16777216;",
-			       f);
+	return sqlite_file_exec(s,
+				"PRAGMA locking_mode=EXCLUSIVE;"
+				"PRAGMA journal_mode=WAL;"
+				"PRAGMA synchronous=FULL;"
+				"PRAGMA temp_store=MEMORY;"
+				"PRAGMA mmap_size=0;"
+				"PRAGMA cell_size_check=ON;"
+				"PRAGMA foreign_keys=OFF;"
+				"PRAGMA secure_delete=ON;"
+				"PRAGMA journal_size_limit=16777216;",
+				f);
 }
 
-enum err store_file_open(sqlite3 **sql, struct fault *f)
+void sqlite_file_close(struct sqlite_file *s)
+{
+	sqlite3_close(s->sql);
+	s->sql = NULL;
+}
+
+enum err sqlite_file_open(struct sqlite_file *s, struct fault *f)
 {
 	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX |
 		    SQLITE_OPEN_PRIVATECACHE;
-	sqlite3 *got = NULL;
-	int rc = sqlite3_open_v2(STORE_FILE, &got, flags, relative_vfs());
+	int rc = sqlite3_open_v2(s->name, &s->sql, flags, relative_vfs());
 	enum err e;
 
 	if (rc != SQLITE_OK) {
-		e = store_file_fault(got, rc, f);
-		sqlite3_close(got);
+		e = sqlite_file_fault(s, rc, f);
+		sqlite_file_close(s);
 		return e;
 	}
-	sqlite3_extended_result_codes(got, 1);
-	distrust(got);
-	e = configure(got, f);
-	if (e != OK) {
-		sqlite3_close(got);
-		return e;
-	}
-	*sql = got;
-	return OK;
+	sqlite3_extended_result_codes(s->sql, 1);
+	distrust(s);
+	e = configure(s, f);
+	if (e != OK)
+		sqlite_file_close(s);
+	return e;
 }
