@@ -78,18 +78,26 @@ void merkle_init(struct merkle *m)
 	m->size = 0;
 }
 
-/* Adding one to the size carries through its low set bits: each carry joins two
- * subtrees of one height. */
-void merkle_append(struct merkle *m, const struct merkle_hash *leaf)
+/* Adding to the size carries through its set bits: each carry joins two subtrees of
+ * one height. */
+void merkle_append_tree(struct merkle *m, unsigned height,
+			const struct merkle_hash *root)
 {
-	struct merkle_hash h = *leaf;
-	unsigned i = 0;
+	uint64_t leaves = (uint64_t)1 << height;
+	struct merkle_hash h = *root;
+	unsigned i = height;
 
-	ENSURE(m->size < MERKLE_SIZE_MAX);
+	ENSURE(height < MERKLE_LEVELS && !(m->size & (leaves - 1)));
+	ENSURE(m->size <= MERKLE_SIZE_MAX - leaves);
 	for (; m->size >> i & 1; i++)
 		merkle_node(&m->level[i], &h, &h);
 	m->level[i] = h;
-	m->size++;
+	m->size += leaves;
+}
+
+void merkle_append(struct merkle *m, const struct merkle_hash *leaf)
+{
+	merkle_append_tree(m, 0, leaf);
 }
 
 /* Larger subtrees stand left of smaller ones. */

@@ -15,6 +15,8 @@ enum {
 	MERKLE_HASH = 32,
 	MERKLE_LEVELS = 63,    /* sizes below 2^63 */
 	MERKLE_PROOF_MAX = 64, /* hashes in a proof */
+	MERKLE_TILE_BITS = 8,  /* a tile of level n has 256^n leaves */
+	MERKLE_TILES = 7,      /* levels of tiles, from 1 on */
 };
 
 #define MERKLE_SIZE_MAX (UINT64_MAX >> 1)
@@ -34,10 +36,15 @@ struct merkle_proof {
 	struct merkle_hash path[MERKLE_PROOF_MAX];
 };
 
-/* Where proofs get leaf hashes from. A failure is passed on. */
+/* Where proofs get hashes from. A failure is passed on. */
 struct merkle_source {
 	enum err (*leaf)(void *arg, uint64_t index, struct merkle_hash *out);
 	void *arg;
+	/* The root of tile `index` of a level: of the leaves from index * 256^level
+	 * on, that many, all of which are there. With it a proof over n leaves asks
+	 * for a few hundred hashes instead of n. NULL: there are only leaves. */
+	enum err (*tile)(void *arg, unsigned level, uint64_t index,
+			 struct merkle_hash *out);
 };
 
 /* The leaf hash of a record; the hash of a node; SHA-256 of a, then b. They share
@@ -56,6 +63,10 @@ void merkle_init(struct merkle *m);
 /* Appends one leaf hash: one node hash on average. */
 void merkle_append(struct merkle *m, const struct merkle_hash *leaf);
 
+/* Appends the root of 2^height leaves; the size must be a multiple of that. */
+void merkle_append_tree(struct merkle *m, unsigned height,
+			const struct merkle_hash *root);
+
 void merkle_root(const struct merkle *m, struct merkle_hash *out);
 
 /* Frontier as bytes: size u64 | the hashes of the set bits, highest first. */
@@ -68,7 +79,7 @@ MUST enum err merkle_format(const struct merkle *m, struct buf *out);
 MUST enum err merkle_parse(const void *p, size_t len, struct merkle *m);
 
 /* Proof that leaf `index` is in the tree of `size` leaves. Asks the source for every
- * other leaf once, in order within each subtree. ERR_INVALID if index >= size. */
+ * other leaf (or a tile that has it) once, in order within each subtree. ERR_INVALID if index >= size. */
 MUST enum err merkle_inclusion(const struct merkle_source *src, uint64_t index,
 			       uint64_t size, struct merkle_proof *proof);
 

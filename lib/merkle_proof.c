@@ -8,17 +8,45 @@ static uint64_t split(uint64_t n)
 	return (uint64_t)1 << (63 - __builtin_clzll(n - 1));
 }
 
-/* The root of the leaves start … start + count - 1. */
+/* The highest level whose tile begins at `start` and has at most `count` leaves; 0:
+ * only the leaf itself. */
+static unsigned tile_at(const struct merkle_source *src, uint64_t start,
+			uint64_t count)
+{
+	unsigned level = 0;
+
+	if (!src->tile)
+		return 0;
+	while (level < MERKLE_TILES) {
+		uint64_t leaves = (uint64_t)1 << (level + 1) * MERKLE_TILE_BITS;
+
+		if (leaves > count || start & (leaves - 1))
+			break;
+		level++;
+	}
+	return level;
+}
+
+/* The root of the leaves start … start + count - 1. Such a range is met on the way
+ * down a tree, so start is a multiple of the power of two that count fits in, and a
+ * tile that begins in it does so at a multiple of its size from start. */
 static enum err range_root(const struct merkle_source *src, uint64_t start,
 			   uint64_t count, struct merkle_hash *out)
 {
 	struct merkle m;
-	struct merkle_hash leaf;
+	struct merkle_hash h;
 
 	merkle_init(&m);
-	for (uint64_t i = 0; i < count; i++) {
-		TRY(src->leaf(src->arg, start + i, &leaf));
-		merkle_append(&m, &leaf);
+	while (m.size < count) {
+		uint64_t at = start + m.size;
+		unsigned level = tile_at(src, at, count - m.size);
+
+		if (level)
+			TRY(src->tile(src->arg, level,
+				      at >> level * MERKLE_TILE_BITS, &h));
+		else
+			TRY(src->leaf(src->arg, at, &h));
+		merkle_append_tree(&m, level * MERKLE_TILE_BITS, &h);
 	}
 	merkle_root(&m, out);
 	return OK;

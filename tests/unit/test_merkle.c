@@ -20,7 +20,7 @@ static enum err leaf_at(void *arg, uint64_t i, struct merkle_hash *out)
 	return OK;
 }
 
-static const struct merkle_source source = { leaf_at, NULL };
+static const struct merkle_source source = { .leaf = leaf_at };
 
 /* MTH of RFC 6962, section 2.1, word for word. */
 static struct merkle_hash slow_root(const struct merkle_hash *d, size_t n)
@@ -263,6 +263,84 @@ static void test_consistency_of_every_pair(void **state)
 	assert_int_equal(merkle_consistency(&source, 6, 5, &p), ERR_INVALID);
 }
 
+/* Tiles */
+
+enum {
+	TILED = 70000, /* one tile of level 2 and a bit */
+	TILE = 1 << MERKLE_TILE_BITS,
+};
+
+static struct merkle_hash tiled[TILED];
+static unsigned asked;
+
+static enum err tiled_leaf(void *arg, uint64_t i, struct merkle_hash *out)
+{
+	(void)arg;
+	assert_true(i < TILED);
+	asked++;
+	*out = tiled[i];
+	return OK;
+}
+
+static struct merkle_hash root_of(uint64_t start, uint64_t count)
+{
+	struct merkle_hash out;
+	struct merkle m;
+
+	merkle_init(&m);
+	for (uint64_t i = 0; i < count; i++)
+		merkle_append(&m, &tiled[start + i]);
+	merkle_root(&m, &out);
+	return out;
+}
+
+static enum err tiled_tile(void *arg, unsigned level, uint64_t i,
+			   struct merkle_hash *out)
+{
+	uint64_t leaves = (uint64_t)1 << level * MERKLE_TILE_BITS;
+
+	(void)arg;
+	assert_in_range(level, 1, MERKLE_TILES);
+	assert_true((i + 1) * leaves <= TILED);
+	asked++;
+	*out = root_of(i * leaves, leaves);
+	return OK;
+}
+
+static void test_proofs_from_tiles_are_the_same(void **state)
+{
+	static const struct merkle_source plain = { .leaf = tiled_leaf };
+	static const struct merkle_source tiles = { .leaf = tiled_leaf,
+						    .tile = tiled_tile };
+	uint64_t seed = unit_seed();
+	struct merkle_proof want, got;
+
+	(void)state;
+	for (uint64_t i = 0; i < TILED; i++)
+		merkle_leaf(&i, sizeof i, &tiled[i]);
+	for (int i = 0; i < 60; i++) {
+		uint64_t size = 1 + unit_below(&seed, i % 2 ? TILED : 3 * TILE);
+		uint64_t at = unit_below(&seed, size);
+
+		assert_int_equal(merkle_inclusion(&plain, at, size, &want), OK);
+		asked = 0;
+		assert_int_equal(merkle_inclusion(&tiles, at, size, &got), OK);
+		assert_true(asked < 4 * TILE);
+		assert_int_equal(got.count, want.count);
+		assert_memory_equal(got.path, want.path,
+				    want.count * MERKLE_HASH);
+		assert_int_equal(merkle_consistency(&plain, at, size, &want),
+				 OK);
+		asked = 0;
+		assert_int_equal(merkle_consistency(&tiles, at, size, &got),
+				 OK);
+		assert_true(asked < 4 * TILE);
+		assert_int_equal(got.count, want.count);
+		assert_memory_equal(got.path, want.path,
+				    want.count * MERKLE_HASH);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -271,6 +349,7 @@ int main(void)
 		cmocka_unit_test(test_frontier_goes_on_after_parsing),
 		cmocka_unit_test(test_inclusion_of_every_leaf),
 		cmocka_unit_test(test_consistency_of_every_pair),
+		cmocka_unit_test(test_proofs_from_tiles_are_the_same),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
