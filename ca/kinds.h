@@ -39,26 +39,33 @@ enum gate_issuer_kind {
 
 enum issuer_store_kind {
 	/* issuer -> store. store -> issuer, IS_STATE: meta=LIST(name= value=) …
-	 * generation=N next=N (lowest number never used) log_size=N
+	 * generation=N next=N (lowest number never used; 1 at first) log_size=N
 	 * [note=TEXT frontier=BYTES of the last checkpoint], then IS_RECORD for every
-	 * record after that checkpoint (id: its index), IS_READY */
+	 * record after that checkpoint (id: its index), IS_READY. Or IS_FAILED: the
+	 * file cannot be used; asking again tries again. It comes before all else */
 	IS_LOAD = 1,
 	IS_STATE,
 	IS_RECORD, /* record=BYTES */
 	IS_READY,
 	/* issuer -> store, id: any: one transaction, synced; its operations, in order:
 	 *   cert=LIST(number= tail=BYTES(12) agent= node= type= not_before= not_after=
-	 *     shard= der=BYTES [request=BYTES(32)] [valid_after_proof=yes])
-	 *   token=LIST(id=BYTES(16) public=BYTES(32) …any shareable attributes)
+	 *     shard= der=BYTES [request=BYTES(32)] [valid_after_proof=yes]
+	 *     [log=INDEX: of its audit record, one of this transaction])
+	 *   proven=LIST(number=): its valid_after_proof is over
+	 *   token=LIST(id=BYTES(16) public=BYTES(32) [expires=TIME] …any shareable
+	 *     attributes)
 	 *   use=LIST(id= number= request=BYTES(32) address=): fails unless unused
-	 *   alarm=LIST(id= text= time=): kept beside the token
+	 *   alarm=LIST(id= text= time=): kept beside the token, the first 16 of them;
+	 *     all are counted
 	 *   revoke=LIST(number= time= reason=N): fails if there is no such row;
 	 *     one that is revoked already keeps its time, reason only to keyCompromise
 	 *   meta=LIST(name= value=)
 	 *   first=INDEX record=BYTES …: of the audit log
-	 *   note=LIST(text= frontier=): a checkpoint
+	 *   note=LIST(text= frontier=): a checkpoint, after the records it covers
 	 * generation= the transaction's, one more than the last. Answered by IS_DONE or
-	 * IS_FAILED error= text=, same id; nothing of it was done then */
+	 * IS_FAILED error= text=, same id; nothing of it was done then: exists (number
+	 * or token id), conflict (used token, generation, first), not_found (nothing
+	 * to revoke, use, …), unavailable (the disk) */
 	IS_COMMIT,
 	IS_DONE,
 	IS_FAILED,
@@ -66,29 +73,39 @@ enum issuer_store_kind {
 	 * not_after= [revoked= reason=]) for each there is, same id */
 	IS_STATUS,
 	IS_STATUSES,
-	/* issuer -> store, id: any: token=BYTES(16), or alarms=yes, or tokens=yes
-	 * (unused and unexpired, now=); IS_ITEM for each, IS_DONE */
+	/* issuer -> store, id: any: token=BYTES(16), or alarms=yes (those that have
+	 * any), or tokens=yes (unused and unexpired, now=); IS_ITEM for each, IS_DONE:
+	 * the token's own attributes, [used=NUMBER request= address=] [alarms=N
+	 * alarm=LIST(time= text=) …]. At most 1,000 */
 	IS_TOKEN,
 	IS_ITEM,
 	/* issuer -> store, id: any: filters [type=] [node=] [agent=] [expires_before=]
-	 * [not_expired=NOW] [revoked=yes|no] [number=] [after=NUMBER: page] limit=N
-	 * [der=yes]; IS_ITEM for each, by number descending, IS_DONE [more=yes] */
+	 * [not_expired=NOW] [revoked=yes|no] [unproven=yes] [number=] [after=NUMBER:
+	 * page] limit=N (1..1000) [der=yes]; IS_ITEM for each, by number descending:
+	 * the attributes of cert above, [revoked=TIME reason=N]; IS_DONE [more=yes
+	 * after=NUMBER]. One answer looks at a bounded number of rows, so it may have
+	 * fewer items than limit, or none, and more=yes */
 	IS_FIND,
 	/* issuer -> store, id: any: after=NUMBER [shard=N] expired_before=TIME limit=N;
-	 * IS_REVOKED entries=BYTES (number u64 | tail[12] | time u64 | reason u8, each)
-	 * [more=yes], same id; ascending by number */
+	 * (1..16000); IS_REVOKED entries=BYTES (number u64 | tail[12] | time u64 |
+	 * reason u8, each) after=NUMBER [more=yes], same id; ascending by number. It
+	 * may have fewer than limit, and more=yes: go on with its after= */
 	IS_REVOKED_FROM,
 	IS_REVOKED,
 	/* issuer -> store, id: any: from=N count=N: IS_RECORD with id = index …, then
-	 * IS_DONE; notes=yes: IS_NOTE text= instead, oldest first */
+	 * IS_DONE; notes=yes: IS_NOTE text= instead, oldest first (id: its place, from
+	 * which from= goes on). Commits wait until it is done: ask for a few thousand */
 	IS_READ,
 	IS_NOTE,
 	/* issuer -> store, id: any: index=N size=N: IS_PROOF hash=BYTES(32) …;
 	 * old=N size=N: a consistency proof. number=N instead of index: the record of
-	 * that certificate's issuance (IS_PROOF has index= too) */
+	 * that certificate's issuance (IS_PROOF has index= size= or old= size= too).
+	 * Without size: all that the log has */
 	IS_PROVE,
 	IS_PROOF,
-	/* issuer -> store: IS_COUNTS certs= revoked= valid= expiring= (now=, soon=) */
+	/* issuer -> store, id: any: now=TIME soon=TIME; IS_COUNTS certs= revoked=
+	 * (ever) valid= (not expired, not revoked) expiring= (valid ones that end
+	 * before soon) alarms= (ever), same id */
 	IS_COUNT,
 	IS_COUNTS,
 };

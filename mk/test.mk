@@ -42,6 +42,11 @@ $(B)/tests/test_store_db $(B)/tests/test_store_file: \
 $(B)/tests/test_store_role $(B)/tests/test_store_audit: \
 	$(filter $(B)/obj/credd/store%,$(CREDD_OBJ))
 $(B)/tests/test_opener: $(B)/obj/credd/opener.o
+	$(filter $(B)/obj/credd/store%,$(CREDD_OBJ)) $(B)/obj/credd/child.o
+CA_STORE_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard ca/store*.c))
+$(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_ca_store*.c)): \
+	$(CA_STORE_OBJ) $(B)/obj/credd/child.o
+$(B)/tests/test_opener: $(B)/obj/credd/opener.o $(B)/obj/credd/child.o
 $(B)/tests/e2e/e2e_sandbox $(B)/tests/e2e/e2e_worker: $(addprefix $(B)/obj/credd/,zygote.o cage.o worker.o host.o host_list.o)
 $(B)/tests/e2e/e2e_sandbox: $(addprefix $(B)/obj/credd/,zygote.o cage.o worker.o host.o host_list.o)
 $(B)/bench/bench_sign: $(addprefix $(B)/obj/credd/,host.o host_list.o)

@@ -1,5 +1,5 @@
-/* Runs a child role of credd in a forked process, with the test in the places of its
- * supervisor and of the vault. The role is confined as in the daemon. */
+/* Runs a child role in a forked process, with the test in the places of its supervisor
+ * and of the process it speaks to (the vault, in credd). The role is confined as in the daemon. */
 #ifndef TESTS_ROLE_TEST_H
 #define TESTS_ROLE_TEST_H
 
@@ -56,8 +56,8 @@ static inline void send_with_fd(int to, uint32_t kind, const struct attrs *a,
 	assert_int_equal(sendmsg(to, &m, 0), (ssize_t)b.len);
 }
 
-/* Gives the role a channel to a (new) vault, which is the test. */
-static inline void role_meets_vault(struct role *r)
+/* Gives the role a channel to a (new) peer, which is the test: "peer=vault". */
+static inline void role_meets(struct role *r, const char *peer)
 {
 	AUTO(attrs_wipe) struct attrs a;
 	int pair[2];
@@ -66,10 +66,15 @@ static inline void role_meets_vault(struct role *r)
 	fd_close(&r->vault);
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	list_of(&a, "peer=vault");
+	list_of(&a, peer);
 	send_with_fd(r->sup, SUP_PEER, &a, pair[1]);
 	close(pair[1]);
 	r->vault = pair[0];
+}
+
+static inline void role_meets_vault(struct role *r)
+{
+	role_meets(r, "peer=vault");
 }
 
 static inline void role_child(int (*run)(void), int sup, int fd4)
@@ -86,8 +91,9 @@ static inline void role_child(int (*run)(void), int sup, int fd4)
 	_exit(run());
 }
 
-/* Starts it, waits until it is confined, and introduces the vault. */
-static inline void role_start(struct role *r, int (*run)(void), int fd4)
+/* Starts it, waits until it is confined, and introduces the peer. */
+static inline void role_start_for(struct role *r, int (*run)(void), int fd4,
+				  const char *peer)
 {
 	struct fault f = { 0 };
 	struct attrs a;
@@ -112,7 +118,12 @@ static inline void role_start(struct role *r, int (*run)(void), int fd4)
 			   clock_boot() + ROLE_WAIT_S * CLOCK_SECOND, &f),
 		 &f);
 	assert_int_equal(m.kind, SUP_READY);
-	role_meets_vault(r);
+	role_meets(r, peer);
+}
+
+static inline void role_start(struct role *r, int (*run)(void), int fd4)
+{
+	role_start_for(r, run, fd4, "peer=vault");
 }
 
 /* What waitpid says when it has ended. */
