@@ -86,7 +86,7 @@ enum issuer_store_kind {
 	 * after=NUMBER]. One answer looks at a bounded number of rows, so it may have
 	 * fewer items than limit, or none, and more=yes */
 	IS_FIND,
-	/* issuer -> store, id: any: after=NUMBER [shard=N] expired_before=TIME limit=N;
+	/* issuer -> store, id: any: after=NUMBER [shard=N] expired_before=TIME limit=N
 	 * (1..16000); IS_REVOKED entries=BYTES (number u64 | tail[12] | time u64 |
 	 * reason u8, each) after=NUMBER [more=yes], same id; ascending by number. It
 	 * may have fewer than limit, and more=yes: go on with its after= */
