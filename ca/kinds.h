@@ -111,8 +111,10 @@ enum issuer_store_kind {
 };
 
 enum issuer_signer_kind {
-	/* signer -> issuer, at its start and after INIT: state=none, or state=ready
-	 * scope=LIST root=DER issuing=DER next=N (numbers below are spent)
+	/* signer -> issuer, at its start, after INIT and RENEW: state=none; state=broken
+	 * text=SENTENCE (the keys are there but cannot be used); or state=ready
+	 * scope=LIST root=DER issuing=DER store=BYTES(16) (of the log's origin,
+	 * note_origin("ca", store)) next=N (numbers below are spent)
 	 * log_key=BYTES(32) log_size=N (of the last checkpoint it signed) epoch=N
 	 * signed=N chain=BYTES(32) */
 	IG_STATE = 1,

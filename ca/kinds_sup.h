@@ -15,6 +15,8 @@ enum ca_sup_kind {
 	SUP_PROFILES_END,
 	/* issuer -> supervisor: read the profiles again and send them to both */
 	SUP_RELOAD,
+	/* signer -> supervisor: transport key=BYTES to publish beside api.sock */
+	SUP_TRANSPORT,
 };
 
 #endif

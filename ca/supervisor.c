@@ -5,6 +5,7 @@
 #include "ca/supervisor.h"
 
 #include "ca/roles.h"
+#include "lib/box.h"
 #include "lib/log.h"
 
 #include <unistd.h>
@@ -125,8 +126,25 @@ static void reload(void)
 	log_text(LOG_INFO, "reload", "%zu profiles in '%s'", sent, ca.profiles);
 }
 
+static void publish_transport(const struct msg *m)
+{
+	AUTO(buf_wipe) struct buf line;
+	struct fault f;
+	struct attr a;
+
+	buf_init(&line, SUP_LINE_MAX);
+	if (attr_only(m->attrs, "key", &a) != OK || a.len != BOX_KEY ||
+	    box_pub_format(a.value, &line) != OK ||
+	    sup_publish("transport.pub", &line, &f) != OK)
+		log_text(LOG_ERR, "transport", "transport.pub is not written");
+}
+
 static bool message(struct sup_child *c, const struct msg *m)
 {
+	if (c->role == ROLE_SIGNER && m->kind == SUP_TRANSPORT) {
+		publish_transport(m);
+		return true;
+	}
 	if (c->role != ROLE_ISSUER || m->kind != SUP_RELOAD)
 		return false;
 	reload();

@@ -70,6 +70,16 @@ static bool origin_ok(const char *s, size_t n)
 	return true;
 }
 
+static enum err chain_format(const struct note *n, struct buf *out)
+{
+	char hex[2 * MERKLE_HASH + 1];
+
+	enc_hex(n->chain.b, MERKLE_HASH, hex);
+	return buf_fmt(out, " signed=%llu epoch=%llu chain=%s",
+		       (unsigned long long)n->count,
+		       (unsigned long long)n->epoch, hex);
+}
+
 /* The signed part, up to and without the empty line. */
 static enum err body_format(const struct note *n, struct buf *out)
 {
@@ -81,8 +91,11 @@ static enum err body_format(const struct note *n, struct buf *out)
 	clock_format(n->time, when);
 	TRY(buf_fmt(out, "%s\n%llu\n", n->origin, (unsigned long long)n->size));
 	TRY(enc_base64(n->root.b, MERKLE_HASH, out));
-	return buf_fmt(out, "\ntime=%s generation=%llu\n", when,
-		       (unsigned long long)n->generation);
+	TRY(buf_fmt(out, "\ntime=%s generation=%llu", when,
+		    (unsigned long long)n->generation));
+	if (n->chained)
+		TRY(chain_format(n, out));
+	return buf_str(out, "\n");
 }
 
 enum err note_sign(const struct note *n, const struct secret *seed,
@@ -140,19 +153,51 @@ static enum err base64_exact(const char *text, size_t len, uint8_t *out,
 	return OK;
 }
 
+/* Cuts the text before the next blank, or all that is left, off r. */
+static void word(struct rd *r, const char **text, size_t *len)
+{
+	const uint8_t *blank = memchr(r->p, ' ', rd_left(r));
+
+	*text = (const char *)r->p;
+	*len = blank ? (size_t)(blank - r->p) : rd_left(r);
+	r->p += *len + (blank != NULL);
+}
+
+static enum err number(struct rd *r, const char *name, uint64_t *v)
+{
+	const char *t;
+	size_t len;
+
+	word(r, &t, &len);
+	TRY(prefix(&t, &len, name));
+	return num_u64(t, len, UINT64_MAX, v);
+}
+
+static enum err chain_read(struct rd *r, struct note *n)
+{
+	const char *t;
+	size_t len;
+
+	n->chained = true;
+	TRY(number(r, "signed=", &n->count));
+	TRY(number(r, "epoch=", &n->epoch));
+	word(r, &t, &len);
+	TRY(prefix(&t, &len, "chain="));
+	return enc_hex_parse(t, len, n->chain.b, MERKLE_HASH);
+}
+
 static enum err extension(const char *text, size_t len, struct note *n)
 {
-	const char *blank = memchr(text, ' ', len);
-	size_t when;
+	struct rd r = rd_from(text, len);
+	const char *t;
 
-	if (!blank)
-		return ERR_INVALID;
-	when = (size_t)(blank - text);
-	TRY(prefix(&text, &when, "time="));
-	TRY(clock_parse(text, when, &n->time));
-	len -= (size_t)(blank - text) + strlen("time=");
-	TRY(prefix(&blank, &len, " generation="));
-	return num_u64(blank, len, UINT64_MAX, &n->generation);
+	word(&r, &t, &len);
+	TRY(prefix(&t, &len, "time="));
+	TRY(clock_parse(t, len, &n->time));
+	TRY(number(&r, "generation=", &n->generation));
+	if (rd_left(&r))
+		TRY(chain_read(&r, n));
+	return rd_end(&r);
 }
 
 static enum err body_read(struct rd *r, struct note *n)

@@ -3,7 +3,9 @@
  *	cretula/credd/<store id in hex>			origin, also the key's name
  *	<size in decimal>
  *	<root in base64>
- *	time=<RFC 3339, UTC> generation=<decimal>	extension line
+ *	time=<RFC 3339, UTC> generation=<decimal>	extension line; a log whose
+ *		signer counts what else it signs (ca) goes on in the same line:
+ *		 signed=<decimal> epoch=<decimal> chain=<64 hex digits>
  *	<empty line>
  *	— <origin> <base64 of key id[4] | Ed25519 signature[64]>
  *
@@ -31,6 +33,11 @@ struct note {
 	struct merkle_hash root;
 	int64_t time; /* wall clock, s */
 	uint64_t generation;
+	/* what the signer of certificates has signed by then: how many since
+	 * there is this CA, in which of its starts, and its running hash */
+	bool chained;
+	uint64_t count, epoch;
+	struct merkle_hash chain;
 };
 
 /* "cretula/DAEMON/HEX" into origin. */

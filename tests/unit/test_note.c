@@ -17,6 +17,9 @@ static const char known[] =
 	"IA+nL/2Rh21K/KPr9U0NIzuRtebucoCNsav8B9/MgynbET6Koh2glPgLl4fgYHhUGFDL"
 	"aEn9Gu/vgg0=\n";
 
+#define HEX63 "a23456789012345678901234567890123456789012345678901234567890123"
+#define HEX64 "0" HEX63
+
 static struct secret *seed;
 static uint8_t key[NOTE_PUBLIC];
 
@@ -188,6 +191,84 @@ static void test_round_trip(void **state)
 	}
 }
 
+/* The note of a CA's log, whose signer tells what else it signed. */
+static struct note sample_chained(void)
+{
+	struct note n = sample();
+
+	n.chained = true;
+	n.count = 70000;
+	n.epoch = 3;
+	merkle_sha256("chain", 5, NULL, 0, &n.chain);
+	return n;
+}
+
+static void test_chained_round_trip(void **state)
+{
+	static const char want[] =
+		"\ntime=2026-01-02T03:04:05Z generation=15 signed=70000 "
+		"epoch=3 chain=";
+	AUTO(buf_wipe) struct buf b = { .max = NOTE_MAX };
+	struct note n = sample_chained(), got;
+
+	(void)state;
+	assert_int_equal(note_sign(&n, seed, &b), OK);
+	assert_non_null(memmem(b.p, b.len, want, strlen(want)));
+	assert_int_equal(note_verify(b.p, b.len, key, origin, &got, NULL), OK);
+	assert_true(got.chained);
+	assert_int_equal(got.count, 70000);
+	assert_int_equal(got.epoch, 3);
+	assert_true(merkle_equal(&got.chain, &n.chain));
+	assert_int_equal(
+		note_verify(known, strlen(known), key, origin, &got, NULL), OK);
+	assert_false(got.chained);
+}
+
+static void test_chained_cut_or_changed_is_refused(void **state)
+{
+	AUTO(buf_wipe) struct buf b = { .max = NOTE_MAX };
+	struct note n = sample_chained(), got;
+
+	(void)state;
+	assert_int_equal(note_sign(&n, seed, &b), OK);
+	for (size_t i = 0; i < b.len; i++) {
+		assert_int_equal(note_parse(b.p, i, &got, NULL), ERR_INVALID);
+		for (int bit = 0; bit < 8; bit++) {
+			b.p[i] ^= (uint8_t)(1 << bit);
+			assert_int_equal(
+				note_verify(b.p, b.len, key, NULL, &got, NULL),
+				ERR_INVALID);
+			b.p[i] ^= (uint8_t)(1 << bit);
+		}
+	}
+}
+
+static void test_half_a_chain_is_refused(void **state)
+{
+	static const char *const bad[] = {
+		" ",
+		" signed=1",
+		" signed=1 epoch=1",
+		" signed=1 epoch=1 chain=00",
+		" epoch=1 signed=1 chain=" HEX64,
+		" signed=1 epoch=01 chain=" HEX64,
+		" signed=1 epoch=1 chain=" HEX64 " ",
+		" signed=1 epoch=1 chain=A" HEX63,
+	};
+	const char *at = strstr(known, "\n\n");
+
+	(void)state;
+	for (size_t i = 0; i < NELEM(bad); i++) {
+		char text[NOTE_MAX];
+		struct note n;
+
+		snprintf(text, sizeof text, "%.*s%s%s", (int)(at - known),
+			 known, bad[i], at);
+		assert_int_equal(note_parse(text, strlen(text), &n, NULL),
+				 ERR_INVALID);
+	}
+}
+
 static void test_origin_of_strange_letters_is_not_signed(void **state)
 {
 	static const char *const bad[] = { "", "a b", "a\nb", "a=b",
@@ -214,6 +295,9 @@ int main(void)
 		cmocka_unit_test(test_other_spellings_are_refused),
 		cmocka_unit_test(test_another_key_and_another_origin),
 		cmocka_unit_test(test_round_trip),
+		cmocka_unit_test(test_chained_round_trip),
+		cmocka_unit_test(test_chained_cut_or_changed_is_refused),
+		cmocka_unit_test(test_half_a_chain_is_refused),
 		cmocka_unit_test(test_origin_of_strange_letters_is_not_signed),
 	};
 
