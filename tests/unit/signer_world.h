@@ -11,7 +11,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define WORLD_NOW   1800000000 /* wall clock of these tests */
+#define WORLD_NOW   INT64_C(1800000000) /* wall clock of these tests */
 #define WORLD_AGENT "01890a5d-ac96-774b-bcce-b302099a8057"
 #define WORLD_PASS  "correct horse battery staple"
 
