@@ -12,7 +12,7 @@
 #include "ca/roles.h"
 #include "ca/store_db.h"
 #include "ca/store_role.h"
-#include "credd/child.h"
+#include "lib/child.h"
 #include "lib/clock.h"
 #include "lib/confine.h"
 #include "lib/log.h"
@@ -223,7 +223,7 @@ int role_store(void)
 	attrs_init(&store.row);
 	store.loop = loop_new();
 	store.idle.on = on_idle;
-	child_start(store.loop, &store.sup, "store", &ops);
+	child_start(store.loop, &store.sup, CONFINE_CA_STORE, &ops);
 	child_ready(&store.sup);
 	loop_run(store.loop);
 	return 0;

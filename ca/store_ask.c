@@ -2,7 +2,7 @@
 #include "ca/kinds.h"
 #include "ca/store_cert.h"
 #include "ca/store_role.h"
-#include "credd/child.h"
+#include "lib/child.h"
 
 enum {
 	REVOKED_MAX = 16000,   /* entries in an answer */

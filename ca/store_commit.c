@@ -4,7 +4,7 @@
 #include "ca/store_log.h"
 #include "ca/store_role.h"
 #include "ca/store_token.h"
-#include "credd/child.h"
+#include "lib/child.h"
 
 /* The indexes of audit records that certificates name: they are to be of this
  * transaction. */

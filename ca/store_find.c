@@ -8,7 +8,7 @@
 #include "ca/kinds.h"
 #include "ca/store_cert.h"
 #include "ca/store_role.h"
-#include "credd/child.h"
+#include "lib/child.h"
 
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /* Store: reading what the issuer sent, which is trusted to be well formed: what is not
  * ends the process. And building answers, which fit by their bounds. */
 #include "ca/store_role.h"
-#include "credd/child.h"
+#include "lib/child.h"
 
 bool get_if_bytes(struct attr_view v, const char *name, size_t min, size_t max,
 		  struct attr_view *out)

@@ -2,7 +2,7 @@
 #include "ca/kinds.h"
 #include "ca/store_log.h"
 #include "ca/store_role.h"
-#include "credd/child.h"
+#include "lib/child.h"
 
 enum {
 	READ_STEP = 64, /* rows between two looks at the socket */
