@@ -162,4 +162,29 @@ static inline void swap(struct buf *data, const char *from, const char *to,
 	memcpy(at, to, n);
 }
 
+/* Writes der again with a NULL more at the end of its constructed value number *at;
+ * *at is then counted down past 0. */
+static inline void swell(struct rd r, int *at, struct buf *out)
+{
+	while (rd_left(&r)) {
+		struct span whole;
+		struct rd body;
+		unsigned tag;
+		size_t mark;
+		bool here;
+
+		assert_int_equal(der_any(&r, &tag, &body, &whole), OK);
+		if (!(tag & 0x20)) {
+			assert_int_equal(der_put_raw(out, whole), OK);
+			continue;
+		}
+		here = (*at)-- == 0;
+		assert_int_equal(der_begin(out, tag, &mark), OK);
+		swell(body, at, out);
+		if (here)
+			assert_int_equal(der_put_null(out), OK);
+		assert_int_equal(der_end(out, mark), OK);
+	}
+}
+
 #endif

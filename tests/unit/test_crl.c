@@ -223,59 +223,53 @@ static void swap(struct buf *b, const char *was, const char *is, size_t n)
 }
 
 /* Each of these differs by a few bytes from a list that is taken. */
+static const struct {
+	const char *what, *was, *is;
+	size_t n;
+} swaps[] = {
+	{ "v1", "\x02\x01\x01\x30", "\x02\x01\x00\x30", 4 },
+	{ "reason 0", "\x0a\x01\x01", "\x0a\x01\x00", 3 },
+	{ "reason 7", "\x0a\x01\x01", "\x0a\x01\x07", 3 },
+	{ "reason 8", "\x0a\x01\x01", "\x0a\x01\x08", 3 },
+	{ "reason 11", "\x0a\x01\x01", "\x0a\x01\x0b", 3 },
+	{ "a reason that is an INTEGER", "\x0a\x01\x01", "\x02\x01\x01", 3 },
+	{ "another entry extension", "\x55\x1d\x15", "\x55\x1d\x18", 3 },
+	{ "another instance", "\x02\x12\x03", "\x02\x12\x04", 3 },
+	{ "a shorter serial", "\x02\x12\x03", "\x02\x11\x03", 3 },
+	{ "a second 60", "030404Z", "030460Z", 7 },
+	{ "a month 13", "260102030404Z", "261302030404Z", 13 },
+	{ "a day 0", "260102030404Z", "260100030404Z", 13 },
+	{ "no digit", "260102030404Z", "26010203040:Z", 13 },
+	{ "no Z", "030404Z", "030404z", 7 },
+	{ "before 1970", "260102030404Z", "690102030404Z", 13 },
+	{ "revoked after the list", "030404Z", "030406Z", 7 },
+	{ "an entry in the wrong century",
+	  "\x17\x0d"
+	  "260102030404Z",
+	  "\x18\x0d"
+	  "260102030404Z",
+	  15 },
+	{ "number 6 before 9", "\x00\x00\x00\x00\x03", "\x00\x00\x00\x00\x06",
+	  5 },
+	{ "number 0", "\x00\x00\x00\x00\x03", "\x00\x00\x00\x00\x00", 5 },
+	{ "not AKI", "\x55\x1d\x23", "\x55\x1d\x22", 3 },
+	{ "not CRLNumber", "\x55\x1d\x14", "\x55\x1d\x13", 3 },
+	{ "delta", "\x55\x1d\x1c", "\x55\x1d\x1b", 3 },
+	{ "IDP not critical", "\x01\x01\xff\x04", "\x01\x01\x00\x04", 4 },
+	{ "IDP by name", "\xa0\x1e\x86\x1c", "\xa0\x1e\x82\x1c", 4 },
+	{ "IDP relative", "\xa0\x20\xa0\x1e", "\xa0\x20\xa1\x1e", 4 },
+	{ "IDP of users only", "\xa0\x20\xa0\x1e", "\xa1\x20\xa0\x1e", 4 },
+	{ "a blank in the URL", "http://c", "http:// ", 8 },
+	{ "a negative number", "\x02\x03\x00\x80\xfe", "\x02\x03\x80\x00\xfe",
+	  5 },
+	{ "a padded number", "\x02\x03\x00\x80\xfe", "\x02\x03\x00\x00\xfe",
+	  5 },
+	{ "another algorithm", "\x04\x03\x02\x30", "\x04\x03\x09\x30", 4 },
+	{ "nextUpdate before thisUpdate", "040405Z", "020405Z", 7 },
+};
+
 static void test_wrong_lists_are_refused(void **state)
 {
-	static const struct {
-		const char *what, *was, *is;
-		size_t n;
-	} swaps[] = {
-		{ "v1", "\x02\x01\x01\x30", "\x02\x01\x00\x30", 4 },
-		{ "reason 0", "\x0a\x01\x01", "\x0a\x01\x00", 3 },
-		{ "reason 7", "\x0a\x01\x01", "\x0a\x01\x07", 3 },
-		{ "reason 8", "\x0a\x01\x01", "\x0a\x01\x08", 3 },
-		{ "reason 11", "\x0a\x01\x01", "\x0a\x01\x0b", 3 },
-		{ "a reason that is an INTEGER", "\x0a\x01\x01", "\x02\x01\x01",
-		  3 },
-		{ "another entry extension", "\x55\x1d\x15", "\x55\x1d\x18",
-		  3 },
-		{ "another instance", "\x02\x12\x03", "\x02\x12\x04", 3 },
-		{ "a shorter serial", "\x02\x12\x03", "\x02\x11\x03", 3 },
-		{ "a second 60", "030404Z", "030460Z", 7 },
-		{ "a month 13", "260102030404Z", "261302030404Z", 13 },
-		{ "a day 0", "260102030404Z", "260100030404Z", 13 },
-		{ "no digit", "260102030404Z", "26010203040:Z", 13 },
-		{ "no Z", "030404Z", "030404z", 7 },
-		{ "before 1970", "260102030404Z", "690102030404Z", 13 },
-		{ "revoked after the list", "030404Z", "030406Z", 7 },
-		{ "an entry in the wrong century",
-		  "\x17\x0d"
-		  "260102030404Z",
-		  "\x18\x0d"
-		  "260102030404Z",
-		  15 },
-		{ "number 6 before 9", "\x00\x00\x00\x00\x03",
-		  "\x00\x00\x00\x00\x06", 5 },
-		{ "number 0", "\x00\x00\x00\x00\x03", "\x00\x00\x00\x00\x00",
-		  5 },
-		{ "not AKI", "\x55\x1d\x23", "\x55\x1d\x22", 3 },
-		{ "not CRLNumber", "\x55\x1d\x14", "\x55\x1d\x13", 3 },
-		{ "delta", "\x55\x1d\x1c", "\x55\x1d\x1b", 3 },
-		{ "IDP not critical", "\x01\x01\xff\x04", "\x01\x01\x00\x04",
-		  4 },
-		{ "IDP by name", "\xa0\x1e\x86\x1c", "\xa0\x1e\x82\x1c", 4 },
-		{ "IDP relative", "\xa0\x20\xa0\x1e", "\xa0\x20\xa1\x1e", 4 },
-		{ "IDP of users only", "\xa0\x20\xa0\x1e", "\xa1\x20\xa0\x1e",
-		  4 },
-		{ "a blank in the URL", "http://c", "http:// ", 8 },
-		{ "a negative number", "\x02\x03\x00\x80\xfe",
-		  "\x02\x03\x80\x00\xfe", 5 },
-		{ "a padded number", "\x02\x03\x00\x80\xfe",
-		  "\x02\x03\x00\x00\xfe", 5 },
-		{ "another algorithm", "\x04\x03\x02\x30", "\x04\x03\x09\x30",
-		  4 },
-		{ "nextUpdate before thisUpdate", "040405Z", "020405Z", 7 },
-	};
-
 	(void)state;
 	for (size_t i = 0; i < NELEM(swaps); i++) {
 		AUTO(buf_wipe) struct buf tbs = { .max = LIST_MAX };
@@ -388,6 +382,53 @@ static void test_lists_by_hand(void **state)
 	}
 }
 
+/* The list of certificates ends within one; what follows is sound. */
+static void test_a_cut_entry_at_the_end_is_refused(void **state)
+{
+	AUTO(buf_wipe) struct buf entries = { .max = LIST_MAX };
+	struct crl_entry e = entry_of(1, NOW, 1);
+	struct crl_head h = head_of(NOW, false);
+	size_t whole = crl_entry_size(&e);
+
+	(void)state;
+	assert_int_equal(crl_entry_put(&entries, &e), OK);
+	e = entry_of(2, NOW, 1);
+	assert_int_equal(crl_entry_put(&entries, &e), OK);
+	for (size_t n = 1; n <= 2 * whole; n++) {
+		AUTO(buf_wipe) struct buf tbs = { .max = LIST_MAX };
+
+		entries.len = n;
+		tbs_of(&tbs, &h, &entries);
+		assert_int_equal(read_whole(tbs.p, tbs.len),
+				 n % whole ? ERR_INVALID : OK);
+	}
+}
+
+/* More than a head or a tail may have, in a list that adds up. */
+static void test_large_heads_and_tails_are_refused(void **state)
+{
+	AUTO(buf_wipe) struct buf entries = { .max = LIST_MAX };
+	AUTO(buf_wipe) struct buf tail = { .max = LIST_MAX };
+	AUTO(buf_wipe) struct buf tbs = { .max = LIST_MAX };
+	char *more = xcalloc(1, 2 * CRL_HEAD_MAX);
+	size_t seq;
+
+	(void)state;
+	entries_put(&entries, 100, NOW);
+	assert_int_equal(
+		der_put(&tail, DER_CTX_SEQ | 0, more, 2 * CRL_TAIL_MAX), OK);
+	tbs_by_hand(&tbs, true, &entries, &tail);
+	assert_int_equal(read_whole(tbs.p, tbs.len), ERR_INVALID);
+	buf_clear(&tbs);
+	assert_int_equal(der_begin(&tbs, DER_SEQ, &seq), OK);
+	assert_int_equal(der_put_u64(&tbs, DER_INTEGER, 1), OK);
+	assert_int_equal(sig_alg_put(&tbs, SIG_ECDSA_SHA256), OK);
+	assert_int_equal(der_put(&tbs, DER_SEQ, more, 2 * CRL_HEAD_MAX), OK);
+	assert_int_equal(der_end(&tbs, seq), OK);
+	assert_int_equal(read_whole(tbs.p, tbs.len), ERR_INVALID);
+	free(more);
+}
+
 /* The same number twice, whatever the rest of the serial, and descending ones. */
 static void test_numbers_must_ascend(void **state)
 {
@@ -481,6 +522,49 @@ static void list_sign(struct buf *out, const struct buf *tbs)
 			 OK);
 	assert_int_equal(buf_put(out, tbs->p, tbs->len), OK);
 	assert_int_equal(crl_sig_put(out, SIG_ECDSA_SHA256, sig), OK);
+}
+
+static void test_libcrypto_verifies_every_key_type(void **state)
+{
+	struct {
+		enum sig_alg alg;
+		EVP_PKEY *key;
+		const EVP_MD *md;
+	} kinds[] = {
+		{ SIG_ECDSA_SHA384, EVP_EC_gen("P-384"), EVP_sha384() },
+		{ SIG_ED25519, EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), NULL },
+		{ SIG_RSA_SHA256, EVP_RSA_gen(2048u), EVP_sha256() },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEM(kinds); i++) {
+		AUTO(buf_wipe) struct buf entries = { .max = LIST_MAX };
+		AUTO(buf_wipe) struct buf tbs = { .max = LIST_MAX };
+		AUTO(buf_wipe) struct buf out = { .max = LIST_MAX };
+		struct crl_head h = head_of(NOW, true);
+		uint8_t room[600];
+		struct span sig;
+		const uint8_t *p;
+		X509_CRL *crl;
+
+		h.alg = kinds[i].alg;
+		entries_put(&entries, 300, NOW);
+		tbs_of(&tbs, &h, &entries);
+		assert_int_equal(read_whole(tbs.p, tbs.len), OK);
+		sig = pki_sign(kinds[i].key, kinds[i].md,
+			       span_of(tbs.p, tbs.len), room);
+		assert_int_equal(crl_outer_put(&out, tbs.len, h.alg, sig.n),
+				 OK);
+		assert_int_equal(buf_put(&out, tbs.p, tbs.len), OK);
+		assert_int_equal(crl_sig_put(&out, h.alg, sig), OK);
+		p = out.p;
+		crl = d2i_X509_CRL(NULL, &p, (long)out.len);
+		assert_non_null(crl);
+		assert_ptr_equal(p, out.p + out.len);
+		assert_int_equal(X509_CRL_verify(crl, kinds[i].key), 1);
+		X509_CRL_free(crl);
+		EVP_PKEY_free(kinds[i].key);
+	}
 }
 
 static int64_t seconds_of(const ASN1_TIME *t)
@@ -741,10 +825,13 @@ int main(void)
 		cmocka_unit_test(test_pieces_change_nothing),
 		cmocka_unit_test(test_wrong_lists_are_refused),
 		cmocka_unit_test(test_lists_by_hand),
+		cmocka_unit_test(test_a_cut_entry_at_the_end_is_refused),
+		cmocka_unit_test(test_large_heads_and_tails_are_refused),
 		cmocka_unit_test(test_numbers_must_ascend),
 		cmocka_unit_test(test_wrong_entries_are_not_written),
 		cmocka_unit_test(test_wrong_heads_are_not_written),
 		cmocka_unit_test(test_libcrypto_agrees_on_lists),
+		cmocka_unit_test(test_libcrypto_verifies_every_key_type),
 		cmocka_unit_test(test_libcrypto_agrees_on_times),
 		cmocka_unit_test(test_the_openssl_command_reads_lists),
 		cmocka_unit_test(test_gnutls_reads_lists),

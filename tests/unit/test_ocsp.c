@@ -293,6 +293,83 @@ static void test_odd_requests(void **state)
 	}
 }
 
+/* Not only after the message: after the last field of each of its parts. */
+static void test_nothing_more_is_taken_in_any_part(void **state)
+{
+	AUTO(buf_wipe) struct buf q = { .max = 1 << 17 };
+	AUTO(buf_wipe) struct buf data = { .max = OCSP_RESPONSE_MAX };
+	struct span ders[OCSP_CERTS_MAX];
+	struct ocsp_basic b, back;
+	struct odd everything = odds[0];
+	struct ocsp_request r;
+	int i, left = -1;
+
+	(void)state;
+	everything.requestor = DER_CTX | 2;
+	everything.version = 0;
+	everything.unknown = everything.unknown_single = 1;
+	everything.nonce = 16;
+	odd_request(&q, &everything);
+	for (i = 0; left < 0; i++) {
+		AUTO(buf_wipe) struct buf out = { .max = 1 << 17 };
+
+		left = i;
+		swell(rd_from(q.p, q.len), &left, &out);
+		assert_int_equal(parse(span_of(out.p, out.len), &r),
+				 left < 0 ? ERR_INVALID : OK);
+	}
+	/* request, tbs, [0], [1], list, one, CertID, algorithm, and [0] and [2] of
+	 * extensions with one and two of them */
+	assert_int_equal(i - 1, 15);
+	basic_of(&b, 3, NOW, ders);
+	b.single[1].reason = 1;
+	b.nonce = span_str("0123456789abcdef");
+	assert_int_equal(ocsp_data_build(&b, &data), OK);
+	for (i = 0, left = -1; left < 0; i++) {
+		AUTO(buf_wipe) struct buf out = { .max = OCSP_RESPONSE_MAX };
+
+		left = i;
+		swell(rd_from(data.p, data.len), &left, &out);
+		assert_int_equal(
+			ocsp_data_parse(span_of(out.p, out.len), &back, NULL),
+			left < 0 ? ERR_INVALID : OK);
+	}
+	basic_wipe(&b, ders);
+}
+
+static void test_a_signature_is_one_value(void **state)
+{
+	OCSP_REQUEST *q = request_of(1, false, true);
+	struct span der = req_der(q);
+	struct rd r = span_rd(der), body, sig, value;
+	AUTO(buf_wipe) struct buf out = { .max = OCSP_REQUEST_MAX };
+	struct ocsp_request back;
+	struct span tbs;
+	size_t seq, outer;
+
+	(void)state;
+	assert_int_equal(der_get(&r, DER_SEQ, &body), OK);
+	assert_int_equal(der_whole(&body, DER_SEQ, &tbs), OK);
+	assert_int_equal(der_get(&body, DER_CTX_SEQ | 0, &sig), OK);
+	assert_int_equal(der_get(&sig, DER_SEQ, &value), OK);
+	for (int more = 0; more < 2; more++) {
+		buf_clear(&out);
+		assert_int_equal(der_begin(&out, DER_SEQ, &seq), OK);
+		assert_int_equal(der_put_raw(&out, tbs), OK);
+		assert_int_equal(der_begin(&out, DER_CTX_SEQ | 0, &outer), OK);
+		assert_int_equal(
+			der_put(&out, DER_SEQ, value.p, rd_left(&value)), OK);
+		if (more)
+			assert_int_equal(der_put_null(&out), OK);
+		assert_int_equal(der_end(&out, outer), OK);
+		assert_int_equal(der_end(&out, seq), OK);
+		assert_int_equal(parse(span_of(out.p, out.len), &back),
+				 more ? ERR_INVALID : OK);
+	}
+	span_free(der);
+	OCSP_REQUEST_free(q);
+}
+
 static void same_basic(const struct ocsp_basic *a, const struct ocsp_basic *b)
 {
 	assert_memory_equal(a->responder, b->responder, sizeof a->responder);
@@ -456,6 +533,8 @@ int main(void)
 		cmocka_unit_test(test_every_cut_of_a_request_is_refused),
 		cmocka_unit_test(test_changed_bytes_do_no_harm),
 		cmocka_unit_test(test_odd_requests),
+		cmocka_unit_test(test_nothing_more_is_taken_in_any_part),
+		cmocka_unit_test(test_a_signature_is_one_value),
 		cmocka_unit_test(test_data_comes_back),
 		cmocka_unit_test(test_cuts_and_changes_of_data),
 		cmocka_unit_test(test_wrong_data_is_not_built),

@@ -142,6 +142,57 @@ static void test_a_changed_answer_does_not_verify(void **state)
 	basic_wipe(&b, ders);
 }
 
+/* The delegated signer may have any key that we sign with. */
+static void test_libcrypto_verifies_every_key_type(void **state)
+{
+	struct {
+		enum sig_alg alg;
+		EVP_PKEY *key;
+		const EVP_MD *md;
+	} kinds[] = {
+		{ SIG_ECDSA_SHA384, EVP_EC_gen("P-384"), EVP_sha384() },
+		{ SIG_ED25519, EVP_PKEY_Q_keygen(NULL, NULL, "ED25519"), NULL },
+		{ SIG_RSA_SHA256, EVP_RSA_gen(3072u), EVP_sha256() },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEM(kinds); i++) {
+		AUTO(buf_wipe) struct buf data = { .max = OCSP_RESPONSE_MAX };
+		AUTO(buf_wipe) struct buf out = { .max = OCSP_RESPONSE_MAX };
+		struct pki other = world;
+		struct span ders[OCSP_CERTS_MAX], sig;
+		struct ocsp_basic b;
+		OCSP_RESPONSE *resp;
+		OCSP_BASICRESP *basic;
+		uint8_t room[600];
+		const uint8_t *p;
+
+		pki_make_ocsp(&other, kinds[i].key);
+		basic_of(&b, 3, clock_wall(), ders);
+		memcpy(b.responder, other.ocsp_id, 20);
+		assert_int_equal(ocsp_data_build(&b, &data), OK);
+		sig = pki_sign(kinds[i].key, kinds[i].md,
+			       span_of(data.p, data.len), room);
+		assert_int_equal(ocsp_response_join(span_of(data.p, data.len),
+						    kinds[i].alg, sig,
+						    span_of(other.ocsp_der,
+							    other.ocsp_der_n),
+						    &out),
+				 OK);
+		p = out.p;
+		resp = d2i_OCSP_RESPONSE(NULL, &p, (long)out.len);
+		assert_non_null(resp);
+		basic = OCSP_response_get1_basic(resp);
+		verify(basic);
+		OCSP_BASICRESP_free(basic);
+		OCSP_RESPONSE_free(resp);
+		basic_wipe(&b, ders);
+		X509_free(other.ocsp);
+		OPENSSL_free(other.ocsp_der);
+		EVP_PKEY_free(other.ocsp_key);
+	}
+}
+
 static void test_error_answers(void **state)
 {
 	static const enum ocsp_status all[] = { OCSP_MALFORMED, OCSP_INTERNAL,
@@ -327,6 +378,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_libcrypto_agrees_on_answers),
 		cmocka_unit_test(test_a_changed_answer_does_not_verify),
+		cmocka_unit_test(test_libcrypto_verifies_every_key_type),
 		cmocka_unit_test(test_error_answers),
 		cmocka_unit_test(test_the_openssl_command_reads_answers),
 		cmocka_unit_test(test_gnutls_reads_answers),

@@ -53,7 +53,8 @@ static void test_anything_else_is_refused(void **state)
 		"/",
 		"=",
 		"====",
-		"M",             /* six bits */
+		"M", /* six bits */
+		"MAP/A",
 		"MAP//v7/++8==", /* too much padding */
 		"MAP//v7/++8%3D%3D",
 		"MAP//v7/++8=A",
