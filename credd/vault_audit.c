@@ -38,13 +38,15 @@ static enum err sink_append(void *arg, uint64_t first,
 	return chan_send(&vault.store, VS_APPEND, first, attrs_view(&msg));
 }
 
-static enum err sink_checkpoint(void *arg, struct attr_view note,
+static enum err sink_checkpoint(void *arg, const struct note *n,
+				struct attr_view note,
 				struct attr_view frontier)
 {
 	struct attrs msg;
 	enum err e;
 
 	(void)arg;
+	(void)n;
 	attrs_init(&msg);
 	e = attrs_add(&msg, "note", 0, note.p, note.len);
 	if (e == OK)

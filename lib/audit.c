@@ -29,9 +29,10 @@ void audit_take_note(struct audit *a, const struct audit_tail *t)
 	a->note_generation = t->noted ? t->note.generation : 0;
 }
 
-struct audit *audit_new(const struct audit_tail *t, const char *origin,
-			const struct secret *seed,
-			const struct audit_sink *sink, bool sync)
+struct audit *audit_new_unsigned(const struct audit_tail *t,
+				 const char *origin,
+				 const uint8_t key[NOTE_PUBLIC],
+				 const struct audit_sink *sink)
 {
 	struct audit *a = xcalloc(1, sizeof *a);
 	size_t n = strnlen(origin, NOTE_ORIGIN_MAX + 1);
@@ -39,9 +40,7 @@ struct audit *audit_new(const struct audit_tail *t, const char *origin,
 	ENSURE(n <= NOTE_ORIGIN_MAX);
 	memcpy(a->origin, origin, n);
 	a->sink = *sink;
-	a->seed = secret_from(secret_bytes(seed));
-	note_public(seed, a->key);
-	a->sync = sync;
+	memcpy(a->key, key, NOTE_PUBLIC);
 	a->kept = t->tree;
 	audit_take_note(a, t);
 	a->cap = RING_FIRST;
@@ -49,6 +48,20 @@ struct audit *audit_new(const struct audit_tail *t, const char *origin,
 	a->batch = xcalloc(AUDIT_BATCH_MAX, sizeof *a->batch);
 	attrs_init(&a->scratch);
 	a->second = -1;
+	return a;
+}
+
+struct audit *audit_new(const struct audit_tail *t, const char *origin,
+			const struct secret *seed,
+			const struct audit_sink *sink, bool sync)
+{
+	uint8_t key[NOTE_PUBLIC];
+	struct audit *a;
+
+	note_public(seed, key);
+	a = audit_new_unsigned(t, origin, key, sink);
+	a->seed = secret_from(secret_bytes(seed));
+	a->sync = sync;
 	return a;
 }
 
@@ -367,7 +380,8 @@ bool audit_checkpoint_due(const struct audit *a, uint64_t boot)
 static enum err make_note(const struct audit *a, const struct note *n,
 			  struct buf *text, struct buf *frontier)
 {
-	TRY(note_sign(n, a->seed, text));
+	if (a->seed)
+		TRY(note_sign(n, a->seed, text));
 	return merkle_format(&a->kept, frontier);
 }
 
@@ -391,7 +405,7 @@ enum err audit_checkpoint(struct audit *a, struct audit_now now,
 	a->noting = true; /* a sink may answer before it returns */
 	a->next_size = n.size;
 	a->next_generation = generation;
-	e = a->sink.checkpoint(a->sink.arg,
+	e = a->sink.checkpoint(a->sink.arg, &n,
 			       (struct attr_view){ text.p, text.len },
 			       (struct attr_view){ frontier.p, frontier.len });
 	if (e != OK)

@@ -38,7 +38,10 @@ struct audit_sink {
 	enum err (*append)(void *arg, uint64_t first,
 			   const struct attr_view *record, unsigned count,
 			   unsigned flags);
-	enum err (*checkpoint)(void *arg, struct attr_view note,
+	/* n is what note says; note is empty in a log without a seed: whoever has
+	 * the key signs n */
+	enum err (*checkpoint)(void *arg, const struct note *n,
+			       struct attr_view note,
 			       struct attr_view frontier);
 	void *arg;
 };
@@ -86,6 +89,11 @@ struct audit;
 struct audit *audit_new(const struct audit_tail *t, const char *origin,
 			const struct secret *seed,
 			const struct audit_sink *sink, bool sync);
+/* The same where another process has the key and signs (ca's signer). */
+struct audit *audit_new_unsigned(const struct audit_tail *t,
+				 const char *origin,
+				 const uint8_t key[NOTE_PUBLIC],
+				 const struct audit_sink *sink);
 void audit_free(struct audit **a);
 
 /* The keeper was started anew and told where its log ends. Everything acknowledged
