@@ -1,39 +1,204 @@
-/* Issuer: profiles, tokens, policy; the core behind door, fronts and gate. Holds no
- * key but the one that names its boot.
- *	door, fronts (lib/conns.h), gate, store, signer, dialer, prober (ca/kinds.h)
- *	supervisor -> issuer	SUP_PROFILES …, SUP_NOTE	issuer -> supervisor	SUP_WANT
+/* Issuer: profiles, tokens, policy, and who may have what certified. Holds no key of
+ * the CA; what it wants signed the signer judges again. Parses what strangers send
+ * (requests, chains, OCSP requests) with bounded parsers only.
+ *	front -> issuer	CLIENT_CALL	gate -> issuer	GI_CALL, GI_OCSP, GI_PEER
+ *	issuer -> store	IS_COMMIT, …	issuer -> signer IG_SIGN, IG_OCSP, …
  * Descriptors at start: 3 supervisor. */
+#include "ca/issuer.h"
+
 #include "ca/kinds_sup.h"
 #include "ca/roles.h"
 #include "lib/child.h"
+#include "lib/log.h"
 
-#include <unistd.h>
+#include <openssl/evp.h>
+#include <sodium.h>
+#include <stdlib.h>
 
-static struct loop *loop;
-static struct chan sup;
+struct issuer issuer;
 
-static void peer_came(const char *peer, const struct msg *m, int fd)
+#define TICK_NS (1 * CLOCK_SECOND)
+
+uint64_t issuer_id(enum about what)
 {
-	(void)peer;
-	(void)m;
-	close(fd);
+	return ABOUT_ID(what, ++issuer.ids);
 }
 
-static void from_sup(const struct msg *m)
+enum err issuer_open(struct fault *f)
 {
-	if (m->kind != SUP_PROFILES && m->kind != SUP_PROFILE &&
-	    m->kind != SUP_PROFILES_END && m->kind != SUP_NOTE)
+	switch (issuer.state) {
+	case ISSUER_READY:
+		if (!chan_is_open(&issuer.signer) ||
+		    !chan_is_open(&issuer.store) || !issuer.audit)
+			return fault_set(f, ERR_UNAVAILABLE,
+					 "the CA is being started anew: try "
+					 "again");
+		return OK;
+	case ISSUER_STARTING:
+		return fault_set(f, ERR_UNAVAILABLE,
+				 "the CA is starting: try again");
+	case ISSUER_EMPTY:
+		return fault_set(f, ERR_UNAVAILABLE,
+				 "there is no CA yet: run 'cretula ca init'");
+	case ISSUER_BROKEN:
+		*f = issuer.broken;
+		return f->code;
+	}
+	UNREACHABLE("a state");
+}
+
+/* Gate and dialer */
+
+static void gate_end(struct chan *ch, const struct fault *why)
+{
+	(void)why;
+	chan_close(ch);
+	peers_gone();
+	gate_gone();
+}
+
+static void from_dialer(struct chan *ch, const struct msg *m)
+{
+	if (m->kind != ID_CONNECTED && m->kind != ID_FAILED)
+		child_broken("dialer");
+	probe_dialled(m, chan_take_fd(ch));
+}
+
+static void dialer_end(struct chan *ch, const struct fault *why)
+{
+	(void)why;
+	chan_close(ch);
+	probe_dialer_gone();
+}
+
+/* The supervisor */
+
+static void open_chan(struct chan *c, int fd, const struct chan_ops *ops)
+{
+	chan_close(c);
+	chan_open(c, issuer.loop, fd, false, ops);
+}
+
+static void peer_process(const char *peer, const struct msg *m, int fd)
+{
+	static const struct chan_ops store = { store_message, store_end, NULL };
+	static const struct chan_ops signer = { signer_message, signer_end,
+						NULL };
+	static const struct chan_ops gate = { gate_message, gate_end, NULL };
+	static const struct chan_ops dialer = { from_dialer, dialer_end, NULL };
+
+	if (conns_peer(&issuer.conns, peer, m, fd))
+		return;
+	if (!strcmp(peer, "store")) {
+		open_chan(&issuer.store, fd, &store);
+		chan_tell(&issuer.store, IS_LOAD, 0, (struct attr_view){ 0 });
+	} else if (!strcmp(peer, "signer")) {
+		open_chan(&issuer.signer, fd, &signer);
+	} else if (!strcmp(peer, "gate")) {
+		open_chan(&issuer.gate, fd, &gate);
+		chan_pause(&issuer.gate, issuer.state == ISSUER_STARTING);
+		gate_tell_chain();
+		crl_to_gate();
+	} else if (!strcmp(peer, "dialer")) {
+		open_chan(&issuer.dialer, fd, &dialer);
+	} else if (!strcmp(peer, "prober")) {
+		probe_prober(child_number(m, "ref", UINT64_MAX), fd);
+	} else {
 		child_broken("supervisor");
+	}
+}
+
+static void from_supervisor(const struct msg *m)
+{
+	switch (m->kind) {
+	case SUP_PROFILES:
+	case SUP_PROFILE:
+	case SUP_PROFILES_END:
+		reload_message(m);
+		return;
+	case SUP_NOTE:
+		ENSURE(attrs_add(&issuer.notes, "note", 0, m->attrs.p,
+				 m->attrs.len) == OK);
+		return;
+	}
+	child_broken("supervisor");
+}
+
+static void copy_text(const struct msg *m, const char *name, char *out,
+		      size_t size)
+{
+	struct fault f;
+
+	if (call_need(m->attrs, name, out, size, &f) != OK)
+		child_broken("supervisor");
+}
+
+static void start(const struct msg *m)
+{
+	struct attr_view it = m->attrs;
+	struct attr a;
+
+	copy_text(m, "public_url", issuer.url, sizeof issuer.url);
+	copy_text(m, "http", issuer.http, sizeof issuer.http);
+	copy_text(m, "https", issuer.https, sizeof issuer.https);
+	copy_text(m, "profiles", issuer.profile_folder,
+		  sizeof issuer.profile_folder);
+	issuer.default_profile =
+		!strcmp(child_text(m, "default_profile"), "yes");
+	issuer.probe_loopback = !strcmp(child_text(m, "probe_loopback"), "yes");
+	while (attr_next(&it, &a))
+		if (attr_named(&a, "tls_name"))
+			ENSURE(attrs_add(&issuer.tls_names, "dns", 0, a.value,
+					 a.len) == OK);
+}
+
+/* OpenSSL and libsodium read what they need before files are out of reach. */
+static void warm_up(void)
+{
+	uint8_t out[32];
+	unsigned n;
+
+	ENSURE(sodium_init() >= 0);
+	ENSURE(EVP_Digest("", 0, out, &n, EVP_sha256(), NULL) == 1);
+}
+
+static void tick(struct loop_timer *t)
+{
+	if (issuer.state == ISSUER_READY)
+		ocsp_signer_check();
+	loop_arm(issuer.loop, t, loop_now(issuer.loop) + TICK_NS);
+}
+
+static void orphaned(void)
+{
 }
 
 int role_issuer(void)
 {
-	static const struct child_ops ops = { .peer = peer_came,
-					      .other = from_sup };
+	static const struct child_ops ops = { .peer = peer_process,
+					      .other = from_supervisor,
+					      .start = start };
+	static const struct conns_ops conns = { .call = admin_call,
+						.orphaned = orphaned };
 
-	loop = loop_new();
-	child_start(loop, &sup, CONFINE_ISSUER, &ops);
-	child_ready(&sup);
-	loop_run(loop);
+	warm_up();
+	issuer.loop = loop_new();
+	conns_init(&issuer.conns, issuer.loop, &conns);
+	call_server_init(&issuer.server, &issuer.conns);
+	attrs_init(&issuer.tls_names);
+	attrs_init(&issuer.notes);
+	buf_init(&issuer.root, CERT_MAX);
+	buf_init(&issuer.issuing, CERT_MAX);
+	find_init();
+	peer_init();
+	enrol_init();
+	ocsp_init();
+	crl_init();
+	child_start(issuer.loop, &issuer.sup, CONFINE_ISSUER, &ops);
+	issuer.profiles = profiles_new(issuer.default_profile);
+	issuer.tick.on = tick;
+	loop_arm(issuer.loop, &issuer.tick, loop_now(issuer.loop) + TICK_NS);
+	child_ready(&issuer.sup);
+	loop_run(issuer.loop);
 	return 0;
 }

@@ -1,0 +1,437 @@
+/* Issuer: transactions. What has to become durable together (rows, records of the log)
+ * is an entry; entries gather while the store has a transaction, and go together in
+ * the next. Only then are those who wait for them answered.
+ *	issuer -> store	IS_COMMIT	store -> issuer	IS_DONE, IS_FAILED
+ *	issuer -> signer IG_NOTE	signer -> issuer IG_NOTED */
+#include "ca/issuer.h"
+
+#include "lib/child.h"
+#include "lib/log.h"
+
+#include <stdlib.h>
+
+enum {
+	TXN_ENTRIES_MAX = 512,       /* of one transaction */
+	TXN_BYTES_MAX = 400 << 10,   /* of their operations */
+	TXN_RECORDS_MAX = 300 << 10, /* and records */
+	TXN_RECORD_EXTRA = 128,      /* time, counts */
+};
+
+static struct {
+	struct txn_entry *head, **end; /* waiting for the next */
+	struct txn_entry *flying;      /* with the store */
+	uint64_t id;         /* of the transaction with the store, or 0 */
+	uint64_t generation; /* it will have */
+	struct attrs msg;
+	bool again; /* the same one is being sent to another store */
+	struct loop_work work;
+	struct loop_timer timer;
+	bool noting; /* a checkpoint is with the signer */
+	struct attrs
+		note; /* a signed checkpoint to be written: text, frontier */
+	bool note_flying; /* … and it is in the transaction with the store */
+	struct buf frontier; /* of the checkpoint with the signer */
+} txn;
+
+struct audit_now issuer_now(void)
+{
+	return (struct audit_now){ .wall = clock_wall_ns(),
+				   .boot = loop_now(issuer.loop) };
+}
+
+void txn_entry_init(struct txn_entry *e,
+		    void (*done)(struct txn_entry *e, const struct fault *f))
+{
+	*e = (struct txn_entry){ .done = done };
+	attrs_init(&e->ops);
+	attrs_init(&e->cert);
+	attrs_init(&e->record);
+	attrs_init(&e->once);
+}
+
+void txn_entry_wipe(struct txn_entry *e)
+{
+	attrs_wipe(&e->ops);
+	attrs_wipe(&e->cert);
+	attrs_wipe(&e->record);
+	attrs_wipe(&e->once);
+}
+
+/* Building the message */
+
+static enum err sink_append(void *arg, uint64_t first,
+			    const struct attr_view *record, unsigned count,
+			    unsigned flags)
+{
+	struct attrs *msg = arg;
+
+	(void)flags;
+	if (txn.again) /* it is in the message still */
+		return OK;
+	TRY(attrs_add_u64(msg, "first", first));
+	for (unsigned i = 0; i < count; i++)
+		TRY(attrs_add(msg, "record", 0, record[i].p, record[i].len));
+	return OK;
+}
+
+static enum err sink_checkpoint(void *arg, const struct note *n,
+				struct attr_view note,
+				struct attr_view frontier)
+{
+	struct attrs a;
+	enum err e;
+
+	(void)arg;
+	(void)note;
+	if (!chan_is_open(&issuer.signer))
+		return ERR_UNAVAILABLE;
+	buf_clear(&txn.frontier);
+	TRY(buf_put(&txn.frontier, frontier.p, frontier.len));
+	attrs_init(&a);
+	e = attrs_add_u64(&a, "size", n->size);
+	if (e == OK)
+		e = attrs_add(&a, "root", 0, n->root.b, sizeof n->root.b);
+	if (e == OK)
+		e = attrs_add_u64(&a, "time", (uint64_t)n->time);
+	if (e == OK)
+		e = attrs_add_u64(&a, "generation", n->generation);
+	if (e == OK)
+		e = chan_send(&issuer.signer, IG_NOTE, issuer_id(ABOUT_NOTE),
+			      attrs_view(&a));
+	attrs_wipe(&a);
+	txn.noting = e == OK;
+	return e;
+}
+
+static enum err add_cert(struct txn_entry *e, uint64_t index)
+{
+	if (!e->cert.count)
+		return OK;
+	TRY(attrs_add_u64(&e->cert, "log", index));
+	return attrs_add(&txn.msg, "cert", 0, e->cert.bytes.p,
+			 e->cert.bytes.len);
+}
+
+/* One entry into the message, its record into the log. */
+static enum err put_entry(struct txn_entry *e, struct fault *f)
+{
+	struct audit_now now = issuer_now();
+	uint64_t index = 0;
+
+	if (e->denial)
+		TRY(audit_denial(issuer.audit, now, attrs_view(&e->record),
+				 attrs_view(&e->once), &index, f));
+	else if (e->record.count)
+		TRY(audit_record(issuer.audit, now, attrs_view(&e->record), 0,
+				 &index, f));
+	if (attrs_add_view(&txn.msg, attrs_view(&e->ops)) != OK ||
+	    add_cert(e, index) != OK)
+		return fault_set(f, ERR_TOO_LARGE,
+				 "what is to be written is too large");
+	return OK;
+}
+
+static size_t record_size(const struct txn_entry *e)
+{
+	return e->record.bytes.len + e->once.bytes.len + TXN_RECORD_EXTRA;
+}
+
+/* Takes from the queue what fits one transaction. */
+static struct txn_entry *take_entries(void)
+{
+	struct txn_entry *first = txn.head, **at = &txn.head;
+	size_t bytes = 0, records = 0;
+	unsigned n = 0;
+
+	while (*at && n < TXN_ENTRIES_MAX) {
+		const struct txn_entry *e = *at;
+
+		bytes += e->ops.bytes.len + e->cert.bytes.len + 16;
+		records += record_size(e);
+		if (n && (bytes > TXN_BYTES_MAX || records > TXN_RECORDS_MAX))
+			break;
+		at = &(*at)->next;
+		n++;
+	}
+	txn.head = *at;
+	*at = NULL;
+	if (!txn.head)
+		txn.end = &txn.head;
+	return n ? first : NULL;
+}
+
+static void fail_entries(struct txn_entry *e, const struct fault *f)
+{
+	struct txn_entry *next;
+
+	for (; e; e = next) {
+		next = e->next;
+		e->done(e, f);
+	}
+}
+
+/* Those that cannot even be put are failed at once. */
+static struct txn_entry *put_entries(struct txn_entry *e)
+{
+	struct txn_entry *put = NULL, **at = &put, *next;
+	struct fault f;
+
+	for (; e; e = next) {
+		next = e->next;
+		e->next = NULL;
+		if (put_entry(e, &f) != OK) {
+			e->done(e, &f);
+			continue;
+		}
+		*at = e;
+		at = &e->next;
+	}
+	return put;
+}
+
+static bool store_there(void)
+{
+	return issuer.audit && issuer.store_told &&
+	       chan_is_open(&issuer.store) && issuer.state == ISSUER_READY;
+}
+
+static bool something(void)
+{
+	return txn.head || txn.note.count ||
+	       audit_kept(issuer.audit) < audit_size(issuer.audit);
+}
+
+static void send_msg(void)
+{
+	txn.id = issuer_id(ABOUT_TXN);
+	txn.generation = issuer.generation + 1;
+	ENSURE(attrs_add_u64(&txn.msg, "generation", txn.generation) == OK);
+	if (chan_send(&issuer.store, IS_COMMIT, txn.id, attrs_view(&txn.msg)) !=
+	    OK)
+		log_text(LOG_ERR, "store", "the transaction cannot be sent");
+}
+
+static void flush(struct loop_work *w)
+{
+	(void)w;
+	if (txn.id || !store_there() || !something())
+		return;
+	attrs_clear(&txn.msg);
+	txn.flying = put_entries(take_entries());
+	if (txn.note.count) {
+		ENSURE(attrs_add(&txn.msg, "note", 0, txn.note.bytes.p,
+				 txn.note.bytes.len) == OK);
+		txn.note_flying = true;
+	}
+	ENSURE(audit_send(issuer.audit) == OK);
+	if (!txn.msg.count) { /* only counted denials */
+		struct txn_entry *e = txn.flying, *next;
+
+		txn.flying = NULL;
+		for (; e; e = next) {
+			next = e->next;
+			e->done(e, NULL);
+		}
+		return;
+	}
+	send_msg();
+}
+
+static void time_came(struct loop_timer *t)
+{
+	(void)t;
+	if (!issuer.audit)
+		return;
+	audit_denials(issuer.audit, issuer_now(), false);
+	txn_note(false);
+	loop_defer(issuer.loop, &txn.work);
+	loop_arm(issuer.loop, &txn.timer, loop_now(issuer.loop) + CLOCK_SECOND);
+}
+
+void txn_init(void)
+{
+	static const struct audit_sink sink = { sink_append, sink_checkpoint,
+						&txn.msg };
+
+	txn.end = &txn.head;
+	txn.work.on = flush;
+	txn.timer.on = time_came;
+	attrs_init(&txn.msg);
+	attrs_init(&txn.note);
+	buf_init(&txn.frontier, MERKLE_BYTES_MAX);
+	issuer.audit = audit_new_unsigned(&issuer.tail, issuer.origin,
+					  issuer.log_key, &sink);
+	loop_arm(issuer.loop, &txn.timer, loop_now(issuer.loop) + CLOCK_SECOND);
+}
+
+void txn_add(struct txn_entry *e)
+{
+	e->next = NULL;
+	*txn.end = e;
+	txn.end = &e->next;
+	loop_defer(issuer.loop, &txn.work);
+}
+
+/* The end of a transaction */
+
+static void finish(const struct fault *f)
+{
+	struct txn_entry *e = txn.flying;
+
+	txn.flying = NULL;
+	txn.id = 0;
+	if (txn.note_flying) {
+		audit_noted(issuer.audit, !f);
+		attrs_clear(&txn.note);
+		txn.note_flying = false;
+	}
+	fail_entries(e, f);
+	if (!f)
+		txn_note(false);
+	loop_defer(issuer.loop, &txn.work);
+}
+
+static bool records_flying(void)
+{
+	struct attr a;
+
+	return attr_find(attrs_view(&txn.msg), "first", &a);
+}
+
+static uint64_t first_flying(void)
+{
+	struct attr a;
+	uint64_t n;
+
+	ENSURE(attr_find(attrs_view(&txn.msg), "first", &a));
+	ENSURE(attr_u64(&a, UINT64_MAX, &n) == OK);
+	return n;
+}
+
+void txn_done(uint64_t id, const struct fault *f)
+{
+	if (id != txn.id)
+		child_broken("store");
+	if (!f) {
+		issuer.generation = txn.generation;
+		if (records_flying() &&
+		    audit_acked(issuer.audit,
+				first_flying() +
+					attr_count(attrs_view(&txn.msg),
+						   "record")) != OK)
+			child_broken("store");
+		finish(NULL);
+		return;
+	}
+	log_text(LOG_ERR, "not_written", "%s", f->text);
+	if (records_flying() && audit_failed(issuer.audit, first_flying(),
+					     loop_now(issuer.loop)) != OK)
+		child_broken("store");
+	finish(f);
+}
+
+/* A transaction whose answer never came: the store's generation tells whether it is
+ * there. If not, it is sent again as it was. */
+void txn_resume(uint64_t generation)
+{
+	if (txn.id && generation == txn.generation) {
+		issuer.generation = generation;
+		finish(NULL);
+	} else if (txn.id) {
+		txn.again = true;
+		ENSURE(audit_send(issuer.audit) == OK);
+		txn.again = false;
+		(void)!chan_send(&issuer.store, IS_COMMIT, txn.id,
+				 attrs_view(&txn.msg));
+	}
+	loop_defer(issuer.loop, &txn.work);
+}
+
+/* Checkpoints */
+
+void txn_note(bool now)
+{
+	if (!store_there() || txn.noting || txn.note.count)
+		return;
+	if (now || audit_checkpoint_due(issuer.audit, loop_now(issuer.loop)))
+		(void)!audit_checkpoint(issuer.audit, issuer_now(),
+					issuer.generation);
+}
+
+void txn_noted(const struct msg *m)
+{
+	struct attr a;
+
+	if (!txn.noting || attr_only(m->attrs, "note", &a) != OK)
+		child_broken("signer");
+	txn.noting = false;
+	attrs_clear(&txn.note);
+	ENSURE(attrs_add(&txn.note, "text", 0, a.value, a.len) == OK);
+	ENSURE(attrs_add(&txn.note, "frontier", 0, txn.frontier.p,
+			 txn.frontier.len) == OK);
+	loop_defer(issuer.loop, &txn.work);
+}
+
+void txn_note_refused(const struct fault *f)
+{
+	(void)f;
+	if (!txn.noting)
+		return;
+	txn.noting = false;
+	audit_noted(issuer.audit, false);
+}
+
+/* Records by themselves */
+
+struct told {
+	struct txn_entry entry; /* first member */
+	struct ask ask;
+	struct fault fault;
+	bool answer;
+};
+
+static void told(struct txn_entry *e, const struct fault *f)
+{
+	struct told *t = (struct told *)e;
+
+	if (t->answer)
+		ask_fault(&t->ask, f ? f : &t->fault);
+	txn_entry_wipe(e);
+	free(t);
+}
+
+void txn_tell(struct attr_view record)
+{
+	struct told *t = xcalloc(1, sizeof *t);
+
+	txn_entry_init(&t->entry, told);
+	ENSURE(attrs_add_view(&t->entry.record, record) == OK);
+	txn_add(&t->entry);
+}
+
+void txn_refuse(const struct ask *a, const char *event, struct attr_view about,
+		const struct fault *f)
+{
+	struct told *t;
+	struct attrs *r;
+
+	if (!store_there()) {
+		ask_fault(a, f);
+		return;
+	}
+	t = xcalloc(1, sizeof *t);
+	txn_entry_init(&t->entry, told);
+	t->ask = *a;
+	t->fault = *f;
+	t->answer = true;
+	t->entry.denial = true;
+	r = &t->entry.record;
+	ENSURE(attrs_add_str(r, "event", event) == OK);
+	ENSURE(attrs_add_str(r, "result", "refused") == OK);
+	ENSURE(attrs_add_str(r, "error", err_name(f->code)) == OK);
+	ENSURE(attrs_add_str(r, "text", f->text) == OK);
+	ENSURE(attrs_add_view(r, about) == OK);
+	ENSURE(ask_said(a, r) == OK);
+	ENSURE(ask_id(a, &t->entry.once) == OK);
+	txn_add(&t->entry);
+}
