@@ -14,7 +14,6 @@ enum {
 	static void name##_call(const struct call *c, struct attr_view v)      \
 	{                                                                      \
 		struct ask a = { .call = *c };                                 \
-                                                                               \
 		name(&a, v);                                                   \
 	}
 

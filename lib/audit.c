@@ -29,8 +29,7 @@ void audit_take_note(struct audit *a, const struct audit_tail *t)
 	a->note_generation = t->noted ? t->note.generation : 0;
 }
 
-struct audit *audit_new_unsigned(const struct audit_tail *t,
-				 const char *origin,
+struct audit *audit_new_unsigned(const struct audit_tail *t, const char *origin,
 				 const uint8_t key[NOTE_PUBLIC],
 				 const struct audit_sink *sink)
 {

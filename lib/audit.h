@@ -90,8 +90,7 @@ struct audit *audit_new(const struct audit_tail *t, const char *origin,
 			const struct secret *seed,
 			const struct audit_sink *sink, bool sync);
 /* The same where another process has the key and signs (ca's signer). */
-struct audit *audit_new_unsigned(const struct audit_tail *t,
-				 const char *origin,
+struct audit *audit_new_unsigned(const struct audit_tail *t, const char *origin,
 				 const uint8_t key[NOTE_PUBLIC],
 				 const struct audit_sink *sink);
 void audit_free(struct audit **a);

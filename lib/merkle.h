@@ -79,7 +79,8 @@ MUST enum err merkle_format(const struct merkle *m, struct buf *out);
 MUST enum err merkle_parse(const void *p, size_t len, struct merkle *m);
 
 /* Proof that leaf `index` is in the tree of `size` leaves. Asks the source for every
- * other leaf (or a tile that has it) once, in order within each subtree. ERR_INVALID if index >= size. */
+ * other leaf (or a tile that has it) once, in order within each subtree. ERR_INVALID
+ * if index >= size. */
 MUST enum err merkle_inclusion(const struct merkle_source *src, uint64_t index,
 			       uint64_t size, struct merkle_proof *proof);
 

@@ -26,8 +26,8 @@ void token_wipe(struct token *t);
 void token_public(const struct token *t, uint8_t out[TOKEN_PUBLIC]);
 
 /* Text without newline, appended to a secret buffer; and back, blanks around it and
- * one newline after it allowed. t must hold nothing. ERR_UNSUPPORTED: another version; ERR_INVALID: says what is
- * wrong (length, letter, check) and never the token. */
+ * one newline after it allowed. t must hold nothing. ERR_UNSUPPORTED: another version;
+ * ERR_INVALID: says what is wrong (length, letter, check) and never the token. */
 MUST enum err token_format(const struct token *t, struct buf *out);
 MUST enum err token_parse(const char *text, size_t len, struct token *t,
 			  struct fault *f);
