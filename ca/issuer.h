@@ -191,6 +191,8 @@ void peer_gone(uint64_t id);
 void peers_gone(void);
 struct tls_peer *peer_find(uint64_t id);
 void peer_status(uint64_t id, const struct msg *m);
+void peer_lookup_failed(uint64_t id, const struct fault *f);
+void peers_store_gone(const struct fault *f);
 /* Those who hold it are refused from now on. */
 void peers_revoked(uint64_t number);
 /* OK, or why p (NULL: no certificate was shown) may not ask now. */
@@ -243,6 +245,7 @@ void verb_audit_prove(const struct ask *a, struct attr_view v);
 void ocsp_init(void);
 void ocsp_run(const struct msg *m);
 void ocsp_status(const struct msg *m);
+void ocsp_lookup_failed(uint64_t id);
 void ocsp_signed(uint64_t id, const struct msg *m);
 void ocsp_refused(uint64_t id, const struct fault *f);
 void ocsp_fail_all(void);
@@ -260,6 +263,7 @@ void crl_revoked(uint64_t number);
 void crl_page(const struct msg *m);
 void crl_signed(uint64_t id, const struct msg *m);
 void crl_refused(uint64_t id, const struct fault *f);
+void crl_page_failed(uint64_t id, const struct fault *f);
 void crl_store_gone(void);
 void crl_to_gate(void); /* a new gate gets what there is */
 void verb_crl(const struct ask *a, struct attr_view v);

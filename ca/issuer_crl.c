@@ -381,6 +381,12 @@ void crl_refused(uint64_t id, const struct fault *f)
 	again_later(f->text);
 }
 
+void crl_page_failed(uint64_t id, const struct fault *f)
+{
+	if (crl.state == CRL_READING && id == crl.id)
+		again_later(f->text);
+}
+
 void crl_store_gone(void)
 {
 	if (crl.state == CRL_READING)

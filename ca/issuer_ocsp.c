@@ -111,6 +111,7 @@ static bool all_ours(const struct ocsp *o)
 }
 
 static void sign(struct ocsp *o);
+static void flush(struct loop_work *w);
 
 static void gather(struct ocsp *o)
 {
@@ -122,6 +123,8 @@ static void gather(struct ocsp *o)
 		sign(o);
 		return;
 	}
+	if (ocsp.numbers + o->left > LOOKUP_NUMBERS)
+		flush(&ocsp.work);
 	*ocsp.end = o;
 	ocsp.end = &o->next;
 	ocsp.numbers += o->left;
@@ -159,10 +162,13 @@ void ocsp_run(const struct msg *m)
 
 static void flush(struct loop_work *w)
 {
-	struct batch *b = xcalloc(1, sizeof *b);
+	struct batch *b;
 	struct attrs a;
 
 	(void)w;
+	if (!ocsp.gathering)
+		return;
+	b = xcalloc(1, sizeof *b);
 	b->id = issuer_id(ABOUT_OCSP);
 	b->first = ocsp.gathering;
 	ocsp.gathering = NULL;
@@ -254,6 +260,17 @@ void ocsp_status(const struct msg *m)
 		next = o->next;
 		sign(o);
 	}
+	free(b);
+}
+
+static void fail_list(struct ocsp *o);
+
+void ocsp_lookup_failed(uint64_t id)
+{
+	struct batch *b = batch_take(id);
+
+	if (b)
+		fail_list(b->first);
 	free(b);
 }
 

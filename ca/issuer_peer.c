@@ -206,6 +206,27 @@ void peer_status(uint64_t id, const struct msg *m)
 	run_waiting(p);
 }
 
+void peer_lookup_failed(uint64_t id, const struct fault *f)
+{
+	struct tls_peer *p = peer_find(ABOUT_N(id));
+
+	if (!p || p->state != PEER_ASKED)
+		return;
+	p->state = PEER_REFUSED;
+	p->fault = *f;
+	run_waiting(p);
+}
+
+/* The store's answers to what was asked will never come. */
+void peers_store_gone(const struct fault *f)
+{
+	struct tls_peer *p;
+	size_t at = 0;
+
+	while ((p = map_next(peers, &at)))
+		peer_lookup_failed(p->id, f);
+}
+
 void peers_revoked(uint64_t number)
 {
 	struct tls_peer *p;

@@ -175,13 +175,38 @@ static void store_failed(const struct msg *m)
 	    err_parse(name, strlen(name), &f.code) != OK)
 		child_broken("store");
 	(void)fault_set(&f, f.code, "%s", text);
-	if (ABOUT(m->id) == ABOUT_TXN)
-		txn_done(m->id, &f);
-	else if (!find_message(m)) {
-		log_text(LOG_ERR, "store", "%s", text);
+	log_text(LOG_ERR, "store", "%s", text);
+	if (!m->id) { /* it cannot even be loaded */
 		issuer_break(&f);
 		issuer.store_told = true;
+		issuer_settle();
+		return;
 	}
+	switch (ABOUT(m->id)) {
+	case ABOUT_TXN:
+		txn_done(m->id, &f);
+		return;
+	case ABOUT_FIND:
+		(void)find_message(m);
+		return;
+	case ABOUT_OCSP:
+		ocsp_lookup_failed(m->id);
+		return;
+	case ABOUT_PEER:
+		peer_lookup_failed(m->id, &f);
+		return;
+	case ABOUT_CRL:
+		crl_page_failed(m->id, &f);
+		return;
+	case ABOUT_ORDER:
+	case ABOUT_OCSP_KEY:
+	case ABOUT_NOTE:
+	case ABOUT_INIT:
+	case ABOUT_DROP:
+	case ABOUT_PROBE:
+		break;
+	}
+	child_broken("store");
 }
 
 void store_message(struct chan *ch, const struct msg *m)
@@ -250,5 +275,6 @@ void store_end(struct chan *ch, const struct fault *why)
 	issuer.store_told = false;
 	finds_fail(&f);
 	ocsp_fail_all();
+	peers_store_gone(&f);
 	crl_store_gone();
 }
