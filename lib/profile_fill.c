@@ -199,6 +199,9 @@ static enum err identity(const struct make *m, struct fault *f)
 		return fault_set(f, ERR_INVALID,
 				 "the serial is not one of this CA's instance");
 	pubkey_id(k, m->room->subject_key);
+	if (!memcmp(m->room->subject_key, m->s->key_id, sizeof m->s->key_id))
+		return fault_set(f, ERR_DENIED,
+				 "this key is the CA's own: make another");
 	m->out->serial = span_of(n->b, sizeof n->b);
 	m->out->alg = m->s->alg;
 	m->out->issuer = m->s->name;

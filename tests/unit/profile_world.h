@@ -17,8 +17,8 @@ enum {
 
 struct world {
 	struct ca_scope scope;
-	uint8_t spki[KEY__MAX][WORLD_SPKI];
-	struct pubkey key[KEY__MAX];
+	uint8_t spki[KEY__MAX][WORLD_SPKI], ca_spki[WORLD_SPKI];
+	struct pubkey key[KEY__MAX], ca_key;
 	struct profiles *set;
 };
 
@@ -48,6 +48,12 @@ static const char *const world_spki[KEY__MAX] = {
 		"50ef78fcd82339f851bd0203010001",
 };
 
+/* P-256 */
+static const char world_ca_spki[] =
+	"3059301306072a8648ce3d020106082a8648ce3d0301070342000471330ae8"
+	"6f8640fcf61af712d99f46409ce8e0e86169111226aa392a1f45480c804a27"
+	"14d55538700f0b5cc075b9915daf3401b1d6135e2b1d82db445190a19d";
+
 static const char world_profiles[] =
 	"# web servers\n"
 	"profile=web life=24h max_life=72h usage=server,client dns={node}\n"
@@ -58,20 +64,29 @@ static const char world_profiles[] =
 	"profile=boss capability=admin:credd@{node},issue:web@* "
 	"capability=sign:prod@n1.example max_life=7d\n";
 
-/* The certificate of the CA itself, as far as a scope looks at it. */
-static inline struct cert world_issuing(const struct world *w, enum key_type t,
+/* The certificate of a CA itself, as far as a scope looks at it. */
+static inline struct cert world_issuing(const struct pubkey *key,
 					uint8_t id[20])
 {
 	struct cert c = { .ca = true, .key_usage = KU_CERT_SIGN | KU_CRL_SIGN };
 
-	pubkey_id(&w->key[t], id);
-	c.spki = w->key[t].spki;
+	pubkey_id(key, id);
+	c.spki = key->spki;
 	c.subject_key = span_of(id, 20);
 	c.subject = (struct dn){ .domain = span_str("example"),
 				 .cn = span_str("Cretula Issuing CA") };
 	c.not_before = WORLD_NOW - 86400;
 	c.not_after = WORLD_NOW + 300ll * 86400;
 	return c;
+}
+
+static inline void key_read(const char *hex, uint8_t room[WORLD_SPKI],
+			    struct pubkey *k)
+{
+	size_t n = strlen(hex) / 2;
+
+	assert_int_equal(enc_hex_parse(hex, 2 * n, room, n), OK);
+	assert_int_equal(pubkey_parse(span_of(room, n), k, NULL), OK);
 }
 
 static inline enum err scope_line(const char *line, struct ca_scope *s,
@@ -101,21 +116,15 @@ static inline void world_open(struct world *w)
 	struct cert c;
 
 	memset(w, 0, sizeof *w);
-	for (unsigned t = 0; t < KEY__MAX; t++) {
-		size_t n = strlen(world_spki[t]) / 2;
-
-		assert_int_equal(
-			enc_hex_parse(world_spki[t], 2 * n, w->spki[t], n), OK);
-		assert_int_equal(
-			pubkey_parse(span_of(w->spki[t], n), &w->key[t], &f),
-			OK);
-	}
+	for (unsigned t = 0; t < KEY__MAX; t++)
+		key_read(world_spki[t], w->spki[t], &w->key[t]);
+	key_read(world_ca_spki, w->ca_spki, &w->ca_key);
 	assert_int_equal(scope_line("domain=example,localhost "
 				    "trust_domain=mesh.example shards=4 "
 				    "url=http://ca.example:7080 instance=3",
 				    &w->scope, &f),
 			 OK);
-	c = world_issuing(w, KEY_P256, id);
+	c = world_issuing(&w->ca_key, id);
 	assert_int_equal(ca_scope_take(&w->scope, &c, &f), OK);
 	w->set = profiles_new(false);
 	assert_int_equal(profiles_add(w->set, "test.conf", world_profiles,

@@ -191,6 +191,16 @@ static void test_key_types(void **state)
 	assert_int_equal(t.c.key_usage, KU_DIGITAL_SIGNATURE);
 }
 
+static void test_no_certificate_for_the_key_of_the_ca(void **state)
+{
+	AUTO(try_wipe) struct try t;
+
+	(void)state;
+	try_init(&t);
+	t.wish.key = &w.ca_key;
+	assert_int_equal(fill(&t, "web"), ERR_DENIED);
+}
+
 static void test_capabilities_are_sorted_and_once(void **state)
 {
 	AUTO(profile_wipe) struct profile p;
@@ -596,6 +606,7 @@ int main(void)
 		cmocka_unit_test(test_the_gate_of_the_ca),
 		cmocka_unit_test(test_an_ocsp_signer),
 		cmocka_unit_test(test_key_types),
+		cmocka_unit_test(test_no_certificate_for_the_key_of_the_ca),
 		cmocka_unit_test(test_capabilities_are_sorted_and_once),
 		cmocka_unit_test(test_serials_of_others),
 		cmocka_unit_test(test_nodes),
