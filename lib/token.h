@@ -1,6 +1,6 @@
 /* Enrolment tokens (formats.md): `ct1_` + base32(id[16] | Ed25519 seed[32] | check[4]),
- * the check being the first bytes of BLAKE2b-256(id | seed). The token is a key: who holds it signs a request with it; the CA has only
- * id and public key. */
+ * the check being the first bytes of BLAKE2b-256(id | seed). The token is a key: who
+ * holds it signs a request with it; the CA has only id and public key. */
 #ifndef LIB_TOKEN_H
 #define LIB_TOKEN_H
 
