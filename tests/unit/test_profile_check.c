@@ -1,5 +1,7 @@
 /* lib/profile_check: whatever profile_fill makes of a wish passes, and nothing else
  * does: random wishes, each changed in one thing after the other. */
+#include "lib/lint.h"
+
 #include "tests/unit/profile_changes.h"
 
 enum {
@@ -126,6 +128,23 @@ static enum err judge(const struct cert *c, const struct profile *p,
 	return profile_check(p, &w.scope, &back, now, f);
 }
 
+/* The linter, which knows nothing of profiles, finds nothing either. */
+static void lint(const struct cert *c)
+{
+	AUTO(buf_wipe) struct buf der = { .max = CERT_TBS_MAX };
+	AUTO(buf_wipe) struct buf name = { .max = CERT_TBS_MAX };
+	struct lint_issuer i = { .not_after = w.scope.not_after };
+	struct fault f = { .code = OK };
+
+	assert_int_equal(dn_put(&name, &w.scope.name), OK);
+	assert_int_equal(cert_build(c, &der), OK);
+	i.name = span_of(name.p, name.len);
+	i.key_id = span_of(w.scope.key_id, sizeof w.scope.key_id);
+	if (lint_tbs(span_of(der.p, der.len), &i, &f) != OK)
+		fail_msg("%.*s: %s", (int)c->subject.o.n,
+			 (const char *)c->subject.o.p, f.text);
+}
+
 static void change_each(const struct cert *good, const struct luck *l)
 {
 	struct fault f;
@@ -165,6 +184,7 @@ static void test_what_is_filled_passes_and_nothing_else(void **state)
 		if (judge(&c, l.p, WORLD_NOW, &f) != OK)
 			fail_msg("profile %s: refused: %s", l.p->name, f.text);
 		assert_int_equal(judge(&c, l.p, WORLD_NOW + 300, &f), OK);
+		lint(&c);
 		change_each(&c, &l);
 	}
 	for (size_t i = 0; i < NELEM(changes); i++)
@@ -246,12 +266,62 @@ static void test_a_narrower_copy_refuses(void **state)
 	}
 }
 
+/* A second beyond the issuing CA's own life is too much, however short the life. */
+static void test_the_issuing_ca_lives_longer(void **state)
+{
+	AUTO(profile_room_wipe) struct profile_room room = { .text.max = 0 };
+	const struct profile *p = world_profile(&w, "web");
+	static struct luck l;
+	struct fault f;
+	struct cert c;
+
+	(void)state;
+	do
+		luck_draw(&l);
+	while (l.p != p);
+	l.wish.delay = l.wish.life = 0;
+	l.wish.now = w.scope.not_after - 3600;
+	assert_int_equal(profile_fill(p, &w.scope, &l.wish, &room, &c, &f), OK);
+	assert_int_equal(judge(&c, p, l.wish.now, &f), OK);
+	c.not_after++;
+	assert_int_equal(judge(&c, p, l.wish.now, &f), ERR_INVALID);
+
+	l.wish.now = w.scope.not_before + 5;
+	assert_int_equal(profile_fill(p, &w.scope, &l.wish, &room, &c, &f), OK);
+	assert_int_equal(judge(&c, p, l.wish.now, &f), OK);
+	c.not_before--;
+	assert_int_equal(judge(&c, p, l.wish.now, &f), ERR_INVALID);
+}
+
+/* The backdating comes on top of a life only where there is one. */
+static void test_a_delayed_one_is_not_backdated(void **state)
+{
+	AUTO(profile_room_wipe) struct profile_room room = { .text.max = 0 };
+	const struct profile *p = world_profile(&w, "web");
+	static struct luck l;
+	struct fault f;
+	struct cert c;
+
+	(void)state;
+	do
+		luck_draw(&l);
+	while (l.p != p);
+	l.wish.delay = 3600;
+	l.wish.life = p->max_life;
+	assert_int_equal(profile_fill(p, &w.scope, &l.wish, &room, &c, &f), OK);
+	assert_int_equal(judge(&c, p, WORLD_NOW, &f), OK);
+	c.not_after++;
+	assert_int_equal(judge(&c, p, WORLD_NOW, &f), ERR_INVALID);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_what_is_filled_passes_and_nothing_else),
 		cmocka_unit_test(test_profiles_are_not_exchanged),
 		cmocka_unit_test(test_a_narrower_copy_refuses),
+		cmocka_unit_test(test_the_issuing_ca_lives_longer),
+		cmocka_unit_test(test_a_delayed_one_is_not_backdated),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);
