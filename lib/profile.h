@@ -1,5 +1,5 @@
 /* Profiles: what a certificate of a type may say. A profile is one attribute list in a
- * file of the CA's host (docs/ca.md); issuer and signer each have a copy of their own
+ * file of the CA's host (docs/profiles.md); issuer and signer each have a copy of their own
  * and use the same two functions: profile_fill makes a certificate of a wish, and
  * profile_check says whether a certificate is one that profile_fill could have made.
  * Both are pure functions.

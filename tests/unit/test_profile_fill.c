@@ -141,6 +141,9 @@ static void test_the_gate_of_the_ca(void **state)
 	assert_int_equal(t.c.dns.count, 2);
 	assert_int_equal(t.c.ext_usage, EKU_SERVER);
 	assert_int_equal(t.c.not_after, WORLD_NOW + 7 * 86400);
+	t.wish.agent = span_str(WORLD_AGENT);
+	assert_int_equal(fill(&t, "ca-tls"), ERR_INVALID);
+	t.wish.agent.n = 0;
 	t.wish.dns.at[1] = span_str("ca.other");
 	assert_int_equal(fill(&t, "ca-tls"), ERR_DENIED);
 	t.wish.dns.at[1] = span_str("*.example");
