@@ -324,7 +324,7 @@ static enum err times(const struct profile *p, const struct ca_scope *s,
 	if (end - MAX(start, begin) < PROFILE_LIFE_MIN)
 		return fault_set(f, ERR_EXPIRED,
 				 "the issuing CA's certificate ends too soon: "
-				 "renew it with 'cretula ca init --renew'");
+				 "renew it with 'cretula ca root --renew'");
 	out->not_before = begin;
 	out->not_after = end;
 	return OK;
