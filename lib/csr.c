@@ -78,7 +78,7 @@ static enum err add_name(struct cert_names *names, struct span s,
 	TRY(check_text(s, what, f));
 	if (names->count >= CERT_NAMES_MAX)
 		return fault_set(f, ERR_INVALID,
-				 "the request has more than %d of %s: ask for "
+				 "the request has more than %d %ss: ask for "
 				 "fewer",
 				 CERT_NAMES_MAX, what);
 	names->at[names->count++] = s;
@@ -110,7 +110,7 @@ static enum err parse_attribute_value(struct rd *r, struct csr *c,
 				 "no UTF8String, PrintableString or IA5String");
 	whole = span_of(value.p, rd_left(&value));
 	if (o == OID_CN)
-		return add_name(&c->cn, whole, "common name (CN)", f);
+		return add_name(&c->cn, whole, "common name", f);
 	return check_text(whole, "subject name", f);
 }
 
@@ -342,11 +342,10 @@ static enum err open_request(struct span der, struct rd *body, struct fault *f)
 		return fault_set(f, ERR_INVALID,
 				 "the request is not DER, or cut short: " SEND);
 	if (rd_end(&r) != OK)
-		return fault_set(
-			f, ERR_INVALID,
-			"the request has %zu bytes after its end: " SEND
-			" and nothing else",
-			rd_left(&r));
+		return fault_set(f, ERR_INVALID,
+				 "the request goes on after its end (%zu bytes "
+				 "more): " SEND " and nothing else",
+				 rd_left(&r));
 	return OK;
 }
 
