@@ -1,5 +1,5 @@
-/* lib/csr.c, csr_build.c: requests that `openssl req` made (tests/data/fuzz/csr) and
- * that libcrypto makes here are read as OpenSSL reads them; what is broken, weak or
+/* lib/csr.c, csr_build.c: requests that `openssl req` and other programs made
+ * (tests/data/fuzz/csr) and that libcrypto makes here are read as OpenSSL reads them; what is broken, weak or
  * strange is refused with its reason. */
 #include "lib/csr.h"
 #include "lib/signkey.h"
@@ -54,7 +54,7 @@ static struct span load(const char *name, uint8_t *room)
 	return span_of(room, n);
 }
 
-static void test_requests_of_openssl_are_taken(void **state)
+static void test_requests_of_others_are_taken(void **state)
 {
 	static const struct {
 		const char *name;
@@ -73,6 +73,11 @@ static void test_requests_of_openssl_are_taken(void **state)
 		{ "ca", KEY_P256, 1, 0, 0, false, true, false },
 		{ "certsign", KEY_P256, 1, 0, 0, false, true, false },
 		{ "caps", KEY_P256, 1, 0, 0, false, false, true },
+		/* certtool, cryptography, certutil, pki */
+		{ "gnutls-p256", KEY_P256, 1, 1, 1, true, false, false },
+		{ "python-p256", KEY_P256, 1, 1, 1, false, false, false },
+		{ "nss-p256", KEY_P256, 1, 1, 0, false, false, false },
+		{ "strongswan-rsa", KEY_RSA, 1, 1, 0, false, false, false },
 	};
 	static uint8_t room[DER_MAX];
 
@@ -644,7 +649,7 @@ static void test_what_would_be_refused_is_not_built(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_requests_of_openssl_are_taken),
+		cmocka_unit_test(test_requests_of_others_are_taken),
 		cmocka_unit_test(test_weak_and_strange_ones_are_refused),
 		cmocka_unit_test(test_fields_are_those_that_libcrypto_wrote),
 		cmocka_unit_test(
