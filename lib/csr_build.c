@@ -94,20 +94,33 @@ static enum err check_names(const char *cn, const struct cert_names *dns)
 	return OK;
 }
 
+static enum err join(struct span info, enum sig_alg alg, struct span sig,
+		     struct buf *out)
+{
+	size_t m;
+
+	TRY(der_begin(out, DER_SEQ, &m));
+	TRY(der_put_raw(out, info));
+	TRY(sig_alg_put(out, alg));
+	TRY(der_put_bits(out, sig.p, sig.n));
+	return der_end(out, m);
+}
+
 enum err csr_build(struct signkey *key, const char *cn,
 		   const struct cert_names *dns, struct buf *out)
 {
 	AUTO(buf_wipe) struct buf info, sig;
-	size_t m;
+	size_t was = out->len;
+	enum err e;
 
 	buf_init(&info, CSR_MAX);
 	buf_init(&sig, SIG_MAX);
 	TRY(check_names(cn, dns));
 	TRY(put_info(&info, signkey_spki(key), cn, dns));
 	TRY(signkey_sign(key, span_of(info.p, info.len), &sig));
-	TRY(der_begin(out, DER_SEQ, &m));
-	TRY(buf_put(out, info.p, info.len));
-	TRY(sig_alg_put(out, signkey_alg(key)));
-	TRY(der_put_bits(out, sig.p, sig.len));
-	return der_end(out, m);
+	e = join(span_of(info.p, info.len), signkey_alg(key),
+		 span_of(sig.p, sig.len), out);
+	if (e != OK)
+		out->len = was;
+	return e;
 }

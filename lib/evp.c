@@ -2,6 +2,7 @@
 #include "lib/evp.h"
 
 #include <openssl/core_names.h>
+#include <openssl/crypto.h>
 #include <openssl/params.h>
 
 static _Thread_local EVP_MD *kept_md[EVP_HASH__MAX];
@@ -118,4 +119,22 @@ EVP_PKEY *evp_ec_generate(enum key_type t)
 	if (!kept_maker[t])
 		kept_maker[t] = maker_new(t);
 	return EVP_PKEY_generate(kept_maker[t], &k) == 1 ? k : NULL;
+}
+
+/* A key pair of each curve has the generators seeded too. */
+void pubkey_warm(void)
+{
+	static const enum key_type curves[] = { KEY_P256, KEY_P384 };
+	uint8_t digest[EVP_MAX_MD_SIZE];
+
+	ENSURE(OPENSSL_init_crypto(OPENSSL_INIT_NO_LOAD_CONFIG, NULL) == 1);
+	for (unsigned h = 0; h < EVP_HASH__MAX; h++)
+		evp_digest((enum evp_hash)h, span_str(""), digest);
+	for (size_t i = 0; i < NELEM(curves); i++) {
+		EVP_PKEY *k = evp_ec_generate(curves[i]);
+
+		ENSURE(k);
+		EVP_PKEY_free(k);
+		EVP_PKEY_free(evp_ec_empty(curves[i]));
+	}
 }

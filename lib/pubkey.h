@@ -38,6 +38,12 @@ bool sig_alg_fits(enum sig_alg alg, enum key_type t);
 MUST enum err sig_alg_get(struct rd *r, enum sig_alg *alg);
 MUST enum err sig_alg_put(struct buf *b, enum sig_alg alg);
 
+/* What OpenSSL does at its first use, done now: for a process that will be confined
+ * and then check or make signatures. After it none of these functions opens a file
+ * (openssl.cnf is never read); they make the calls getpid, getrandom, futex and
+ * those of malloc. Other threads fetch their own digests when they first need them. */
+void pubkey_warm(void);
+
 /* A checked SubjectPublicKeyInfo. */
 struct pubkey {
 	enum key_type type;

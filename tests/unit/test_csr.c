@@ -1,6 +1,6 @@
 /* lib/csr.c, csr_build.c: requests that `openssl req` and other programs made
- * (tests/data/fuzz/csr) and that libcrypto makes here are read as OpenSSL reads them; what is broken, weak or
- * strange is refused with its reason. */
+ * (tests/data/fuzz/csr) and that libcrypto makes here are read as OpenSSL reads them;
+ * what is broken, weak or strange is refused with its reason. */
 #include "lib/csr.h"
 #include "lib/signkey.h"
 
@@ -641,7 +641,10 @@ static void test_what_would_be_refused_is_not_built(void **state)
 	assert_int_equal(csr_build(key, "a", &dns, &b), ERR_INVALID);
 	assert_int_equal(csr_build(key, "caf\xc3\xa9", NULL, &b), ERR_INVALID);
 	assert_int_equal(csr_build(key, long_cn, NULL, &b), ERR_INVALID);
+	b.max = 200; /* no room for all of it */
+	assert_int_equal(csr_build(key, "a", NULL, &b), ERR_TOO_LARGE);
 	assert_int_equal(b.len, 0);
+	b.max = DER_MAX;
 	assert_int_equal(csr_build(key, NULL, NULL, &b), OK);
 	taken(span_of(b.p, b.len));
 }
