@@ -47,13 +47,12 @@ struct broken {
 	const char *to;
 };
 
-/* What is put in is told in a small language: HH{…} a value that contains values, HH'text' one
- * that contains text, HH*N one of N letters a; other pairs of digits are bytes */
+/* What is put in is told in a small language: HH{…} is a value that contains values,
+ * HH'text' one that contains text, HH*N one of N letters a; other digits are bytes. */
 
 #define P256_HEAD       "30{06{2a8648ce3d0201} 06{2a8648ce3d030107}}"
 #define RSA_HEAD        "30{06{2a864886f70d010101} 05{}}"
 #define E65537          "02{010001}"
-#define DC_EXAMPLE      "31{30{06{0992268993f22c640119} 16'example'}}"
 #define UTF8(oid, text) "31{30{06{" oid "} 0c" text "}}"
 #define CN              "550403"
 #define OU              "55040b"
