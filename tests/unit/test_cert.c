@@ -228,10 +228,11 @@ static void test_nothing_is_read_that_is_not_built(void **state)
 		for (size_t bit = 0; bit < 8 * tbs.len; bit++) {
 			AUTO(buf_wipe) struct buf again;
 
+			buf_init(&again, CERT_MAX);
 			tbs.p[bit / 8] ^= (uint8_t)(1u << bit % 8);
 			if (cert_parse_tbs(span_of(tbs.p, tbs.len), &got,
 					   NULL) == OK) {
-				world_tbs(&got, &again);
+				assert_int_equal(cert_build(&got, &again), OK);
 				assert_int_equal(again.len, tbs.len);
 				assert_memory_equal(again.p, tbs.p, tbs.len);
 			}
