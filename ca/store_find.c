@@ -65,13 +65,13 @@ static enum err find_name(struct store *s, struct attr_view v, const char *name,
 
 static void find_revoked(struct attr_view v, struct find *q)
 {
-	struct attr a;
+	struct attr_view is;
 
-	if (attr_only(v, "revoked", &a) == ERR_NOT_FOUND)
+	if (!get_if_bytes(v, "revoked", 2, 3, &is))
 		return;
-	q->revoked = attr_find(v, "revoked", &a) && attr_is(&a, "yes");
-	q->not_revoked = !q->revoked;
-	if (q->not_revoked && !attr_is(&a, "no"))
+	q->revoked = is.len == 3 && !memcmp(is.p, "yes", 3);
+	q->not_revoked = is.len == 2 && !memcmp(is.p, "no", 2);
+	if (q->revoked == q->not_revoked)
 		child_broken("revoked");
 }
 

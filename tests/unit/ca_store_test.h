@@ -283,7 +283,12 @@ static inline void op_records(struct txn *t, uint64_t first, uint64_t count)
 static inline void assert_ends(struct role *r)
 {
 	int status;
+	struct fault f;
+	struct msg m;
 
+	if (chan_get1(r->vault, &r->in, &m, NULL,
+		      clock_boot() + ROLE_WAIT_S * CLOCK_SECOND, &f) == OK)
+		fail_msg("the store answered %u", m.kind);
 	assert_int_equal(waitpid(r->pid, &status, 0), r->pid);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) != 1)
 		fail_msg("the store ended with status %#x", (unsigned)status);
