@@ -41,12 +41,10 @@ $(B)/tests/test_store_db $(B)/tests/test_store_file: \
 	$(B)/obj/credd/store_db.o
 $(B)/tests/test_store_role $(B)/tests/test_store_audit: \
 	$(filter $(B)/obj/credd/store%,$(CREDD_OBJ))
-$(B)/tests/test_opener: $(B)/obj/credd/opener.o
-	$(filter $(B)/obj/credd/store%,$(CREDD_OBJ)) $(B)/obj/credd/child.o
 CA_STORE_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard ca/store*.c))
 $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_ca_store*.c)): \
-	$(CA_STORE_OBJ) $(B)/obj/credd/child.o
-$(B)/tests/test_opener: $(B)/obj/credd/opener.o $(B)/obj/credd/child.o
+	$(CA_STORE_OBJ)
+$(B)/tests/test_opener: $(B)/obj/credd/opener.o
 SIGNER_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard ca/signer_*.c))
 $(B)/tests/test_signer_mark: $(B)/obj/ca/signer_mark.o
 $(B)/tests/test_signer $(B)/tests/test_signer_ocsp $(B)/tests/test_signer_crl $(B)/tests/test_signer_keys \
