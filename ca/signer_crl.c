@@ -5,6 +5,7 @@
 #include "lib/crl.h"
 #include "lib/num.h"
 
+#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -70,25 +71,29 @@ static enum err pieces(struct crl_read *c, int fd, uint64_t offset,
 	return OK;
 }
 
-/* Which list it is: 0 the full one, else 1 + shard. */
+/* Which list it is: 0 the full one, else 1 + shard. The name has to be the very one
+ * that certificates carry. */
 static enum err scope_of(const struct signer *s, struct span point,
 			 unsigned *scope, struct fault *f)
 {
-	size_t url = strlen(s->scope.url), head = url + strlen("/crl/");
+	size_t head = strlen(s->scope.url) + strlen("/crl/");
+	char text[SCOPE_URL_MAX + 32];
 	uint64_t shard;
 
 	*scope = 0;
 	if (!point.n)
 		return OK;
-	if (point.n <= head || memcmp(point.p, s->scope.url, url) != 0 ||
-	    memcmp(point.p + url, "/crl/", head - url) != 0 ||
+	if (point.n > head &&
 	    num_u64((const char *)point.p + head, point.n - head,
-		    s->scope.shards - 1, &shard) != OK)
-		return fault_set(f, ERR_INVALID,
-				 "the CRL's distribution point is none of this "
-				 "CA's");
-	*scope = 1 + (unsigned)shard;
-	return OK;
+		    s->scope.shards - 1, &shard) == OK) {
+		(void)snprintf(text, sizeof text, "%s/crl/%u", s->scope.url,
+			       (unsigned)shard);
+		*scope = 1 + (unsigned)shard;
+		if (span_is(point, text))
+			return OK;
+	}
+	return fault_set(f, ERR_INVALID,
+			 "the CRL's distribution point is none of this CA's");
 }
 
 static enum err check_issuer(const struct signer *s, const struct crl_head *h,
