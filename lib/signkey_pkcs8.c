@@ -224,7 +224,9 @@ static EVP_PKEY *ec_from(enum key_type t, uint8_t *native, uint8_t *point)
 	EVP_PKEY_CTX *c = EVP_PKEY_CTX_new_from_name(NULL, "EC", NULL);
 	size_t n = scalar_size(t);
 	EVP_PKEY *k = NULL;
-	char group[8];
+	const char *name = evp_group(t);
+	/* its length is measured when p is made */
+	char *group = memcpy((char[8]){ "" }, name, strlen(name) + 1);
 	OSSL_PARAM p[] = {
 		OSSL_PARAM_construct_utf8_string(OSSL_PKEY_PARAM_GROUP_NAME,
 						 group, 0),
@@ -234,7 +236,6 @@ static EVP_PKEY *ec_from(enum key_type t, uint8_t *native, uint8_t *point)
 		OSSL_PARAM_construct_end(),
 	};
 
-	memcpy(group, evp_group(t), strlen(evp_group(t)) + 1);
 	ENSURE(c && EVP_PKEY_fromdata_init(c) == 1);
 	if (EVP_PKEY_fromdata(c, &k, EVP_PKEY_KEYPAIR, p) != 1)
 		k = NULL;
