@@ -123,6 +123,8 @@ static enum err ready_format(const struct signer *s, struct attrs *out)
 		      s->keys.issuing_cert.len));
 	TRY(attrs_add(out, "store", 0, s->keys.store, STORE_ID_SIZE));
 	TRY(attrs_add(out, "log_key", 0, s->keys.log_key, NOTE_PUBLIC));
+	TRY(attrs_add_str(out, "root_key",
+			  file_there(s->dir, ROOT_FILE) ? "yes" : "no"));
 	TRY(attrs_add_u64(out, "next", m->next));
 	TRY(attrs_add_u64(out, "log_size", m->now.log_size));
 	TRY(attrs_add_u64(out, "epoch", m->now.epoch));

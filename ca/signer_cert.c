@@ -84,33 +84,44 @@ static enum err check_serial(const struct signer *s, const struct cert *c,
 	return OK;
 }
 
-static enum err check(struct signer *s, struct attr_view v, int64_t now,
-		      struct span *tbs, uint64_t *number, struct fault *f)
+/* What it is, and which number it would have. */
+static enum err tbs_read(struct signer *s, struct span tbs, struct cert *c,
+			 uint64_t *number, struct fault *f)
 {
-	struct span name;
-	struct cert c;
-
-	TRY(signer_bytes(v, "profile", 0, &name, f));
-	TRY(signer_bytes(v, "tbs", 0, tbs, f));
-	if (tbs->n > CERT_TBS_MAX)
+	if (tbs.n > CERT_TBS_MAX)
 		return fault_set(f, ERR_TOO_LARGE,
 				 "the certificate is over %d bytes",
 				 CERT_TBS_MAX);
-	TRY(cert_parse_tbs(*tbs, &c, f));
-	TRY(check_leaf(&c, f));
-	TRY(check_bytes(s, &c, *tbs, f));
-	TRY(check_serial(s, &c, number, f));
-	TRY(check_profile(s, name, &c, now, f));
-	return lint_tbs(*tbs, &s->lint, f);
+	TRY(cert_parse_tbs(tbs, c, f));
+	TRY(check_leaf(c, f));
+	TRY(check_bytes(s, c, tbs, f));
+	return check_serial(s, c, number, f);
+}
+
+static enum err check(struct signer *s, struct span name, struct span tbs,
+		      int64_t now, uint64_t *number, struct fault *f)
+{
+	struct cert c;
+	enum err e;
+
+	TRY(tbs_read(s, tbs, &c, number, f));
+	e = check_profile(s, name, &c, now, f);
+	if (e == OK)
+		e = lint_tbs(tbs, &s->lint, f);
+	if (e != OK)
+		mark_skip(&s->mark, *number);
+	return e;
 }
 
 enum err signer_cert(struct signer *s, struct attr_view v, int64_t now,
 		     struct attrs *out, struct fault *f)
 {
+	struct span tbs, name;
 	uint64_t number;
-	struct span tbs;
 
-	TRY(check(s, v, now, &tbs, &number, f));
+	TRY(signer_bytes(v, "profile", 0, &name, f));
+	TRY(signer_bytes(v, "tbs", 0, &tbs, f));
+	TRY(check(s, name, tbs, now, &number, f));
 	TRY(mark_take(&s->mark, number, f));
 	buf_clear(&s->sig);
 	buf_clear(&s->der);

@@ -230,12 +230,13 @@ enum err mark_take(struct mark *m, uint64_t number, struct fault *f)
 	if (number < m->now.end)
 		return OK;
 	if (number - m->now.end >= MARK_BLOCK)
-		return fault_set(f, ERR_INVALID,
-				 "number %llu is beyond the next block of "
-				 "numbers, which ends at %llu",
-				 (unsigned long long)number,
-				 (unsigned long long)m->now.end + MARK_BLOCK -
-					 1);
+		return fault_set(
+			f, ERR_INVALID,
+			"number %llu is beyond the next block of "
+			"numbers, which ends at %llu: was the signer's "
+			"'mark' put back from an old copy?",
+			(unsigned long long)number,
+			(unsigned long long)m->now.end + MARK_BLOCK - 1);
 	m->now.end += MARK_BLOCK;
 	e = mark_write(m, f);
 	if (e != OK)
@@ -257,6 +258,14 @@ void mark_signed(struct mark *m, uint64_t number, const void *tbs, size_t len)
 	merkle_sha256(in, sizeof in, NULL, 0, &m->now.chain);
 	m->now.count++;
 	m->next = number + 1;
+}
+
+void mark_skip(struct mark *m, uint64_t number)
+{
+	struct fault f;
+
+	if (mark_take(m, number, &f) == OK)
+		m->next = number + 1;
 }
 
 bool mark_spent(const struct mark *m, uint64_t number)

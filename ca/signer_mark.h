@@ -67,6 +67,10 @@ MUST enum err mark_take(struct mark *m, uint64_t number, struct fault *f);
  * chain' = SHA-256(chain | number u64 | SHA-256(tbs)). */
 void mark_signed(struct mark *m, uint64_t number, const void *tbs, size_t len);
 
+/* It was refused for another reason: it is not to be had any more either. Else an
+ * issuer that goes on counting while everything is refused would leave the block. */
+void mark_skip(struct mark *m, uint64_t number);
+
 /* True if that number may have been signed. */
 bool mark_spent(const struct mark *m, uint64_t number);
 

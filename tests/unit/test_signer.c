@@ -150,6 +150,7 @@ static void refused(const char *profile, const struct draft *d, enum err e,
 	world_ask(&w, profile, d);
 	world_refused(&w, IG_SIGN, -1, e, words);
 	assert_true(merkle_equal(&before, &w.s.mark.now.chain));
+	w.next = MAX(w.next, w.s.mark.next);
 }
 
 static void test_no_ca_certificate(void **state)
@@ -266,20 +267,33 @@ static void test_no_serial_twice_and_none_lower(void **state)
 	AUTO(draft_wipe) struct draft d;
 
 	(void)state;
+	for (uint64_t back = 1; back < 3; back++) {
+		(void)world_sign(&w, "web", agent());
+		w.next -= back;
+		draft_of(&w, &d, w.profiles, "web", agent());
+		refused("web", &d, ERR_CONFLICT, "may have been signed before");
+		draft_wipe(&d);
+		(void)world_sign(&w, "web", agent());
+	}
+}
+
+/* More than a block of them; then it goes on where the issuer is. */
+static void test_refused_numbers_are_not_to_be_had_again(void **state)
+{
+	AUTO(draft_wipe) struct draft d;
+	uint64_t first = w.next;
+
+	(void)state;
+	for (int i = 0; i < 2 * MARK_BLOCK; i++) {
+		draft_of(&w, &d, w.profiles, "plain", agent());
+		refused("web", &d, ERR_INVALID, "");
+		draft_wipe(&d);
+	}
+	assert_int_equal(w.next, first + 2 * MARK_BLOCK);
 	(void)world_sign(&w, "web", agent());
-	draft_of(&w, &d, w.profiles, "web", agent());
-	draft_number(&w, &d, w.next - 1);
-	d.c.crl_url = (struct span){ 0 };
-	draft_wipe(&d);
-	w.next--;
+	w.next = first;
 	draft_of(&w, &d, w.profiles, "web", agent());
 	refused("web", &d, ERR_CONFLICT, "may have been signed before");
-	w.next--;
-	draft_wipe(&d);
-	draft_of(&w, &d, w.profiles, "web", agent());
-	refused("web", &d, ERR_CONFLICT, "may have been signed before");
-	w.next += 2;
-	(void)world_sign(&w, "web", agent());
 }
 
 static void test_no_serial_of_another_instance_or_length(void **state)
@@ -465,6 +479,7 @@ int main(void)
 		cmocka_unit_test(test_no_key_of_the_ca),
 		cmocka_unit_test(test_no_ocsp_signer_for_another_key),
 		cmocka_unit_test(test_no_serial_twice_and_none_lower),
+		cmocka_unit_test(test_refused_numbers_are_not_to_be_had_again),
 		cmocka_unit_test(test_no_serial_of_another_instance_or_length),
 		cmocka_unit_test(test_no_number_over_the_block_after_a_restart),
 		cmocka_unit_test(test_no_other_bytes),

@@ -102,6 +102,23 @@ static void test_a_number_beyond_the_block_is_refused(void **state)
 	mark_close(&m);
 }
 
+static void test_refused_numbers_are_counted_along(void **state)
+{
+	struct mark m;
+
+	(void)state;
+	made(&m);
+	for (uint64_t n = 3; n < 3 + 3 * MARK_BLOCK; n++)
+		mark_skip(&m, n);
+	assert_int_equal(sign(&m, 3 + 3 * MARK_BLOCK - 1), ERR_CONFLICT);
+	assert_int_equal(sign(&m, 3 + 3 * MARK_BLOCK), OK);
+	mark_skip(&m, UINT64_MAX);
+	mark_skip(&m, 4);
+	assert_int_equal(m.next, 3 + 3 * MARK_BLOCK + 1);
+	assert_int_equal(m.now.count, 1);
+	mark_close(&m);
+}
+
 static void test_a_start_gives_up_the_block_and_is_counted(void **state)
 {
 	struct mark m;
@@ -263,6 +280,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_numbers_only_grow),
 		cmocka_unit_test(test_a_number_beyond_the_block_is_refused),
+		cmocka_unit_test(test_refused_numbers_are_counted_along),
 		cmocka_unit_test(
 			test_a_start_gives_up_the_block_and_is_counted),
 		cmocka_unit_test(test_count_and_chain_are_kept),
