@@ -1,29 +1,74 @@
-/* Gate: carries HTTP and TLS between strangers and the issuer; is believed about
- * nothing but possession. Holds the key of its own TLS certificate.
- *	gate <-> issuer	enum gate_issuer_kind (ca/kinds.h)
- * Descriptors at start: 3 supervisor, 4 TLS listener, 5 plain HTTP listener. */
+/* Gate: HTTPS and HTTP for everybody, by libmicrohttpd and GnuTLS. Holds the key of
+ * its own TLS certificate and public data; a broken gate can refuse, lie about what
+ * is public (which is signed), and speak in the name of whom it is connected to for
+ * as long as that lasts, and no more.
+ *	3 supervisor, 4 TLS listener, 5 plain listener
+ *	supervisor -> gate	SUP_START | SUP_PEER peer=issuer + channel
+ *	gate <-> issuer		enum gate_issuer_kind */
+#include "ca/gate.h"
+
 #include "ca/roles.h"
 #include "lib/child.h"
+#include "lib/log.h"
 
+#include <stdlib.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
-static struct loop *loop;
+enum {
+	/* each connection, the same while it is being replaced; CRLs; the rest */
+	FILES = 2 * GATE_CONNS + 4096 + 256,
+	FILES_BESIDE = 512, /* when there are fewer: not for connections */
+};
+
 static struct chan sup;
 
-static void peer_came(const char *peer, const struct msg *m, int fd)
+static void issuer_came(const char *peer, const struct msg *m, int fd)
 {
-	(void)peer;
 	(void)m;
-	close(fd);
+	if (strcmp(peer, "issuer"))
+		child_broken("supervisor");
+	gate_issuer(fd);
+}
+
+/* Connections of one port that this process's descriptors are enough for. */
+static unsigned conns_limit(void)
+{
+	struct rlimit l;
+
+	if (getrlimit(RLIMIT_NOFILE, &l) || l.rlim_max >= FILES)
+		return GATE_CONNS;
+	if (l.rlim_max < 2 * FILES_BESIDE)
+		return FILES_BESIDE / 4;
+	return (unsigned)(l.rlim_max - FILES_BESIDE) / 2;
+}
+
+static void open_ports(const struct msg *m)
+{
+	struct fault f;
+
+	(void)m;
+	if (gate_open(GATE_FD_TLS, GATE_FD_PLAIN, conns_limit(), &f) == OK)
+		return;
+	log_text(LOG_CRIT, "not_started", "%s", f.text);
+	_exit(1);
+}
+
+static void confine(struct confine_spec *spec)
+{
+	spec->nofile = FILES;
 }
 
 int role_gate(void)
 {
-	static const struct child_ops ops = { .peer = peer_came };
+	static const struct child_ops ops = { .peer = issuer_came,
+					      .start = open_ports,
+					      .confine = confine };
+	struct loop *l = loop_new();
 
-	loop = loop_new();
-	child_start(loop, &sup, CONFINE_GATE, &ops);
+	child_start(l, &sup, CONFINE_GATE, &ops);
+	gate_run(l);
 	child_ready(&sup);
-	loop_run(loop);
+	loop_run(l);
 	return 0;
 }

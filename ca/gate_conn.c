@@ -1,0 +1,174 @@
+/* gate: connections. MHD closes one on which nothing moves for GATE_IDLE_S; here is
+ * what ends one that moves, but too slowly, and which goes when there are too many.
+ *
+ * The queue is by the last answer, so each look is at its front only: ten thousand
+ * idle connections cost nothing. */
+#include "ca/gate.h"
+
+#include "ca/kinds.h"
+#include "lib/clock.h"
+
+#include <stdlib.h>
+#include <sys/socket.h>
+
+enum {
+	GATE_LOOK = 64 /* connections looked at for one that may go */
+};
+
+static void queue_drop(struct gate_conn *c)
+{
+	struct gate_port *p = c->port;
+
+	*(c->older ? &c->older->newer : &p->oldest) = c->newer;
+	*(c->newer ? &c->newer->older : &p->newest) = c->older;
+}
+
+static void queue_add(struct gate_conn *c)
+{
+	struct gate_port *p = c->port;
+
+	c->since = loop_now(gate.loop);
+	c->older = p->newest;
+	c->newer = NULL;
+	*(p->newest ? &p->newest->newer : &p->oldest) = c;
+	p->newest = c;
+	if (!p->slow.loop)
+		loop_arm(gate.loop, &p->slow,
+			 c->since + GATE_REQUEST_S * CLOCK_SECOND);
+}
+
+static void queue_again(struct gate_conn *c)
+{
+	if (c->port->newest == c) {
+		c->since = loop_now(gate.loop);
+		return;
+	}
+	queue_drop(c);
+	queue_add(c);
+}
+
+/* MHD gives no way to end a connection: it is made to meet its end of file. */
+static void end_soon(struct gate_conn *c)
+{
+	(void)shutdown(c->fd, SHUT_RDWR);
+	queue_again(c);
+}
+
+static bool too_slow(const struct gate_conn *c, uint64_t now)
+{
+	if (c->suspended) /* the issuer's time, which has its own bound */
+		return false;
+	return !c->began || now - c->began >= GATE_ANSWER_S * CLOCK_SECOND;
+}
+
+static void look_for_slow(struct loop_timer *t)
+{
+	struct gate_port *p =
+		(struct gate_port *)((char *)t -
+				     offsetof(struct gate_port, slow));
+	uint64_t now = loop_now(gate.loop);
+	struct gate_conn *c;
+
+	while ((c = p->oldest) &&
+	       c->since + GATE_REQUEST_S * CLOCK_SECOND <= now) {
+		if (too_slow(c, now)) {
+			p->closed_slow++;
+			end_soon(c);
+		} else {
+			queue_again(c);
+		}
+		if (c->since + GATE_REQUEST_S * CLOCK_SECOND <= now)
+			break; /* alone in the queue */
+	}
+	if (p->oldest)
+		loop_arm(gate.loop, &p->slow,
+			 MAX(p->oldest->since, 1) +
+				 GATE_REQUEST_S * CLOCK_SECOND);
+}
+
+void gate_port_open(struct gate_port *p, struct MHD_Daemon *d, bool tls,
+		    unsigned limit)
+{
+	*p = (struct gate_port){ .tls = tls, .limit = limit };
+	p->slow.on = look_for_slow;
+	mhd_init(&p->mhd, d);
+}
+
+void gate_port_run(struct gate_port *p)
+{
+	mhd_watch(&p->mhd, gate.loop);
+}
+
+/* Full: the one that has waited longest without a request goes. */
+static void make_room(struct gate_port *p)
+{
+	struct gate_conn *c = p->oldest;
+
+	for (unsigned i = 0; c && i < GATE_LOOK; i++, c = c->newer) {
+		if (c->began || c->suspended)
+			continue;
+		p->closed_full++;
+		end_soon(c);
+		return;
+	}
+}
+
+static struct gate_conn *conn_new(struct gate_port *p,
+				  struct MHD_Connection *mc)
+{
+	const union MHD_ConnectionInfo *i =
+		MHD_get_connection_info(mc, MHD_CONNECTION_INFO_CONNECTION_FD);
+	struct gate_conn *c = xcalloc(1, sizeof *c);
+
+	c->mhd = mc;
+	c->port = p;
+	c->fd = i->connect_fd;
+	c->id = ++gate.next_id;
+	if (++p->conns > p->limit)
+		make_room(p);
+	p->accepted++;
+	queue_add(c);
+	if (p->tls)
+		gate_tls_ask_client(mc);
+	return c;
+}
+
+static void conn_end(struct gate_conn *c)
+{
+	queue_drop(c);
+	c->port->conns--;
+	if (c->peer_told && c->peer_told == gate.issuer_nr && gate.up)
+		chan_tell(&gate.issuer, GI_PEER_GONE, c->id,
+			  (struct attr_view){ 0 });
+	buf_wipe(&c->body);
+	free(c);
+}
+
+void gate_conn_notify(void *cls, struct MHD_Connection *mc, void **context,
+		      enum MHD_ConnectionNotificationCode what)
+{
+	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
+		*context = conn_new(cls, mc);
+		return;
+	}
+	if (*context)
+		conn_end(*context);
+	*context = NULL;
+}
+
+struct gate_conn *gate_conn_of(struct MHD_Connection *mc)
+{
+	return MHD_get_connection_info(mc, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
+		->socket_context;
+}
+
+void gate_conn_whole(struct gate_conn *c)
+{
+	c->began = loop_now(gate.loop);
+}
+
+void gate_conn_answered(struct gate_conn *c)
+{
+	c->began = 0;
+	queue_again(c);
+}

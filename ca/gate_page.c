@@ -1,0 +1,233 @@
+/* gate: the CA's certificates, health and metrics. Public data only. */
+#include "ca/gate.h"
+
+#include "lib/clock.h"
+#include "lib/enc.h"
+#include "lib/http_date.h"
+#include "lib/pem.h"
+
+#include <sodium.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	PEM_MAX = 64 << 10,
+	METRICS_MAX = 16 << 10,
+	PAGES = 4,
+	PAGE_ETAG = 2 * 32 + 3,
+};
+
+#define PAGE_AGE "max-age=3600, public"
+
+/* The same certificate in both forms. */
+static struct page {
+	const char *path;
+	struct MHD_Response *response;
+	char etag[PAGE_ETAG];
+	int64_t since;
+} pages[PAGES] = {
+	{ .path = "/issuer.pem" },
+	{ .path = "/issuer.der" },
+	{ .path = "/root.pem" },
+	{ .path = "/root.der" },
+};
+
+/* GET and HEAD only: RFC 9110 13.1. */
+enum MHD_Result gate_page_cached(struct gate_conn *c, struct MHD_Response *r,
+				 const char *etag, int64_t modified)
+{
+	const char *text;
+	int64_t since;
+	bool same = false;
+
+	if (c->post)
+		return MHD_queue_response(c->mhd, MHD_HTTP_OK, r);
+	text = mhd_request_header(c->mhd, MHD_HTTP_HEADER_IF_NONE_MATCH);
+	if (text) {
+		same = http_etag_in(text, etag);
+	} else {
+		text = mhd_request_header(c->mhd,
+					  MHD_HTTP_HEADER_IF_MODIFIED_SINCE);
+		same = text && http_date_parse(text, &since) == OK &&
+		       modified <= since;
+	}
+	return MHD_queue_response(
+		c->mhd, same ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, r);
+}
+
+/* Certificates */
+
+static void page_set(struct page *p, struct span der, bool pem)
+{
+	uint8_t hash[crypto_hash_sha256_BYTES];
+	char date[HTTP_DATE];
+	struct buf b;
+
+	if (p->response)
+		MHD_destroy_response(p->response);
+	buf_init(&b, PEM_MAX);
+	ENSURE((pem ? pem_put("CERTIFICATE", der, &b)
+		    : buf_put(&b, der.p, der.n)) == OK);
+	p->response = mhd_response(b.p, b.len,
+				   pem ? "application/pem-certificate-chain"
+				       : "application/pkix-cert");
+	(void)crypto_hash_sha256(hash, b.p, b.len);
+	buf_wipe(&b);
+	p->etag[0] = '"';
+	enc_hex(hash, sizeof hash, p->etag + 1);
+	p->etag[PAGE_ETAG - 2] = '"';
+	p->since = clock_wall();
+	http_date_format(p->since, date);
+	mhd_header(p->response, MHD_HTTP_HEADER_ETAG, p->etag);
+	mhd_header(p->response, MHD_HTTP_HEADER_LAST_MODIFIED, date);
+	mhd_header(p->response, MHD_HTTP_HEADER_CACHE_CONTROL, PAGE_AGE);
+}
+
+static void keep(const struct msg *m, const char *name, uint8_t **der,
+		 size_t *len, struct page *page)
+{
+	struct attr a;
+
+	if (!attr_find(m->attrs, name, &a) || !a.len)
+		return;
+	if (*der && *len == a.len && !memcmp(*der, a.value, a.len))
+		return;
+	free(*der);
+	*der = xmemdup(a.value, a.len);
+	*len = a.len;
+	page_set(&page[0], span_of(*der, *len), true);
+	page_set(&page[1], span_of(*der, *len), false);
+}
+
+void gate_page_chain(const struct msg *m)
+{
+	keep(m, "issuer", &gate.issuer_der, &gate.issuer_len, &pages[0]);
+	keep(m, "root", &gate.root_der, &gate.root_len, &pages[2]);
+	gate_tls_chain();
+}
+
+enum MHD_Result gate_page_cert(struct gate_conn *c)
+{
+	size_t i = 0;
+
+	while (strcmp(pages[i].path, c->route->path))
+		i++;
+	if (!pages[i].response)
+		return gate_refuse(c, ERR_UNAVAILABLE,
+				   "this CA has no certificates yet: run "
+				   "'cretula ca init'");
+	return gate_page_cached(c, pages[i].response, pages[i].etag,
+				pages[i].since);
+}
+
+void gate_page_close(void)
+{
+	for (size_t i = 0; i < PAGES; i++) {
+		if (pages[i].response)
+			MHD_destroy_response(pages[i].response);
+		pages[i].response = NULL;
+	}
+	free(gate.issuer_der);
+	free(gate.root_der);
+	gate.issuer_der = gate.root_der = NULL;
+}
+
+/* Health */
+
+static enum MHD_Result answer_text(struct gate_conn *c, unsigned status,
+				   const char *text)
+{
+	struct MHD_Response *r =
+		mhd_response(text, strlen(text), "text/plain; charset=utf-8");
+
+	mhd_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
+		mhd_header(r, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+	return mhd_answer(c->mhd, status, r);
+}
+
+/* healthz: this process answers. readyz: what was asked for can be done. */
+enum MHD_Result gate_page_health(struct gate_conn *c)
+{
+	const char *why = NULL;
+
+	if (!strcmp(c->route->path, "/healthz"))
+		return answer_text(c, MHD_HTTP_OK, "ok\n");
+	if (!gate.up)
+		why = "the issuer is being started\n";
+	else if (!gate.issuer_der)
+		why = "this CA is not initialised: run 'cretula ca init'\n";
+	else if (gate_tls_until() <= clock_wall())
+		why = "the gate has no certificate of its own yet\n";
+	if (why)
+		return answer_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, why);
+	return answer_text(c, MHD_HTTP_OK, "ok\n");
+}
+
+/* Metrics, in the text form that Prometheus reads */
+
+struct metric {
+	const char *name, *type, *label;
+	uint64_t value;
+};
+
+static void metrics_put(const struct metric *m, size_t n, struct buf *b)
+{
+	const char *before = "";
+
+	for (size_t i = 0; i < n; i++) {
+		if (strcmp(before, m[i].name))
+			ENSURE(buf_fmt(b, "# TYPE cretula_ca_gate_%s %s\n",
+				       m[i].name, m[i].type) == OK);
+		before = m[i].name;
+		ENSURE(buf_fmt(b, "cretula_ca_gate_%s%s %llu\n", m[i].name,
+			       m[i].label,
+			       (unsigned long long)m[i].value) == OK);
+	}
+}
+
+enum MHD_Result gate_page_metrics(struct gate_conn *c)
+{
+	static const char tls[] = "{port=\"tls\"}",
+			  plain[] = "{port=\"plain\"}";
+	static const char counter[] = "counter", gauge[] = "gauge";
+	struct gate_ocsp_stats o;
+	struct MHD_Response *r;
+	struct buf b;
+
+	gate_ocsp_stats(&o);
+	const struct metric all[] = {
+		{ "up", gauge, "", gate.up },
+		{ "requests_total", counter, tls, gate.tls.requests },
+		{ "requests_total", counter, plain, gate.plain.requests },
+		{ "connections", gauge, tls, gate.tls.conns },
+		{ "connections", gauge, plain, gate.plain.conns },
+		{ "accepted_total", counter, tls, gate.tls.accepted },
+		{ "accepted_total", counter, plain, gate.plain.accepted },
+		{ "closed_slow_total", counter, tls, gate.tls.closed_slow },
+		{ "closed_slow_total", counter, plain, gate.plain.closed_slow },
+		{ "closed_full_total", counter, tls, gate.tls.closed_full },
+		{ "closed_full_total", counter, plain, gate.plain.closed_full },
+		{ "calls_done_total", counter, "", gate.calls_done },
+		{ "calls_failed_total", counter, "", gate.calls_failed },
+		{ "peers_total", counter, "", gate.peers },
+		{ "ocsp_hits_total", counter, "", o.hits },
+		{ "ocsp_asked_total", counter, "", o.asked },
+		{ "ocsp_refreshed_total", counter, "", o.refreshed },
+		{ "ocsp_retried_total", counter, "", o.retried },
+		{ "ocsp_shed_total", counter, "", o.shed },
+		{ "ocsp_dropped_total", counter, "", o.dropped },
+		{ "ocsp_entries", gauge, "", o.entries },
+		{ "ocsp_bytes", gauge, "", o.bytes },
+		{ "ocsp_in_flight", gauge, "", o.in_flight },
+		{ "crls", gauge, "", gate_crl_count() },
+		{ "tls_not_after_seconds", gauge, "",
+		  (uint64_t)MAX(gate_tls_until(), 0) },
+	};
+	buf_init(&b, METRICS_MAX);
+	metrics_put(all, NELEM(all), &b);
+	r = mhd_response(b.p, b.len, "text/plain; version=0.0.4");
+	buf_wipe(&b);
+	mhd_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+	return mhd_answer(c->mhd, MHD_HTTP_OK, r);
+}
