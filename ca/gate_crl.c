@@ -5,7 +5,7 @@
 #include "ca/gate.h"
 
 #include "ca/kinds.h"
-#include "lib/http_date.h"
+#include "lib/httpdate.h"
 #include "lib/num.h"
 
 #include <stdio.h>
@@ -63,7 +63,7 @@ static void make_place(size_t place)
 static void fill(struct crl *c, const struct msg *m, size_t place, int fd)
 {
 	int64_t next = (int64_t)number_of(m, "next_update", INT64_MAX);
-	char date[HTTP_DATE];
+	char date[HTTPDATE_LEN + 1];
 
 	c->this_update = (int64_t)number_of(m, "this_update", INT64_MAX);
 	c->response = MHD_create_response_from_fd_at_offset64(
@@ -77,9 +77,9 @@ static void fill(struct crl *c, const struct msg *m, size_t place, int fd)
 		   "application/pkix-crl");
 	mhd_header(c->response, MHD_HTTP_HEADER_ETAG, c->etag);
 	mhd_header(c->response, MHD_HTTP_HEADER_CACHE_CONTROL, CRL_AGE);
-	http_date_format(c->this_update, date);
+	httpdate_format(c->this_update, date);
 	mhd_header(c->response, MHD_HTTP_HEADER_LAST_MODIFIED, date);
-	http_date_format(next, date);
+	httpdate_format(next, date);
 	mhd_header(c->response, MHD_HTTP_HEADER_EXPIRES, date);
 }
 

@@ -4,7 +4,7 @@
 
 #include "ca/gate.h"
 #include "lib/enc.h"
-#include "lib/http_date.h"
+#include "lib/httpdate.h"
 #include "lib/map.h"
 
 #include <sodium.h>
@@ -146,7 +146,7 @@ static void entry_age(struct ocsp_entry *e, int64_t now)
 static void entry_headers(struct ocsp_entry *e, struct span der)
 {
 	uint8_t hash[crypto_hash_sha256_BYTES];
-	char date[HTTP_DATE];
+	char date[HTTPDATE_LEN + 1];
 
 	(void)crypto_hash_sha256(hash, der.p, der.n);
 	e->etag[0] = '"';
@@ -154,9 +154,9 @@ static void entry_headers(struct ocsp_entry *e, struct span der)
 	e->etag[OCSP_ETAG - 2] = '"';
 	e->etag[OCSP_ETAG - 1] = 0;
 	mhd_header(e->response, MHD_HTTP_HEADER_ETAG, e->etag);
-	http_date_format(e->this_update, date);
+	httpdate_format(e->this_update, date);
 	mhd_header(e->response, MHD_HTTP_HEADER_LAST_MODIFIED, date);
-	http_date_format(e->next_update, date);
+	httpdate_format(e->next_update, date);
 	mhd_header(e->response, MHD_HTTP_HEADER_EXPIRES, date);
 }
 

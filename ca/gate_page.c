@@ -3,7 +3,8 @@
 
 #include "lib/clock.h"
 #include "lib/enc.h"
-#include "lib/http_date.h"
+#include "lib/etag.h"
+#include "lib/httpdate.h"
 #include "lib/pem.h"
 
 #include <sodium.h>
@@ -44,11 +45,12 @@ enum MHD_Result gate_page_cached(struct gate_conn *c, struct MHD_Response *r,
 		return MHD_queue_response(c->mhd, MHD_HTTP_OK, r);
 	text = mhd_request_header(c->mhd, MHD_HTTP_HEADER_IF_NONE_MATCH);
 	if (text) {
-		same = http_etag_in(text, etag);
+		same = etag_in(text, etag);
 	} else {
 		text = mhd_request_header(c->mhd,
 					  MHD_HTTP_HEADER_IF_MODIFIED_SINCE);
-		same = text && http_date_parse(text, &since) == OK &&
+		same = text &&
+		       httpdate_parse(text, strlen(text), &since) == OK &&
 		       modified <= since;
 	}
 	return MHD_queue_response(
@@ -60,7 +62,7 @@ enum MHD_Result gate_page_cached(struct gate_conn *c, struct MHD_Response *r,
 static void page_set(struct page *p, struct span der, bool pem)
 {
 	uint8_t hash[crypto_hash_sha256_BYTES];
-	char date[HTTP_DATE];
+	char date[HTTPDATE_LEN + 1];
 	struct buf b;
 
 	if (p->response)
@@ -77,7 +79,7 @@ static void page_set(struct page *p, struct span der, bool pem)
 	enc_hex(hash, sizeof hash, p->etag + 1);
 	p->etag[PAGE_ETAG - 2] = '"';
 	p->since = clock_wall();
-	http_date_format(p->since, date);
+	httpdate_format(p->since, date);
 	mhd_header(p->response, MHD_HTTP_HEADER_ETAG, p->etag);
 	mhd_header(p->response, MHD_HTTP_HEADER_LAST_MODIFIED, date);
 	mhd_header(p->response, MHD_HTTP_HEADER_CACHE_CONTROL, PAGE_AGE);
