@@ -8,6 +8,7 @@
 
 #include <signal.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 struct gate gate;
@@ -45,6 +46,8 @@ enum err gate_open(int tls_fd, int plain_fd, unsigned limit, struct fault *f)
 	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return fault_set(f, ERR_INTERNAL, "cannot ignore SIGPIPE");
 	json_warm_up();
+	/* MHD's dates: gmtime reads the time zone's file when it first can */
+	tzset();
 	TRY(gate_tls_open(f));
 	d = gate_tls_daemon(tls_fd, limit);
 	if (!d)
