@@ -173,14 +173,18 @@ static const struct json_field *field_find(const struct json_field *fields,
 	return NULL;
 }
 
+/* Without what stood there, which jansson quotes: it may be a piece of a token. */
 static enum err not_json(const json_error_t *e, struct fault *f)
 {
+	const char *near = strstr(e->text, " near ");
+	int n = (int)(near ? (size_t)(near - e->text) : strlen(e->text));
+
 	if (e->line < 1)
-		return fault_set(f, ERR_INVALID, "the body is not JSON: %s",
-				 e->text);
+		return fault_set(f, ERR_INVALID, "the body is not JSON: %.*s",
+				 n, e->text);
 	return fault_set(f, ERR_INVALID,
-			 "the body is not JSON: line %d, column %d: %s",
-			 e->line, e->column, e->text);
+			 "the body is not JSON: line %d, column %d: %.*s",
+			 e->line, e->column, n, e->text);
 }
 
 enum err json_attrs_parse(const void *text, size_t len,
