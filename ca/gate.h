@@ -64,6 +64,7 @@ struct gate_port {
 	unsigned conns, limit;
 	struct gate_conn *oldest, *newest; /* by `since` */
 	struct loop_timer slow;
+	uint64_t request_ns; /* GATE_REQUEST_S; tests cannot wait that long */
 	uint64_t requests, accepted, closed_slow, closed_full;
 };
 

@@ -34,7 +34,7 @@ static void queue_add(struct gate_conn *c)
 	p->newest = c;
 	if (!p->slow.loop)
 		loop_arm(gate.loop, &p->slow,
-			 c->since + GATE_REQUEST_S * CLOCK_SECOND);
+			 c->since + p->request_ns);
 }
 
 static void queue_again(struct gate_conn *c)
@@ -70,26 +70,28 @@ static void look_for_slow(struct loop_timer *t)
 	struct gate_conn *c;
 
 	while ((c = p->oldest) &&
-	       c->since + GATE_REQUEST_S * CLOCK_SECOND <= now) {
+	       c->since + p->request_ns <= now) {
 		if (too_slow(c, now)) {
 			p->closed_slow++;
 			end_soon(c);
 		} else {
 			queue_again(c);
 		}
-		if (c->since + GATE_REQUEST_S * CLOCK_SECOND <= now)
+		if (c->since + p->request_ns <= now)
 			break; /* alone in the queue */
 	}
 	if (p->oldest)
 		loop_arm(gate.loop, &p->slow,
-			 MAX(p->oldest->since, 1) +
-				 GATE_REQUEST_S * CLOCK_SECOND);
+			 p->oldest->since + p->request_ns);
 }
 
 void gate_port_open(struct gate_port *p, struct MHD_Daemon *d, bool tls,
 		    unsigned limit)
 {
-	*p = (struct gate_port){ .tls = tls, .limit = limit };
+	*p = (struct gate_port){ .tls = tls,
+				  .limit = limit,
+				  .request_ns =
+					  GATE_REQUEST_S * CLOCK_SECOND };
 	p->slow.on = look_for_slow;
 	mhd_init(&p->mhd, d);
 }
