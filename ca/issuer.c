@@ -11,7 +11,6 @@
 #include "lib/child.h"
 #include "lib/log.h"
 
-#include <openssl/evp.h>
 #include <sodium.h>
 #include <stdlib.h>
 
@@ -155,11 +154,8 @@ static void start(const struct msg *m)
 /* OpenSSL and libsodium read what they need before files are out of reach. */
 static void warm_up(void)
 {
-	uint8_t out[32];
-	unsigned n;
-
 	ENSURE(sodium_init() >= 0);
-	ENSURE(EVP_Digest("", 0, out, &n, EVP_sha256(), NULL) == 1);
+	pubkey_warm();
 }
 
 static void tick(struct loop_timer *t)

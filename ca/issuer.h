@@ -200,7 +200,7 @@ MUST enum err peer_check(const struct tls_peer *p, struct fault *f);
 
 /* gate */
 void gate_message(struct chan *ch, const struct msg *m);
-void gate_run(const struct ask *a, struct attr_view v);
+void gate_verb(const struct ask *a, struct attr_view v);
 void gate_tell_chain(void);
 /* Forgets answers about these numbers; then is called when no old one is left. */
 void gate_drop(const uint64_t *number, size_t n, void (*then)(void *arg),

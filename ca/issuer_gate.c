@@ -23,7 +23,7 @@ static const struct {
 	{ "show", true, show_run },
 };
 
-void gate_run(const struct ask *a, struct attr_view v)
+void gate_verb(const struct ask *a, struct attr_view v)
 {
 	struct fault f;
 	struct attr verb;
@@ -53,7 +53,7 @@ static void call(const struct msg *m)
 	struct gate_call *c, **at;
 
 	if (!p || p->state != PEER_ASKED) {
-		gate_run(&a, m->attrs);
+		gate_verb(&a, m->attrs);
 		return;
 	}
 	c = xcalloc(1, sizeof *c);

@@ -136,7 +136,7 @@ static void run_waiting(struct tls_peer *p)
 	p->waiting = NULL;
 	for (; c; c = next) {
 		next = c->next;
-		gate_run(&c->ask, attrs_view(&c->said));
+		gate_verb(&c->ask, attrs_view(&c->said));
 		attrs_wipe(&c->said);
 		free(c);
 	}
