@@ -33,9 +33,13 @@ enum {
 		}                                                              \
 	}
 #define NAME_FIELDS                                                            \
-	{ .name = "names", .kind = JSON_LIST, .max = DNS_NAME_MAX },           \
+	{ .name = "name",                                                      \
+	  .kind = JSON_LIST,                                                   \
+	  .max = DNS_NAME_MAX,                                                 \
+	  .json = "names" },                                                   \
 	{                                                                      \
-		.name = "endpoints", .kind = JSON_LIST, .max = URI_MAX         \
+		.name = "uri", .kind = JSON_LIST, .max = URI_MAX,              \
+		.json = "endpoints"                                            \
 	}
 
 static const struct json_field enrol_fields[] = {
@@ -45,6 +49,7 @@ static const struct json_field enrol_fields[] = {
 	{ .name = "signature", .kind = JSON_BASE64, .max = 64 },
 	NAME_FIELDS,
 	{ .name = "agent", .kind = JSON_TEXT, .max = DN_PART_MAX },
+	{ .name = "lifetime", .kind = JSON_DURATION, .max = 16 },
 	{ .name = "endpoint", .kind = JSON_TEXT, .max = DNS_NAME_MAX + 6 },
 };
 
@@ -82,13 +87,13 @@ static const struct json_field reply_fields[] = {
 	{ .name = "agent", .kind = JSON_TEXT },
 	{ .name = "type", .kind = JSON_TEXT },
 	{ .name = "node", .kind = JSON_TEXT },
-	{ .name = "not_before", .kind = JSON_TIME },
-	{ .name = "not_after", .kind = JSON_TIME },
+	{ .name = "not_before", .kind = JSON_TEXT },
+	{ .name = "not_after", .kind = JSON_TEXT },
 	{ .name = "status", .kind = JSON_TEXT },
-	{ .name = "revoked", .kind = JSON_TIME },
+	{ .name = "revoked", .kind = JSON_TEXT },
 	{ .name = "reason", .kind = JSON_TEXT },
-	{ .name = "good_until", .kind = JSON_TIME },
-	{ .name = "verify_by", .kind = JSON_TIME },
+	{ .name = "good_until", .kind = JSON_TEXT },
+	{ .name = "verify_by", .kind = JSON_TEXT },
 	{ .name = "request_id", .kind = JSON_TEXT },
 };
 

@@ -146,7 +146,7 @@ static void start(const struct msg *m)
 		!strcmp(child_text(m, "default_profile"), "yes");
 	issuer.probe_loopback = !strcmp(child_text(m, "probe_loopback"), "yes");
 	while (attr_next(&it, &a))
-		if (attr_named(&a, "tls_name"))
+		if (attr_named(&a, "tls_names"))
 			ENSURE(attrs_add(&issuer.tls_names, "dns", 0, a.value,
 					 a.len) == OK);
 }

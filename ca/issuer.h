@@ -286,6 +286,8 @@ void verb_profiles(const struct ask *a, struct attr_view v);
 void verb_reload(const struct ask *a, struct attr_view v);
 
 /* admin */
+/* Root and issuing certificate, domains, where gate listens. */
+void chain_run(const struct ask *a, struct attr_view v);
 void admin_call(const struct conn *c, const struct msg *m);
 void verb_status(const struct ask *a, struct attr_view v);
 void init_state(const struct msg *m); /* IG_STATE */

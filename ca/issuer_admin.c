@@ -17,12 +17,20 @@ enum {
 		name(&a, v);                                                   \
 	}
 
-static void verb_chain(const struct ask *a, struct attr_view v)
+void chain_run(const struct ask *a, struct attr_view v)
 {
 	struct attrs r;
+	struct fault f;
 
 	(void)v;
+	if (issuer_open(&f) != OK) {
+		ask_fault(a, &f);
+		return;
+	}
 	attrs_init(&r);
+	for (unsigned i = 0; i < issuer.scope.n_domains; i++)
+		ENSURE(attrs_add_str(&r, "domain", issuer.scope.domain[i]) ==
+		       OK);
 	ENSURE(attrs_add(&r, "issuer", 0, issuer.issuing.p,
 			 issuer.issuing.len) == OK);
 	ENSURE(attrs_add(&r, "root", 0, issuer.root.p, issuer.root.len) == OK);
@@ -38,7 +46,7 @@ LOCAL(verb_list)
 LOCAL(verb_show)
 LOCAL(verb_revoke)
 LOCAL(verb_crl)
-LOCAL(verb_chain)
+LOCAL(chain_run)
 LOCAL(verb_profiles)
 LOCAL(verb_reload)
 LOCAL(verb_status)
@@ -50,7 +58,7 @@ LOCAL(verb_audit_prove)
 
 static const struct call_verb verbs[] = {
 	{ "status", 0, verb_status_call, NULL, " verb" },
-	{ "ca.chain", NEED_CA, verb_chain_call, NULL, " verb" },
+	{ "ca.chain", NEED_CA, chain_run_call, NULL, " verb" },
 	{ "ca.enrol", NEED_CA, enrol_run_call, NULL,
 	  " verb token token_id csr signature name uri agent lifetime "
 	  "endpoint" },

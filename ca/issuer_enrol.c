@@ -418,12 +418,12 @@ static enum err take_signature(struct enrolment *n, struct attr_view v,
 		memcpy(n->order->token, n->shown.id, TOKEN_ID);
 		return OK;
 	}
-	if (attr_only(v, "token_id", &a) != OK ||
-	    enc_hex_parse((const char *)a.value, a.len, n->order->token,
-			  TOKEN_ID) != OK)
+	if (attr_only(v, "token_id", &a) != OK || a.len != TOKEN_ID)
 		return fault_set(f, ERR_INVALID,
-				 "'token_id' has to be 32 hex digits: the id "
-				 "inside the token");
+				 "'token_id' has to be the %d bytes of the "
+				 "token's id",
+				 TOKEN_ID);
+	memcpy(n->order->token, a.value, TOKEN_ID);
 	if (attr_only(v, "signature", &a) != OK || a.len != TOKEN_SIG)
 		return fault_set(f, ERR_INVALID,
 				 "'signature' has to be the token's signature "

@@ -20,7 +20,7 @@ static const struct {
 } verbs[] = {
 	{ "enrol", false, enrol_run }, { "issue", true, issue_run },
 	{ "renew", true, renew_run },  { "revoke", true, revoke_run },
-	{ "show", true, show_run },
+	{ "show", true, show_run },    { "status", false, chain_run },
 };
 
 void gate_verb(const struct ask *a, struct attr_view v)

@@ -68,6 +68,19 @@ static enum err say_text(struct attr_view row, const char *name,
 	return attr_only(row, name, &a) == OK ? attrs_add_attr(out, &a) : OK;
 }
 
+static const char *status_of(struct attr_view row)
+{
+	struct attr a;
+	uint64_t end;
+
+	if (attr_find(row, "revoked", &a))
+		return "revoked";
+	if (attr_only(row, "not_after", &a) == OK &&
+	    attr_u64(&a, INT64_MAX, &end) == OK && (int64_t)end < clock_wall())
+		return "expired";
+	return "good";
+}
+
 static enum err say_row(struct attr_view row, uint64_t *number,
 			struct attrs *out)
 {
@@ -88,6 +101,7 @@ static enum err say_row(struct attr_view row, uint64_t *number,
 	TRY(say_text(row, "agent", out));
 	TRY(say_time(row, "not_before", out));
 	TRY(say_time(row, "not_after", out));
+	TRY(attrs_add_str(out, "status", status_of(row)));
 	TRY(say_time(row, "revoked", out));
 	if (attr_find(row, "revoked", &a) &&
 	    attr_only(row, "reason", &a) == OK &&

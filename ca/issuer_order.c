@@ -401,7 +401,7 @@ void orders_fail(const struct fault *f)
 
 enum err order_answer(const struct order *o, struct attrs *reply)
 {
-	char hex[2 * SERIAL_SIZE + 1];
+	char hex[2 * SERIAL_SIZE + 1], text[CLOCK_TEXT];
 
 	serial_format(&o->serial, hex);
 	TRY(attrs_add(reply, "certificate", 0, o->der.p, o->der.len));
@@ -411,5 +411,9 @@ enum err order_answer(const struct order *o, struct attrs *reply)
 	TRY(attrs_add_str(reply, "type", o->profile));
 	TRY(attrs_add_str(reply, "node", o->node));
 	TRY(attrs_add_str(reply, "agent", o->agent));
-	return put_times(o, reply);
+	TRY(put_times(o, reply));
+	if (!o->delay)
+		return OK;
+	clock_format(o->not_before, text);
+	return attrs_add_str(reply, "verify_by", text);
 }

@@ -76,7 +76,7 @@ static void answer(struct revocation *r, const struct fault *f)
 			       OK);
 		/* an answer given a moment ago lives that long */
 		clock_format(clock_wall() + OCSP_LIFE, text);
-		ENSURE(attrs_add_str(&reply, "no_good_after", text) == OK);
+		ENSURE(attrs_add_str(&reply, "good_until", text) == OK);
 		ask_reply(&r->ask, &reply);
 		attrs_wipe(&reply);
 	}

@@ -240,7 +240,7 @@ static enum err urls(const struct make *m)
 	TRY(buf_fmt(b, "%s/ocsp", m->s->url));
 	m->out->ocsp_url = text_from(m->room, at);
 	at = b->len;
-	TRY(buf_fmt(b, "%s/issuer.pem", m->s->url));
+	TRY(buf_fmt(b, "%s/issuer.der", m->s->url));
 	m->out->issuer_url = text_from(m->room, at);
 	return OK;
 }

@@ -89,7 +89,7 @@ static void test_an_agent(void **state)
 	assert_int_equal(t.c.ext_usage, EKU_SERVER | EKU_CLIENT);
 	is(t.c.crl_url, "http://ca.example:7080/crl/3"); /* 7 % 4 */
 	is(t.c.ocsp_url, "http://ca.example:7080/ocsp");
-	is(t.c.issuer_url, "http://ca.example:7080/issuer.pem");
+	is(t.c.issuer_url, "http://ca.example:7080/issuer.der");
 	assert_int_equal(t.c.alg, SIG_ECDSA_SHA256);
 	assert_true(span_equal(t.c.authority_key, span_of(w.scope.key_id, 20)));
 	assert_int_equal(t.c.caps.count, 0);
