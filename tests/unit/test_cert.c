@@ -311,6 +311,88 @@ static void swap_extensions(const struct buf *tbs, unsigned a, struct buf *out)
 	assert_int_equal(der_end(out, m), OK);
 }
 
+/* The other criticality: dropped if it is there, put in if not; or FALSE put in. */
+static void turn_critical(struct span one, bool said_false, struct buf *out)
+{
+	static const uint8_t yes[] = { DER_BOOLEAN, 1, 0xff };
+	static const uint8_t no[] = { DER_BOOLEAN, 1, 0 };
+	struct rd r = span_rd(one), body;
+	struct span id;
+	bool was;
+	size_t m;
+
+	assert_int_equal(der_get(&r, DER_SEQ, &body), OK);
+	assert_int_equal(der_whole(&body, DER_OID, &id), OK);
+	assert_int_equal(der_begin(out, DER_SEQ, &m), OK);
+	assert_int_equal(der_put_raw(out, id), OK);
+	if (der_is(&body, DER_BOOLEAN))
+		assert_int_equal(der_bool(&body, &was), OK);
+	else if (!said_false)
+		assert_int_equal(buf_put(out, yes, sizeof yes), OK);
+	if (said_false)
+		assert_int_equal(buf_put(out, no, sizeof no), OK);
+	assert_int_equal(buf_put(out, body.p, rd_left(&body)), OK);
+	assert_int_equal(der_end(out, m), OK);
+}
+
+static void refuses_other_critical(const struct buf *tbs, unsigned place,
+				   bool said_false)
+{
+	AUTO(buf_wipe) struct buf other;
+	struct rd r = rd_from(tbs->p, tbs->len), body, ext, seq;
+	struct span whole;
+	const uint8_t *start;
+	struct cert got;
+	size_t m, k, l;
+
+	buf_init(&other, CERT_MAX);
+	assert_int_equal(der_get(&r, DER_SEQ, &body), OK);
+	start = body.p;
+	while (!der_is(&body, DER_CTX_SEQ | 3))
+		assert_int_equal(der_any(&body, &(unsigned){ 0 }, &seq, &whole),
+				 OK);
+	assert_int_equal(der_begin(&other, DER_SEQ, &m), OK);
+	assert_int_equal(buf_put(&other, start, (size_t)(body.p - start)), OK);
+	assert_int_equal(der_get(&body, DER_CTX_SEQ | 3, &ext), OK);
+	assert_int_equal(der_get(&ext, DER_SEQ, &seq), OK);
+	assert_int_equal(der_begin(&other, DER_CTX_SEQ | 3, &k), OK);
+	assert_int_equal(der_begin(&other, DER_SEQ, &l), OK);
+	for (unsigned i = 0; rd_left(&seq); i++) {
+		assert_int_equal(der_whole(&seq, DER_SEQ, &whole), OK);
+		if (i == place)
+			turn_critical(whole, said_false, &other);
+		else
+			assert_int_equal(der_put_raw(&other, whole), OK);
+	}
+	assert_int_equal(der_end(&other, l), OK);
+	assert_int_equal(der_end(&other, k), OK);
+	assert_int_equal(der_end(&other, m), OK);
+	assert_int_not_equal(other.len, tbs->len);
+	assert_int_equal(
+		cert_parse_tbs(span_of(other.p, other.len), &got, NULL),
+		ERR_INVALID);
+}
+
+static void test_another_criticality_is_refused(void **state)
+{
+	struct cert two[2];
+
+	(void)state;
+	/* not in an initializer: gcc 12 with -ftrivial-auto-var-init=zero
+	 * clears there what it takes for padding */
+	two[0] = leaf(&world);
+	two[1] = world_issuing(&world);
+	for (size_t i = 0; i < NELEM(two); i++) {
+		AUTO(buf_wipe) struct buf tbs;
+
+		world_tbs(&two[i], &tbs);
+		for (unsigned k = 0; k < (i ? 5 : 9); k++)
+			refuses_other_critical(&tbs, k, false);
+		refuses_other_critical(&tbs, 0, true);
+		refuses_other_critical(&tbs, 1, true);
+	}
+}
+
 static void test_another_order_is_refused(void **state)
 {
 	AUTO(buf_wipe) struct buf tbs;
@@ -426,6 +508,7 @@ int main(void)
 		cmocka_unit_test(test_cut_short),
 		cmocka_unit_test(test_bytes_after_it_are_refused),
 		cmocka_unit_test(test_another_order_is_refused),
+		cmocka_unit_test(test_another_criticality_is_refused),
 		cmocka_unit_test(test_too_large),
 		cmocka_unit_test(test_splits_what_it_joined),
 		cmocka_unit_test(test_split_refuses_another_algorithm),
