@@ -38,6 +38,10 @@ struct lint_cert {
 	bool unique_ids;
 	struct lint_ext ext[LINT_EXTS_MAX];
 	unsigned exts;
+	/* what many rules ask, answered once */
+	bool ca, ocsp;
+	unsigned usage;
+	enum oid key;
 };
 
 /* lib/lint_read.c: cuts; what cannot be cut is told by unreadable. */

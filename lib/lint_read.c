@@ -62,24 +62,6 @@ static enum err read_head(struct rd *r, struct lint_cert *c)
 	return der_whole(r, DER_SEQ, &c->spki);
 }
 
-void lint_read(struct span tbs, const struct lint_issuer *from,
-	       struct lint_cert *c)
-{
-	struct rd r = span_rd(tbs), body;
-
-	*c = (struct lint_cert){ .from = from };
-	if (der_get(&r, DER_SEQ, &body) != OK || rd_end(&r) != OK)
-		c->unreadable = "it is not one SEQUENCE in DER";
-	else if (read_head(&body, c) != OK)
-		c->unreadable =
-			"a part from version to public key is not there "
-			"or not DER";
-	else if (read_unique(&body, c) != OK || read_exts(&body, c) != OK)
-		c->unreadable = "the extensions are not a list in DER";
-	else if (rd_left(&body))
-		c->unreadable = "there is something after the extensions";
-}
-
 const struct lint_ext *lint_find(const struct lint_cert *c, enum oid o)
 {
 	for (unsigned i = 0; i < c->exts; i++)
@@ -95,7 +77,7 @@ struct rd lint_value(const struct lint_cert *c, enum oid o)
 	return x ? span_rd(x->value) : rd_from(NULL, 0);
 }
 
-bool lint_is_ca(const struct lint_cert *c)
+static bool read_ca(const struct lint_cert *c)
 {
 	struct rd r = lint_value(c, OID_BASIC_CONSTRAINTS), body;
 	bool ca = false;
@@ -117,12 +99,7 @@ bool lint_has_purpose(const struct lint_cert *c, struct span oid)
 	return false;
 }
 
-bool lint_is_ocsp(const struct lint_cert *c)
-{
-	return lint_has_purpose(c, oid_bytes(OID_OCSP_SIGNING));
-}
-
-unsigned lint_key_usage(const struct lint_cert *c)
+static unsigned read_usage(const struct lint_cert *c)
 {
 	struct rd r = lint_value(c, OID_KEY_USAGE);
 	unsigned v;
@@ -130,7 +107,7 @@ unsigned lint_key_usage(const struct lint_cert *c)
 	return der_named_bits(&r, &v) == OK ? v : 0;
 }
 
-enum oid lint_key_oid(const struct lint_cert *c)
+static enum oid read_key(const struct lint_cert *c)
 {
 	struct rd r = span_rd(c->spki), body, alg;
 	enum oid o;
@@ -139,6 +116,48 @@ enum oid lint_key_oid(const struct lint_cert *c)
 	    der_get(&body, DER_SEQ, &alg) != OK || oid_get(&alg, &o) != OK)
 		return OID_NONE;
 	return o;
+}
+
+void lint_read(struct span tbs, const struct lint_issuer *from,
+	       struct lint_cert *c)
+{
+	struct rd r = span_rd(tbs), body;
+
+	*c = (struct lint_cert){ .from = from };
+	if (der_get(&r, DER_SEQ, &body) != OK || rd_end(&r) != OK)
+		c->unreadable = "it is not one SEQUENCE in DER";
+	else if (read_head(&body, c) != OK)
+		c->unreadable =
+			"a part from version to public key is not there "
+			"or not DER";
+	else if (read_unique(&body, c) != OK || read_exts(&body, c) != OK)
+		c->unreadable = "the extensions are not a list in DER";
+	else if (rd_left(&body))
+		c->unreadable = "there is something after the extensions";
+	c->ca = read_ca(c);
+	c->ocsp = lint_has_purpose(c, oid_bytes(OID_OCSP_SIGNING));
+	c->usage = read_usage(c);
+	c->key = read_key(c);
+}
+
+bool lint_is_ca(const struct lint_cert *c)
+{
+	return c->ca;
+}
+
+bool lint_is_ocsp(const struct lint_cert *c)
+{
+	return c->ocsp;
+}
+
+unsigned lint_key_usage(const struct lint_cert *c)
+{
+	return c->usage;
+}
+
+enum oid lint_key_oid(const struct lint_cert *c)
+{
+	return c->key;
 }
 
 enum err lint_key_bits(const struct lint_cert *c, struct span *bits)
