@@ -16,7 +16,7 @@
 #include "lib/log.h"
 
 #include <errno.h>
-#include <openssl/rand.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -194,19 +194,17 @@ static void keyfile_read(void)
 }
 
 /* While every folder above can still be searched: the current folder is ours. And
- * OpenSSL reads its configuration now or never. */
+ * OpenSSL does now what it does at its first use. */
 static void enter(const struct msg *m)
 {
 	struct attr a;
-	uint8_t b;
 
 	umask(0077);
 	if (fchdir(FOLDER))
 		not_started("the folder cannot be entered");
 	default_profile = attr_find(m->attrs, "default_profile", &a) &&
 			  attr_is(&a, "yes");
-	if (RAND_bytes(&b, 1) != 1 || RAND_priv_bytes(&b, 1) != 1)
-		not_started("OpenSSL has no random numbers");
+	pubkey_warm();
 	keyfile_read();
 }
 

@@ -48,7 +48,7 @@ $(B)/tests/test_opener: $(B)/obj/credd/opener.o
 SIGNER_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard ca/signer_*.c))
 $(B)/tests/test_signer_mark: $(B)/obj/ca/signer_mark.o
 $(B)/tests/test_signer $(B)/tests/test_signer_ocsp $(B)/tests/test_signer_crl $(B)/tests/test_signer_keys \
-	$(B)/tests/replay_signer $(B)/fuzz/fuzz_signer $(B)/bench/bench_signer: $(SIGNER_OBJ)
+	$(B)/tests/replay_signer $(B)/fuzz/fuzz_signer: $(SIGNER_OBJ)
 $(B)/tests/test_signer_role: $(SIGNER_OBJ) $(B)/obj/ca/signer.o
 $(B)/tests/e2e/e2e_sandbox $(B)/tests/e2e/e2e_worker: $(addprefix $(B)/obj/credd/,zygote.o cage.o worker.o host.o host_list.o)
 $(B)/tests/e2e/e2e_sandbox: $(addprefix $(B)/obj/credd/,zygote.o cage.o worker.o host.o host_list.o)

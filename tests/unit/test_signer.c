@@ -243,7 +243,9 @@ static void test_no_key_of_the_ca(void **state)
 	AUTO(draft_wipe) struct draft d;
 
 	(void)state;
-	draft_of(&w, &d, w.profiles, "web", w.s.issuing.spki);
+	draft_of(&w, &d, w.profiles, "web", agent());
+	d.c.spki = w.s.issuing.spki;
+	d.c.subject_key = span_of(w.s.scope.key_id, 20);
 	refused("web", &d, ERR_DENIED, "issuing CA's own");
 }
 
