@@ -14,31 +14,6 @@ enum {
 	NAMED_BITS_BYTES_MAX = 4,
 };
 
-bool span_equal(struct span a, struct span b)
-{
-	return a.n == b.n && (!a.n || !memcmp(a.p, b.p, a.n));
-}
-
-bool span_is(struct span a, const char *text)
-{
-	return span_equal(a, span_str(text));
-}
-
-struct span span_of(const void *p, size_t n)
-{
-	return (struct span){ .p = p, .n = n };
-}
-
-struct span span_str(const char *text)
-{
-	return span_of(text, strlen(text));
-}
-
-struct rd span_rd(struct span s)
-{
-	return rd_from(s.p, s.n);
-}
-
 /* Of the universal types only these are constructed in DER: SEQUENCE, SET, and
  * EXTERNAL, EMBEDDED PDV, CHARACTER STRING; strings in pieces are BER. */
 static bool form_fits(unsigned tag)

@@ -6,7 +6,7 @@
 #define LIB_DER_H
 
 #include "lib/buf.h"
-#include "lib/rd.h"
+#include "lib/span.h"
 
 enum der_tag {
 	DER_BOOLEAN = 0x01,
@@ -26,18 +26,6 @@ enum der_tag {
 	DER_CTX = 0x80,     /* | n: [n] IMPLICIT, primitive */
 	DER_CTX_SEQ = 0xa0, /* | n: [n] constructed, or EXPLICIT */
 };
-
-/* Bytes somebody else owns. */
-struct span {
-	const uint8_t *p;
-	size_t n;
-};
-
-bool span_equal(struct span a, struct span b);
-bool span_is(struct span a, const char *text);
-struct span span_of(const void *p, size_t n);
-struct span span_str(const char *text);
-struct rd span_rd(struct span s);
 
 /* Reading. Every function gives ERR_INVALID and leaves r as it was when the value is
  * not there or not DER. */

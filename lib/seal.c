@@ -73,7 +73,7 @@ const uint8_t *seal_set_key(const struct seal_keys *k)
 
 static struct span span(const struct attrs *a)
 {
-	return (struct span){ .p = a->bytes.p, .len = a->bytes.len };
+	return (struct span){ .p = a->bytes.p, .n = a->bytes.len };
 }
 
 static enum err row_aad(const struct seal_keys *k, const struct row_head *h,
@@ -133,7 +133,7 @@ enum err seal_row(const struct seal_keys *k, const struct row_head *h,
 	TRY(buf_u8(out, SEAL_SUITE));
 	TRY(buf_u32(out, k->epoch));
 	return aead_seal(k->row, span(&aad), span(&place),
-			 (struct span){ .p = plain.p, .len = plain.len }, out);
+			 (struct span){ .p = plain.p, .n = plain.len }, out);
 }
 
 /* The place a blob was sealed for, if it is whole: read from the stream without
@@ -287,7 +287,7 @@ enum err seal_confidential(const struct seal_keys *k, const struct row_head *h,
 	TRY(part_aad(k, h, "confidential", false, &aad));
 	TRY(seal_wrap(k, h, dek, wrapped));
 	return aead_seal(secret_bytes(dek), span(&aad),
-			 (struct span){ .p = plain.p, .len = plain.len },
+			 (struct span){ .p = plain.p, .n = plain.len },
 			 (struct span){ 0 }, sealed);
 }
 

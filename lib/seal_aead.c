@@ -13,18 +13,18 @@ enum {
 enum err aead_seal(const uint8_t key[KEY_SIZE], struct span aad, struct span a,
 		   struct span b, struct buf *out)
 {
-	size_t n = a.len + b.len;
+	size_t n = a.n + b.n;
 	uint8_t *at;
 
 	TRY(buf_grow(out, NONCE + n + TAG, &at));
 	random_fill(at, NONCE);
-	if (a.len)
-		memcpy(at + NONCE, a.p, a.len);
-	if (b.len)
-		memcpy(at + NONCE + a.len, b.p, b.len);
+	if (a.n)
+		memcpy(at + NONCE, a.p, a.n);
+	if (b.n)
+		memcpy(at + NONCE + a.n, b.p, b.n);
 	ENSURE(crypto_aead_xchacha20poly1305_ietf_encrypt(
-		       at + NONCE, NULL, at + NONCE, n, aad.p, aad.len, NULL,
-		       at, key) == 0);
+		       at + NONCE, NULL, at + NONCE, n, aad.p, aad.n, NULL, at,
+		       key) == 0);
 	return OK;
 }
 
@@ -37,8 +37,8 @@ enum err aead_open(const uint8_t key[KEY_SIZE], struct span aad,
 		return ERR_INVALID;
 	TRY(buf_grow(out, len - NONCE - TAG, &at));
 	if (crypto_aead_xchacha20poly1305_ietf_decrypt(
-		    at, NULL, NULL, box + NONCE, len - NONCE, aad.p, aad.len,
-		    box, key) == 0)
+		    at, NULL, NULL, box + NONCE, len - NONCE, aad.p, aad.n, box,
+		    key) == 0)
 		return OK;
 	out->len -= len - NONCE - TAG;
 	return ERR_INVALID;
@@ -52,7 +52,7 @@ enum err aead_check(const uint8_t key[KEY_SIZE], struct span aad,
 	/* Without a place for the plaintext only the tag is verified. */
 	if (crypto_aead_xchacha20poly1305_ietf_decrypt_detached(
 		    NULL, NULL, box + NONCE, len - NONCE - TAG, box + len - TAG,
-		    aad.p, aad.len, box, key) != 0)
+		    aad.p, aad.n, box, key) != 0)
 		return ERR_INVALID;
 	return OK;
 }
@@ -74,14 +74,14 @@ enum err aead_peek(const uint8_t key[KEY_SIZE], const uint8_t *box, size_t len,
 static void commitment(uint8_t out[COMMIT], const uint8_t kek[KEY_SIZE],
 		       struct span aad)
 {
-	ENSURE(crypto_generichash_blake2b(out, COMMIT, aad.p, aad.len, kek,
+	ENSURE(crypto_generichash_blake2b(out, COMMIT, aad.p, aad.n, kek,
 					  KEY_SIZE) == 0);
 }
 
 enum err key_wrap(const uint8_t kek[KEY_SIZE], struct span aad,
 		  const struct secret *inner, struct buf *out)
 {
-	struct span plain = { .p = secret_bytes(inner), .len = KEY_SIZE };
+	struct span plain = { .p = secret_bytes(inner), .n = KEY_SIZE };
 	uint8_t *at;
 
 	TRY(buf_reserve(out, NONCE + KEY_SIZE + TAG + COMMIT));
@@ -106,7 +106,7 @@ enum err key_unwrap(const uint8_t kek[KEY_SIZE], struct span aad,
 	key = secret_new();
 	if (crypto_aead_xchacha20poly1305_ietf_decrypt(
 		    secret_edit(key), NULL, NULL, wrapped + NONCE, box - NONCE,
-		    aad.p, aad.len, wrapped, kek) != 0)
+		    aad.p, aad.n, wrapped, kek) != 0)
 		return ERR_INVALID;
 	*inner = key;
 	key = NULL;

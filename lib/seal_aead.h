@@ -6,12 +6,7 @@
 
 #include "lib/buf.h"
 #include "lib/secret.h"
-
-/* Bytes somebody else owns. */
-struct span {
-	const uint8_t *p;
-	size_t len;
-};
+#include "lib/span.h"
 
 /* Appends nonce, ciphertext and tag of the plaintext a | b. Nothing is appended
  * on error; no copy of the plaintext stays behind in out. */

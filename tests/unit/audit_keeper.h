@@ -48,10 +48,12 @@ static inline enum err take(void *arg, uint64_t first,
 	return OK;
 }
 
-static inline enum err take_note(void *arg, struct attr_view note,
+static inline enum err take_note(void *arg, const struct note *n,
+				 struct attr_view note,
 				 struct attr_view frontier)
 {
 	(void)arg;
+	(void)n;
 	buf_clear(&k.note);
 	buf_clear(&k.frontier);
 	assert_int_equal(buf_put(&k.note, note.p, note.len), OK);

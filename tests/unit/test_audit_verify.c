@@ -54,11 +54,12 @@ static enum err take(void *arg, uint64_t first, const struct attr_view *r,
 	return OK;
 }
 
-static enum err take_note(void *arg, struct attr_view note,
-			  struct attr_view frontier)
+static enum err take_note(void *arg, const struct note *n,
+			  struct attr_view note, struct attr_view frontier)
 {
 	struct log *l = arg;
 
+	(void)n;
 	(void)frontier;
 	l->note[l->notes++] =
 		(struct item){ xmemdup(note.p, note.len), note.len };

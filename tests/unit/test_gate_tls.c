@@ -182,11 +182,12 @@ static void enrolment_goes_to_the_issuer_and_back(void **state)
 	has_bytes(&m, "token_id", id, sizeof id);
 	has(&m, "csr", "abc");
 	has(&m, "signature", "signed");
-	assert_int_equal(attr_count(m.attrs, "names"), 2);
+	assert_int_equal(attr_count(m.attrs, "name"), 2);
 	assert_int_equal(attr_count(m.attrs, "agent"), 0);
 	assert_int_equal(attr_count(m.attrs, "peer"), 0);
 	world_text(&list, "certificate=abc issuer=def serial=01ab agent=A "
-			  "not_before=784111777 not_after=784115377 "
+			  "not_before=1994-11-06T08:49:37Z "
+			  "not_after=1994-11-06T09:49:37Z "
 			  "request_id=r1 hidden=yes");
 	world_put(&x.w, GI_REPLY, m.id, &list);
 	attrs_wipe(&list);
