@@ -229,6 +229,7 @@ struct find {
 	void (*end)(struct find *q, bool more, const struct fault *f);
 	uint64_t id;
 	uint64_t index; /* of the record at hand, when the log is read */
+	uint64_t after; /* where the next page begins, if there are more */
 };
 /* kind IS_FIND, IS_TOKEN, IS_READ, IS_PROVE, IS_COUNT; q stays the caller's until end. */
 void find_start(struct find *q, uint32_t kind, struct attr_view ask);

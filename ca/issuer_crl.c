@@ -242,19 +242,23 @@ static void list_read(void)
 
 void crl_page(const struct msg *m)
 {
-	struct attr entries, more;
+	struct attr entries, more, after;
 	struct rd r;
 
 	if (crl.state != CRL_READING || m->id != crl.id)
 		return;
 	if (attr_only(m->attrs, "entries", &entries) != OK ||
-	    entries.len % CRL_PACKED)
+	    entries.len % CRL_PACKED ||
+	    attr_only(m->attrs, "after", &after) != OK)
 		child_broken("store");
 	r = rd_from(entries.value, entries.len);
 	buf_clear(&crl.page);
 	while (rd_left(&r))
 		if (take_entry(&r) != OK)
 			child_broken("store");
+	/* a page may be empty: the last one looked at had expired */
+	if (attr_u64(&after, SERIAL_NUMBER_MAX, &crl.after) != OK)
+		child_broken("store");
 	if (append(&crl.page) != OK) {
 		again_later("no memory for a list");
 		return;

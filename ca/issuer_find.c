@@ -88,6 +88,9 @@ bool find_message(const struct msg *m)
 	}
 	if (m->kind != IS_DONE)
 		q->item(q, m->attrs);
+	if (attr_only(m->attrs, "after", &a) == OK &&
+	    attr_u64(&a, SERIAL_NUMBER_MAX, &q->after) != OK)
+		child_broken("store");
 	/* one answer, or the last of several */
 	if (m->kind == IS_DONE || m->kind == IS_PROOF || m->kind == IS_COUNTS)
 		find_end(q,

@@ -134,6 +134,7 @@ static void list_end(struct find *q, bool more, const struct fault *f)
 	struct attrs reply;
 
 	if (!f && more && l->left) {
+		l->last = q->after; /* a page may be empty */
 		list_page(l);
 		return;
 	}

@@ -183,6 +183,8 @@ static void page_end(struct find *q, bool more, const struct fault *f)
 	struct fault g;
 
 	r->more = more && !r->one;
+	if (more)
+		r->last = q->after; /* a page may be empty */
 	if (f) {
 		answer(r, f);
 	} else if (r->count) {
