@@ -80,7 +80,7 @@ enum issuer_store_kind {
 	IS_TOKEN,
 	IS_ITEM,
 	/* issuer -> store, id: any: filters [type=] [node=] [agent=] [expires_before=]
-	 * [not_expired=NOW] [revoked=yes|no] [unproven=yes] [number=] [after=NUMBER:
+	 * [not_expired=NOW] [revoked=yes|no] [unproven=yes] [number=] [tail=] [after=NUMBER:
 	 * page] limit=N (1..1000) [der=yes]; IS_ITEM for each, by number descending:
 	 * the attributes of cert above, [revoked=TIME reason=N]; IS_DONE [more=yes
 	 * after=NUMBER]. One answer looks at a bounded number of rows, so it may have

@@ -4,6 +4,8 @@
 #include "ca/store_role.h"
 #include "lib/child.h"
 
+#include <string.h>
+
 enum {
 	REVOKED_MAX = 16000,   /* entries in an answer */
 	REVOKED_LOOKS = 65536, /* rows looked at for them */
@@ -182,17 +184,25 @@ struct page {
 	bool more;
 };
 
-/* number, na, at, reason, tail */
+static void pack_u64(uint8_t *to, uint64_t n)
+{
+	for (int i = 0; i < 8; i++)
+		to[i] = (uint8_t)(n >> (56 - 8 * i));
+}
+
+/* number, na, at, reason, tail. A list has a million of them: packed by hand. */
 static enum err add_entry(struct page *p, sqlite3_stmt *q, struct fault *f)
 {
 	struct attr_view tail = store_col_bytes(q, 4);
+	uint8_t *e;
 
 	if (tail.len != STORE_TAIL)
 		return store_damaged(f, "a serial");
-	TRY(buf_u64(&p->entries, p->after));
-	TRY(buf_put(&p->entries, tail.p, tail.len));
-	TRY(buf_u64(&p->entries, store_col_u64(q, 2)));
-	TRY(buf_u8(&p->entries, (uint8_t)store_col_u64(q, 3)));
+	TRY(buf_grow(&p->entries, ENTRY, &e));
+	pack_u64(e, p->after);
+	memcpy(e + 8, tail.p, STORE_TAIL);
+	pack_u64(e + 8 + STORE_TAIL, store_col_u64(q, 2));
+	e[ENTRY - 1] = (uint8_t)store_col_u64(q, 3);
 	p->n++;
 	return OK;
 }

@@ -14,7 +14,7 @@
 
 enum {
 	LIMIT_MAX = 1000,
-	LOOKS_MAX = 20000,   /* rows looked at for one answer */
+	LOOKS_MAX = 10000,   /* rows looked at for one answer */
 	PROBE_MAX = 4096,    /* index entries counted of one filter */
 	BYTES_MAX = 2 << 20, /* of an answer, one item more at most */
 };
@@ -25,8 +25,8 @@ struct find {
 	uint64_t after, limit;
 	uint64_t from, to; /* not_after is in [from, to) */
 	uint64_t number, node, type;
-	struct attr_view agent;
-	bool has_number, has_node, has_type, has_agent, has_expiry;
+	struct attr_view agent, tail;
+	bool has_tail, has_number, has_node, has_type, has_agent, has_expiry;
 	bool revoked, not_revoked, unproven, der;
 	bool none; /* a name that nothing has */
 	uint64_t found;
@@ -85,6 +85,7 @@ static enum err find_parse(struct store *s, struct attr_view v, struct find *q,
 		child_broken("limit");
 	(void)get_if_u64(v, "after", STORE_NUMBER_MAX, &q->after);
 	q->has_number = get_if_u64(v, "number", STORE_NUMBER_MAX, &q->number);
+	q->has_tail = get_if_bytes(v, "tail", STORE_TAIL, STORE_TAIL, &q->tail);
 	q->has_agent = get_if_bytes(v, "agent", 0, STORE_NAME_MAX, &q->agent);
 	q->has_expiry = get_if_u64(v, "expires_before", STORE_TIME_MAX, &q->to);
 	if (get_if_u64(v, "not_expired", STORE_TIME_MAX, &q->from))
@@ -160,13 +161,16 @@ static enum err choose(struct store *s, const struct find *q, struct walk *out,
 
 /* Rows */
 
+static bool same(struct attr_view a, struct attr_view b)
+{
+	return a.len == b.len && (!a.len || !memcmp(a.p, b.p, a.len));
+}
+
 static bool agent_is(sqlite3_stmt *st, struct attr_view agent)
 {
 	char room[STORE_UUID_TEXT];
-	struct attr_view has = store_agent_col(st, COL_AGENT, room);
 
-	return has.len == agent.len &&
-	       (!has.len || !memcmp(has.p, agent.p, has.len));
+	return same(store_agent_col(st, COL_AGENT, room), agent);
 }
 
 /* All but what the table of revoked ones says. */
@@ -178,6 +182,7 @@ static bool row_fits(sqlite3_stmt *st, const struct find *q)
 	       (!q->has_node || store_col_u64(st, COL_NODE) == q->node) &&
 	       na >= q->from && na < q->to &&
 	       (!q->unproven || !store_col_null(st, COL_PROOF)) &&
+	       (!q->has_tail || same(store_col_bytes(st, COL_TAIL), q->tail)) &&
 	       (!q->has_agent || agent_is(st, q->agent));
 }
 

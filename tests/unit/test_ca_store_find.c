@@ -203,6 +203,8 @@ static void test_one_number(void **state)
 	m = role_get(&r);
 	assert_int_equal(m.kind, IS_DONE);
 	assert_int_equal(attr_count(m.attrs, "more"), 0);
+	m = ask(&r, IS_FIND, "number=1234 tail=abcdefghijkl limit=1");
+	assert_int_equal(m.kind, IS_DONE);
 	m = ask(&r, IS_FIND, "number=999999 limit=1");
 	assert_int_equal(m.kind, IS_DONE);
 	m = ask(&r, IS_FIND, "node=nowhere limit=10");
