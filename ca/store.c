@@ -119,7 +119,10 @@ static void on_idle(struct loop_timer *t)
 
 static void after_message(struct store *s)
 {
-	if (!s->db || s->db->wal < WAL_LOW)
+	if (!s->db)
+		return;
+	store_db_rest(s->db);
+	if (s->db->wal < WAL_LOW)
 		return;
 	if (s->db->wal < MAX(STORE_WAL_HIGH, s->db->wal_next)) {
 		loop_arm(s->loop, &s->idle,

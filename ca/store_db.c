@@ -274,11 +274,16 @@ enum err store_db_commit(struct store_db *db, struct fault *f)
 	return e;
 }
 
+void store_db_rest(struct store_db *db)
+{
+	for (size_t i = 0; i < SQL__MAX; i++)
+		if (db->stmt[i] && sqlite3_stmt_busy(db->stmt[i]))
+			(void)sqlite3_reset(db->stmt[i]);
+}
+
 void store_db_rollback(struct store_db *db)
 {
-	/* What is half read would keep the transaction open. */
-	for (size_t i = 0; i < SQL__MAX; i++)
-		(void)sqlite3_reset(db->stmt[i]);
+	store_db_rest(db);
 	/* On a full disk SQLite may have rolled back already. */
 	if (!sqlite3_get_autocommit(db->file.sql))
 		(void)sqlite3_exec(db->file.sql, "ROLLBACK", NULL, NULL, NULL);

@@ -75,6 +75,10 @@ MUST enum err store_db_begin(struct store_db *db, uint64_t generation,
 MUST enum err store_db_commit(struct store_db *db, struct fault *f);
 void store_db_rollback(struct store_db *db);
 
+/* Ends every statement that is half read, for that would keep a transaction open, and
+ * the write-ahead log from being emptied. After each answer. */
+void store_db_rest(struct store_db *db);
+
 /* Empties the write-ahead log into the file. For idle moments. */
 MUST enum err store_db_checkpoint(struct store_db *db, struct fault *f);
 

@@ -53,7 +53,7 @@ static inline void start(struct role *r)
 static inline uint64_t number_in(struct attr_view v, const char *name)
 {
 	struct attr a;
-	uint64_t n;
+	uint64_t n = 0;
 
 	if (attr_only(v, name, &a) != OK || attr_u64(&a, UINT64_MAX, &n) != OK)
 		fail_msg("no number '%s'", name);

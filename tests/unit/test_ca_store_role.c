@@ -2,6 +2,9 @@
  * test: not under valgrind: it knows no seccomp and no Landlock */
 #include "tests/unit/ca_store_test.h"
 
+#include <poll.h>
+#include <sys/inotify.h>
+
 static void test_new_store_is_empty(void **state)
 {
 	struct role r;
@@ -491,6 +494,42 @@ static void test_counts(void **state)
 	assert_int_equal(role_end(&r), 0);
 }
 
+/* After any answer nothing is half read, which would keep the write-ahead log. */
+static void assert_checkpoint_after(struct role *r, uint64_t *g, uint32_t kind,
+				    const char *text)
+{
+	AUTO(fd_close) int in = inotify_init1(IN_CLOEXEC);
+	struct pollfd p = { .fd = in, .events = POLLIN };
+	struct msg m;
+
+	make_certs(r, g, 1 + *g * 200, 200);
+	assert_true(inotify_add_watch(in, "ca.db", IN_MODIFY) >= 0);
+	for (m = ask(r, kind, text); m.kind == IS_ITEM; m = role_get(r))
+		;
+	if (poll(&p, 1, 10000) != 1)
+		fail_msg("no checkpoint after '%s'", text);
+}
+
+static void test_log_is_emptied_in_idle_moments(void **state)
+{
+	struct role r;
+	uint64_t g;
+
+	(void)state;
+	g = start_loaded(&r);
+	make_tokens(&r, &g);
+	assert_checkpoint_after(&r, &g, IS_FIND, "limit=10 der=yes");
+	assert_checkpoint_after(&r, &g, IS_FIND, "type=web limit=10");
+	assert_checkpoint_after(&r, &g, IS_TOKEN, "token=aaaaaaaaaaaaaaaa");
+	assert_checkpoint_after(&r, &g, IS_TOKEN, "tokens=yes now=1");
+	assert_checkpoint_after(&r, &g, IS_STATUS, "number=3");
+	assert_checkpoint_after(&r, &g, IS_PROVE, "number=3");
+	assert_checkpoint_after(&r, &g, IS_COUNT, "now=3 soon=4");
+	assert_checkpoint_after(&r, &g, IS_REVOKED_FROM,
+				"after=0 expired_before=0 limit=1");
+	assert_int_equal(role_end(&r), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -509,6 +548,7 @@ int main(void)
 		IN_FOLDER(test_state_outlives_the_process),
 		IN_FOLDER(test_second_issuer_is_served),
 		IN_FOLDER(test_counts),
+		IN_FOLDER(test_log_is_emptied_in_idle_moments),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

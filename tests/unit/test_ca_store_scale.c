@@ -103,6 +103,60 @@ static void fill(struct role *r, uint64_t *g)
 		      (double)rows * 1e9 / (double)(clock_boot() - start));
 }
 
+static uint64_t number_at(const char *text)
+{
+	uint64_t n = 0;
+
+	assert_int_equal(
+		num_u64(text, strspn(text, "0123456789"), INT64_MAX, &n), OK);
+	return n;
+}
+
+/* A field of /proc/PID/status, in KiB. */
+static uint64_t status_kib(pid_t pid, const char *name)
+{
+	char path[64], line[128];
+	uint64_t kib = 0;
+	FILE *f;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	while (fgets(line, sizeof line, f)) {
+		const char *at = line + strlen(name);
+
+		if (strncmp(line, name, strlen(name)) != 0)
+			continue;
+		at += strspn(at, " \t");
+		kib = number_at(at);
+	}
+	(void)fclose(f);
+	return kib;
+}
+
+/* What the store has taken so far, which another load on the machine changes less than
+ * its speed. */
+static double cpu_us(pid_t pid)
+{
+	uint64_t user, sys;
+	char path[64], line[1024];
+	char *at;
+	FILE *f;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_non_null(fgets(line, sizeof line, f));
+	(void)fclose(f);
+	at = strrchr(line, ')');
+	for (int field = 2; at && field < 14; field++)
+		at = strchr(at + 1, ' ');
+	assert_non_null(at);
+	user = number_at(at + 1);
+	sys = number_at(strchr(at + 1, ' ') + 1);
+	return (double)(user + sys) * 1e6 / (double)sysconf(_SC_CLK_TCK);
+}
+
 /* Asks and takes the whole answer; how long it took, how much came. */
 static void timed(struct role *r, uint32_t kind, const char *text)
 {
@@ -173,23 +227,6 @@ static void ask_all(struct role *r)
 	ask_statuses(r, &seed);
 }
 
-/* A field of /proc/PID/status, in KiB. */
-static uint64_t status_kib(pid_t pid, const char *name)
-{
-	char path[64], line[128];
-	uint64_t kib = 0;
-	FILE *f;
-
-	(void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-	f = fopen(path, "re");
-	assert_non_null(f);
-	while (fgets(line, sizeof line, f))
-		if (!strncmp(line, name, strlen(name)))
-			kib = strtoull(line + strlen(name), NULL, 10);
-	(void)fclose(f);
-	return kib;
-}
-
 static void test_it_grows_and_stays_fast(void **state)
 {
 	const char *said = getenv("CA_STORE_ROWS");
@@ -201,6 +238,8 @@ static void test_it_grows_and_stays_fast(void **state)
 		fail_msg("CA_STORE_ROWS is not a number");
 	g = start_loaded(&r);
 	fill(&r, &g);
+	print_message("%.1f us of the store's CPU a row\n",
+		      cpu_us(r.pid) / (double)rows);
 	ask_all(&r);
 	print_message("resident %" PRIu64 " KiB, at most %" PRIu64 " KiB\n",
 		      status_kib(r.pid, "VmRSS:"), status_kib(r.pid, "VmHWM:"));
