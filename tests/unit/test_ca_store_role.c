@@ -502,8 +502,8 @@ static void assert_checkpoint_after(struct role *r, uint64_t *g, uint32_t kind,
 	struct pollfd p = { .fd = in, .events = POLLIN };
 	struct msg m;
 
-	make_certs(r, g, 1 + *g * 200, 200);
 	assert_true(inotify_add_watch(in, "ca.db", IN_MODIFY) >= 0);
+	make_certs(r, g, 1 + *g * 500, 500);
 	for (m = ask(r, kind, text); m.kind == IS_ITEM; m = role_get(r))
 		;
 	if (poll(&p, 1, 10000) != 1)
