@@ -260,7 +260,7 @@ static enum err text_add_quoted(struct attrs *a, struct rd *r,
 
 static enum err text_attr(struct attrs *a, struct rd *r, struct fault *f)
 {
-	struct text_name n;
+	struct text_name n = { 0 };
 	const uint8_t *p;
 	size_t len;
 

@@ -246,7 +246,7 @@ static void test_no_key_of_the_ca(void **state)
 	draft_of(&w, &d, w.profiles, "web", agent());
 	d.c.spki = w.s.issuing.spki;
 	d.c.subject_key = span_of(w.s.scope.key_id, 20);
-	refused("web", &d, ERR_DENIED, "the CA's own");
+	refused("web", &d, ERR_DENIED, "issuing CA's own");
 }
 
 static void test_no_ocsp_signer_for_another_key(void **state)
