@@ -33,6 +33,7 @@ enum {
 	GATE_BODY_SKIP = 1 << 20,   /* read past the limit to say so */
 	GATE_BODIES_MAX = 16 << 20, /* bytes of all bodies not yet whole */
 	GATE_CALLS = 4096,          /* in flight at the issuer */
+	GATE_OUT_MAX = 16 << 20,    /* bytes that the issuer has not read */
 	GATE_CALL_S = 30,
 	GATE_RETRY_S = 1, /* Retry-After of ours */
 	GATE_ID_TEXT = 17,

@@ -170,8 +170,11 @@ static enum err tell_peer(struct gate_conn *c, struct fault *f)
 		return OK;
 	attrs_init(&a);
 	e = gate_tls_peer(c->mhd, &a, f);
+	if (e == OK &&
+	    chan_send(&gate.issuer, GI_PEER, c->id, attrs_view(&a)) != OK)
+		e = fault_set(f, ERR_UNAVAILABLE,
+			      "the issuer is behind: try again");
 	if (e == OK) {
-		chan_tell(&gate.issuer, GI_PEER, c->id, attrs_view(&a));
 		c->peer_told = gate.issuer_nr;
 		gate.peers++;
 	}
@@ -225,7 +228,8 @@ enum MHD_Result gate_call_run(struct gate_conn *c)
 	if (!gate.up)
 		e = fault_set(&f, ERR_UNAVAILABLE,
 			      "the issuer is being started: try again");
-	else if (map_count(calls.by_id) >= GATE_CALLS)
+	else if (map_count(calls.by_id) >= GATE_CALLS ||
+		 gate.issuer.out.len > GATE_OUT_MAX)
 		e = fault_set(&f, ERR_UNAVAILABLE,
 			      "too many requests are in flight: try again");
 	if (e != OK)

@@ -33,8 +33,7 @@ static void queue_add(struct gate_conn *c)
 	*(p->newest ? &p->newest->newer : &p->oldest) = c;
 	p->newest = c;
 	if (!p->slow.loop)
-		loop_arm(gate.loop, &p->slow,
-			 c->since + p->request_ns);
+		loop_arm(gate.loop, &p->slow, c->since + p->request_ns);
 }
 
 static void queue_again(struct gate_conn *c)
@@ -69,29 +68,24 @@ static void look_for_slow(struct loop_timer *t)
 	uint64_t now = loop_now(gate.loop);
 	struct gate_conn *c;
 
-	while ((c = p->oldest) &&
-	       c->since + p->request_ns <= now) {
+	while ((c = p->oldest) && c->since + p->request_ns <= now) {
 		if (too_slow(c, now)) {
 			p->closed_slow++;
 			end_soon(c);
 		} else {
 			queue_again(c);
 		}
-		if (c->since + p->request_ns <= now)
-			break; /* alone in the queue */
 	}
 	if (p->oldest)
-		loop_arm(gate.loop, &p->slow,
-			 p->oldest->since + p->request_ns);
+		loop_arm(gate.loop, &p->slow, p->oldest->since + p->request_ns);
 }
 
 void gate_port_open(struct gate_port *p, struct MHD_Daemon *d, bool tls,
 		    unsigned limit)
 {
 	*p = (struct gate_port){ .tls = tls,
-				  .limit = limit,
-				  .request_ns =
-					  GATE_REQUEST_S * CLOCK_SECOND };
+				 .limit = limit,
+				 .request_ns = GATE_REQUEST_S * CLOCK_SECOND };
 	p->slow.on = look_for_slow;
 	mhd_init(&p->mhd, d);
 }

@@ -177,7 +177,8 @@ static struct ask *ask_new(const uint8_t key[OCSP_KEY], struct span request)
 {
 	struct ask *a;
 
-	if (!gate.up || map_count(o.by_key) >= ASKS_MAX)
+	if (!gate.up || map_count(o.by_key) >= ASKS_MAX ||
+	    gate.issuer.out.len > GATE_OUT_MAX)
 		return NULL;
 	a = xcalloc(1, sizeof *a + request.n);
 	memcpy(a->key, key, OCSP_KEY);

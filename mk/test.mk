@@ -54,9 +54,9 @@ $(B)/tests/e2e/e2e_sandbox $(B)/tests/e2e/e2e_worker: $(addprefix $(B)/obj/credd
 $(B)/tests/e2e/e2e_sandbox: $(addprefix $(B)/obj/credd/,zygote.o cage.o worker.o host.o host_list.o)
 $(B)/bench/bench_sign: $(addprefix $(B)/obj/credd/,host.o host_list.o)
 GATE_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard ca/gate*.c))
-GATE_USERS := $(addprefix $(B)/tests/,test_gate test_gate_tls test_json_attrs replay_json_attrs)
+GATE_USERS := $(addprefix $(B)/tests/,test_gate test_gate_slow test_gate_tls test_json_attrs replay_json_attrs)
 $(GATE_USERS) $(B)/fuzz/fuzz_json_attrs: TEST_LIBS += $(CA_LIBS)
-$(B)/tests/test_gate $(B)/tests/test_gate_tls: $(GATE_OBJ)
+$(B)/tests/test_gate $(B)/tests/test_gate_slow $(B)/tests/test_gate_tls: $(GATE_OBJ)
 MODHOST := $(B)/obj/tests/tool/modhost.o
 $(B)/tests/test_mod_hmac: $(MODHOST) $(B)/modules/hmac.so
 $(B)/tests/test_mod_sigv4 $(B)/tests/test_mod_sigv4_facts: $(MODHOST) $(B)/modules/aws-sigv4.so

@@ -1,0 +1,148 @@
+/* ca/gate_conn.c: clients that are slow, idle or too many. The gate runs in this
+ * process, whose loop the clients turn. */
+#include "tests/unit/gate_world.h"
+
+#include <errno.h>
+
+enum {
+	FEW = 20,
+	REQUEST_MS = 300,
+	TRICKLE_MS = 20,
+};
+
+static struct loop *loop;
+static uint16_t tls_port, plain_port;
+static int issuer;
+
+static void open_gate(void)
+{
+	struct fault f = { .text = "" };
+	int tls = world_listen(&tls_port), plain = world_listen(&plain_port);
+	int pair[2];
+
+	if (gate_open(tls, plain, FEW, &f) != OK)
+		fail_msg("%s", f.text);
+	loop = loop_new();
+	gate_run(loop);
+	gate.plain.request_ns = REQUEST_MS * CLOCK_MS;
+	assert_int_equal(
+		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	gate_issuer(pair[0]);
+	issuer = pair[1];
+}
+
+static void close_gate(void)
+{
+	gate_close();
+	loop_free(loop);
+	close(issuer);
+}
+
+/* Turns the loop until fd has something: its next byte, or 0 at its end. */
+static ssize_t turn_until(int fd, char *p, size_t n)
+{
+	uint64_t end = clock_boot() + WORLD_WAIT_S * CLOCK_SECOND;
+	ssize_t got;
+
+	do {
+		loop_turn(loop, 5 * CLOCK_MS);
+		got = recv(fd, p, n, MSG_DONTWAIT);
+	} while (got < 0 && errno == EAGAIN && clock_boot() < end);
+	return got;
+}
+
+static void is_served(int fd)
+{
+	char p[1024];
+	ssize_t n;
+
+	client_text(fd, "GET /healthz HTTP/1.1\r\nHost: ca\r\n\r\n");
+	n = turn_until(fd, p, sizeof p - 1);
+	assert_true(n > 12);
+	assert_memory_equal(p, "HTTP/1.1 200", 12);
+}
+
+static void who_trickles_is_ended_while_others_are_served(void **state)
+{
+	uint64_t began, now;
+	int slow, busy, fresh;
+	char c;
+
+	(void)state;
+	open_gate();
+	slow = client_open(plain_port);
+	busy = client_open(plain_port);
+	client_text(slow, "GET /heal");
+	is_served(busy);
+	began = now = clock_boot();
+	while (send(slow, "x", 1, MSG_NOSIGNAL) == 1 &&
+	       recv(slow, &c, 1, MSG_DONTWAIT) != 0 &&
+	       now - began < 20 * CLOCK_SECOND) {
+		now = clock_boot();
+		is_served(busy);
+		loop_turn(loop, TRICKLE_MS * CLOCK_MS);
+	}
+	assert_true(now - began >= (REQUEST_MS - 50) * CLOCK_MS);
+	assert_true(now - began < 10 * CLOCK_SECOND);
+	assert_int_equal(gate.plain.closed_slow, 1);
+	fresh = client_open(plain_port);
+	is_served(fresh);
+	close(slow);
+	close(busy);
+	close(fresh);
+	close_gate();
+}
+
+static void when_it_is_full_the_one_idle_longest_goes(void **state)
+{
+	int fd[3 * FEW];
+	char c;
+
+	(void)state;
+	open_gate();
+	gate.plain.request_ns = 3600 * CLOCK_SECOND;
+	for (size_t i = 0; i < NELEM(fd); i++) {
+		fd[i] = client_open(plain_port);
+		is_served(fd[i]);
+	}
+	/* the newest all live, the oldest have met their end */
+	for (size_t i = NELEM(fd) - FEW; i < NELEM(fd); i++)
+		is_served(fd[i]);
+	for (size_t i = 0; i < NELEM(fd) - FEW; i++)
+		assert_int_equal(turn_until(fd[i], &c, 1), 0);
+	assert_true(gate.plain.conns <= FEW);
+	assert_int_equal(gate.plain.closed_full, NELEM(fd) - FEW);
+	for (size_t i = 0; i < NELEM(fd); i++)
+		close(fd[i]);
+	close_gate();
+}
+
+/* Also the requests that still wait for the issuer. */
+static void all_is_given_back_at_its_end(void **state)
+{
+	int fd[8];
+
+	(void)state;
+	open_gate();
+	for (size_t i = 0; i < NELEM(fd); i++) {
+		fd[i] = client_open(plain_port);
+		client_text(fd[i],
+			    "GET /ocsp/YWJj HTTP/1.1\r\nHost: x\r\n\r\n");
+		loop_turn(loop, CLOCK_SECOND);
+		loop_turn(loop, 0);
+	}
+	close_gate();
+	for (size_t i = 0; i < NELEM(fd); i++)
+		close(fd[i]);
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(who_trickles_is_ended_while_others_are_served),
+		cmocka_unit_test(when_it_is_full_the_one_idle_longest_goes),
+		cmocka_unit_test(all_is_given_back_at_its_end),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
