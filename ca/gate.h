@@ -9,6 +9,7 @@
  *	gate_crl.c     CRLs, one memory file each
  *	gate_page.c    certificates, health, metrics
  *	gate_tls.c     the gate's own key and certificate
+ *	gate_linger.c  refused while they were still sending
  *	gate_due.c     deadlines of one length */
 #ifndef CA_GATE_H
 #define CA_GATE_H
@@ -88,6 +89,7 @@ struct gate_conn {
 	enum err refused; /* before it was whole */
 	const char *refused_why;
 	unsigned refused_status;
+	bool linger; /* it was refused before its body came */
 	struct buf body;
 	size_t body_counted; /* … in gate.bodies */
 	/* waiting for the issuer */
@@ -181,6 +183,12 @@ struct gate_ocsp_stats {
 	size_t entries, bytes, in_flight;
 };
 void gate_ocsp_stats(struct gate_ocsp_stats *s);
+
+/* gate_linger.c: keeps the socket of a connection that is being closed until its
+ * client has sent what it wanted to, for a while. */
+void gate_linger_open(void);
+void gate_linger_close(void);
+void gate_linger(int fd);
 
 /* gate_crl.c */
 enum MHD_Result gate_crl_run(struct gate_conn *c);

@@ -133,6 +133,8 @@ static void conn_end(struct gate_conn *c)
 {
 	queue_drop(c);
 	c->port->conns--;
+	if (c->linger)
+		gate_linger(c->fd);
 	if (c->peer_told && c->peer_told == gate.issuer_nr && gate.up)
 		chan_tell(&gate.issuer, GI_PEER_GONE, c->id,
 			  (struct attr_view){ 0 });

@@ -69,6 +69,7 @@ void gate_run(struct loop *l)
 	gate.loop = l;
 	gate_call_open();
 	gate_ocsp_open();
+	gate_linger_open();
 	gate_port_run(&gate.plain);
 	gate_port_run(&gate.tls);
 }
@@ -150,6 +151,7 @@ void gate_close(void)
 	mhd_close(&gate.tls.mhd);
 	loop_disarm(&gate.plain.slow);
 	loop_disarm(&gate.tls.slow);
+	gate_linger_close();
 	gate_ocsp_close();
 	gate_call_close();
 	gate_crl_close();

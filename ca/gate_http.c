@@ -280,9 +280,10 @@ static enum MHD_Result begin(struct gate_conn *c, const char *url,
 	    mhd_request_header(c->mhd, MHD_HTTP_HEADER_CONTENT_LENGTH) ||
 	    mhd_request_header(c->mhd, MHD_HTTP_HEADER_TRANSFER_ENCODING))
 		check_body(c, &body);
-	if (c->refused && body)
-		return answer_refused(c);
-	return MHD_YES;
+	if (!c->refused || !body)
+		return MHD_YES;
+	c->linger = true;
+	return answer_refused(c);
 }
 
 /* The body */

@@ -564,6 +564,34 @@ static void refusals_say_why(void **state)
 	world_end(&w);
 }
 
+/* All of a body is under way when its head is refused: its sender still reads why. */
+static void who_is_refused_while_sending_reads_why(void **state)
+{
+	static const char head[] =
+		"POST /ocsp HTTP/1.1\r\nHost: ca\r\nContent-Type: "
+		"application/ocsp-request\r\nContent-Length: 2000000\r\n\r\n";
+	uint8_t *body = calloc(1, 2000000);
+	struct answer r;
+	struct world w;
+
+	(void)state;
+	assert_non_null(body);
+	world_start(&w);
+	for (int i = 0; i < 50; i++) {
+		int fd = client_open(w.plain);
+
+		client_text(fd, head);
+		for (size_t n = 0; n < 2000000; n += 100000)
+			client_send(fd, body + n, 100000);
+		client_answer(fd, &r);
+		assert_int_equal(r.status, 413);
+		answer_wipe(&r);
+		close(fd);
+	}
+	world_end(&w);
+	free(body);
+}
+
 /* A body in pieces without a length: it is told when it ends. */
 static void a_chunked_body_over_its_limit_is_refused(void **state)
 {
@@ -688,6 +716,7 @@ int main(void)
 		cmocka_unit_test(who_began_to_fetch_a_crl_gets_that_one_whole),
 		cmocka_unit_test(certificates_come_in_both_forms),
 		cmocka_unit_test(refusals_say_why),
+		cmocka_unit_test(who_is_refused_while_sending_reads_why),
 		cmocka_unit_test(a_chunked_body_over_its_limit_is_refused),
 		cmocka_unit_test(garbage_ends_its_own_connection_only),
 		cmocka_unit_test(a_request_cut_short_is_nobodys_harm),
