@@ -110,6 +110,50 @@ static void every_cut_of_a_good_body_is_refused(void **state)
 	}
 }
 
+static const struct json_field shown[] = {
+	{ .name = "der", .kind = JSON_PEM, .label = { "X" } },
+	{ .name = "at", .kind = JSON_TIME },
+	{ .name = "count", .kind = JSON_NUMBER },
+	{ .name = "on", .kind = JSON_BOOL },
+	{ .name = "one", .kind = JSON_LIST, .json = "list" },
+	{ .name = "bytes", .kind = JSON_TEXT },
+	{ .name = "hex", .kind = JSON_HEX },
+	{ .name = "absent", .kind = JSON_TEXT },
+};
+
+static void format_is(const char *list, enum err wanted, const char *json)
+{
+	struct fault f = { .text = "" };
+	struct attrs a;
+	struct buf b;
+
+	attrs_init(&a);
+	buf_init(&b, 4096);
+	if (attrs_parse_text(&a, list, strlen(list), &f) != OK)
+		fail_msg("%s", f.text);
+	assert_int_equal(
+		json_attrs_format(attrs_view(&a), shown, NELEM(shown), &b),
+		wanted);
+	assert_int_equal(buf_u8(&b, 0), OK);
+	assert_string_equal((char *)b.p, json);
+	buf_wipe(&b);
+	attrs_wipe(&a);
+}
+
+static void a_list_is_told_by_its_table(void **state)
+{
+	(void)state;
+	format_is("der=abc der=def at=784111777 count=7 on=no one=1 hidden=1 "
+		  "bytes=\"\\xff\" hex=\"\\x01\\xff\"",
+		  OK,
+		  "{\"der\":\"-----BEGIN X-----\\nYWJj\\n-----END X-----\\n"
+		  "-----BEGIN X-----\\nZGVm\\n-----END X-----\\n\","
+		  "\"at\":\"1994-11-06T08:49:37Z\",\"count\":7,\"on\":false,"
+		  "\"list\":[\"1\"],\"bytes\":\"/w==\",\"hex\":\"01ff\"}\n");
+	format_is("at=soon", ERR_INVALID, "");
+	format_is("count=-1", ERR_INVALID, "");
+}
+
 /* Nesting is jansson's recursion: the deepest that 64 KiB can hold. */
 static void deep_nesting_is_refused(void **state)
 {
@@ -180,6 +224,7 @@ int main(void)
 		cmocka_unit_test(every_kind_of_field_becomes_its_attribute),
 		cmocka_unit_test(what_is_wrong_is_refused_with_its_place),
 		cmocka_unit_test(every_cut_of_a_good_body_is_refused),
+		cmocka_unit_test(a_list_is_told_by_its_table),
 		cmocka_unit_test(deep_nesting_is_refused),
 		cmocka_unit_test(a_problem_is_json_whatever_its_text),
 		cmocka_unit_test(statuses_are_those_of_the_design),
