@@ -25,7 +25,8 @@ enum {
 	ASKS_MAX = 4096, /* in flight at the issuer */
 	ASK_S = 10,
 	ASK_TRIES = 4, /* when drops overtake */
-	DROPS_KEPT = 1024,
+	DROPS_KEPT =
+		8192, /* more than a mass revocation's messages in flight */
 	ERROR_MAX = 64,
 };
 
@@ -271,7 +272,8 @@ static bool dropped_since(uint64_t drops, uint64_t number)
 /* Whether a drop that came after the ask was sent may speak of its answer. */
 static bool overtaken(const struct ask *a, const struct ocsp_answer *r)
 {
-	if (a->drops == o.drops)
+	/* an error says nothing about a certificate */
+	if (a->drops == o.drops || r->error)
 		return false;
 	if (a->drops < o.drops_all || o.drops - a->drops > DROPS_KEPT ||
 	    !r->numbers)
@@ -320,8 +322,9 @@ static bool answer_get(struct attr_view v, struct ocsp_answer *r)
 	times = time_get(v, "this_update", &r->this_update) &&
 		time_get(v, "next_update", &r->next_update) &&
 		time_get(v, "refresh", &r->refresh);
+	r->error = attr_find(v, "status", &a) && !attr_is(&a, "0");
 	r->keep = times && r->numbers && r->next_update > clock_wall() &&
-		  (!attr_find(v, "status", &a) || attr_is(&a, "0"));
+		  !r->error;
 	return true;
 }
 

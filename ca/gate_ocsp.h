@@ -20,6 +20,7 @@ enum {
 struct ocsp_answer {
 	struct span response;
 	bool keep;
+	bool error; /* not OCSP_OK */
 	int64_t this_update, next_update, refresh;
 	uint64_t number[OCSP_CERTS_MAX];
 	unsigned numbers;

@@ -239,11 +239,17 @@ static void an_answer_that_a_drop_overtook_is_asked_for_again(void **state)
 	answer_kept(&w, id, "good, long ago", 300, 7);
 	m = world_get(&w, GI_OCSP);
 	ask_is(&m, request);
-	/* a drop of another number overtakes nothing */
+	/* a drop of another number overtakes nothing, one of any no error */
 	world_put_text(&w, GI_DROP, 6, "number=8");
 	answer_kept(&w, m.id, "revoked", 300, 7);
 	assert_int_equal(world_get(&w, GI_DROPPED).id, 6);
 	expect(fd, "revoked");
+	post(fd, "another", 7);
+	m = world_get(&w, GI_OCSP);
+	world_put(&w, GI_DROP, 7, NULL);
+	world_put_text(&w, GI_OCSP_ANSWER, m.id, "response=no status=6");
+	assert_int_equal(world_get(&w, GI_DROPPED).id, 7);
+	expect(fd, "no");
 	close(fd);
 	world_end(&w);
 }
