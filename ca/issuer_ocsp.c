@@ -328,19 +328,19 @@ static void sign(struct ocsp *o)
 		fail(o, OCSP_TRY_LATER);
 }
 
-/* Without a nonce the answer is for everybody, and gate may keep it. */
+/* Which numbers it speaks of; without a nonce it is for everybody, and gate may keep
+ * it. */
 static enum err say_kept(const struct ocsp *o, struct attrs *a)
 {
+	for (unsigned i = 0; i < o->request.count; i++)
+		if (o->status[i].number)
+			TRY(attrs_add_u64(a, "number", o->status[i].number));
 	if (o->request.nonce.p)
 		return OK;
 	TRY(attrs_add_u64(a, "this_update", (uint64_t)o->this_update));
 	TRY(attrs_add_u64(a, "next_update", (uint64_t)o->next_update));
-	TRY(attrs_add_u64(a, "refresh",
-			  (uint64_t)o->this_update + OCSP_REFRESH));
-	for (unsigned i = 0; i < o->request.count; i++)
-		if (o->status[i].number)
-			TRY(attrs_add_u64(a, "number", o->status[i].number));
-	return OK;
+	return attrs_add_u64(a, "refresh",
+			     (uint64_t)o->this_update + OCSP_REFRESH);
 }
 
 static struct ocsp *take(uint64_t id)

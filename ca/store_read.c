@@ -184,7 +184,7 @@ static enum err record_of(struct store *s, uint64_t number, uint64_t *index,
 static enum err prove(struct store *s, struct attr_view v,
 		      struct merkle_proof *p, struct fault *f)
 {
-	uint64_t size = s->db->now.log_size, number, index, old;
+	uint64_t size = s->db->now.log_size, number, index = 0, old;
 
 	(void)get_if_u64(v, "size", STORE_INT_MAX, &size);
 	attrs_clear(&s->item);

@@ -260,9 +260,9 @@ static enum err text_add_quoted(struct attrs *a, struct rd *r,
 
 static enum err text_attr(struct attrs *a, struct rd *r, struct fault *f)
 {
-	struct text_name n = { 0 };
-	const uint8_t *p;
-	size_t len;
+	struct text_name n;
+	const uint8_t *p = NULL;
+	size_t len = 0;
 
 	TRY(text_name(r, &n, f));
 	if (rd_left(r) && *r->p == '"') {

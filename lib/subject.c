@@ -92,7 +92,7 @@ static enum err subject_groups(struct subject *s, const struct attr *a,
 static enum err subject_attr(struct subject *s, const struct attr *a,
 			     struct fault *f)
 {
-	uint32_t pid;
+	uint32_t pid = 0;
 
 	if (attr_named(a, "uid"))
 		return subject_u32(a, UINT32_MAX - 1, &s->uid, f);
