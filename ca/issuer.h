@@ -332,6 +332,7 @@ struct issuer {
 	size_t tail_note_len;
 	uint64_t crl_number;
 	uint64_t alarms, unlogged;
+	uint64_t logged; /* signatures that the log knows of, at its start */
 	struct audit *audit;
 	uint64_t next; /* number of the next certificate */
 	uint64_t ids;  /* of what we ask others */

@@ -34,6 +34,23 @@ void issuer_break(const struct fault *f)
 	issuer.state = ISSUER_BROKEN;
 }
 
+/* Signed and never committed, because somebody died in between; or by a signer that was
+ * asked behind our back. Nobody can tell, so it is written down. */
+static void tell_unlogged(void)
+{
+	struct attrs r;
+
+	if (issuer.signer_count <= issuer.logged)
+		return;
+	attrs_init(&r);
+	ENSURE(attrs_add_str(&r, "event", "ca.unlogged") == OK);
+	ENSURE(attrs_add_str(&r, "subject", "ca") == OK);
+	ENSURE(attrs_add_u64(&r, "logged", issuer.logged) == OK);
+	ENSURE(attrs_add_u64(&r, "signed", issuer.signer_count) == OK);
+	txn_tell(attrs_view(&r));
+	attrs_wipe(&r);
+}
+
 static void begin(void)
 {
 	struct fault f;
@@ -54,8 +71,10 @@ static void begin(void)
 	issuer.store_fresh = false;
 	gate_tell_chain();
 	ocsp_signer_check();
-	if (!again)
+	if (!again) {
+		tell_unlogged();
 		crl_start();
+	}
 }
 
 void issuer_settle(void)
@@ -141,6 +160,7 @@ static void load_state(const struct msg *m)
 	keep_note(m, &note, &frontier);
 	merkle_init(&issuer.tail.tree);
 	issuer.tail.noted = note.len > 0;
+	issuer.logged = 0;
 	if (!note.len)
 		return;
 	if (note_parse(note.p, note.len, &issuer.tail.note, &f) != OK ||
@@ -151,6 +171,21 @@ static void load_state(const struct msg *m)
 				"damaged");
 		issuer_break(&f);
 	}
+	if (issuer.tail.note.chained)
+		issuer.logged = issuer.tail.note.count;
+}
+
+/* How many signatures the log knows of. */
+static void load_count(struct attr_view record)
+{
+	struct fault f;
+	struct attr a;
+	uint64_t n;
+
+	if (attr_parse(record.p, record.len, &record, &f) == OK &&
+	    attr_only(record, "signed", &a) == OK &&
+	    attr_u64(&a, INT64_MAX, &n) == OK)
+		issuer.logged = MAX(issuer.logged, n);
 }
 
 static void load_record(const struct msg *m)
@@ -160,6 +195,7 @@ static void load_record(const struct msg *m)
 
 	if (attr_only(m->attrs, "record", &a) != OK)
 		child_broken("store");
+	load_count((struct attr_view){ a.value, a.len });
 	if (audit_tail_add(&issuer.tail, m->id,
 			   (struct attr_view){ a.value, a.len }, &f) != OK)
 		issuer_break(&f);

@@ -15,6 +15,7 @@ enum {
 	TXN_BYTES_MAX = 400 << 10,   /* of their operations */
 	TXN_RECORDS_MAX = 300 << 10, /* and records */
 	TXN_RECORD_EXTRA = 128,      /* time, counts */
+	TXN_ATTRS_MAX = 2500,        /* attributes of its message, about */
 };
 
 static struct {
@@ -141,14 +142,16 @@ static struct txn_entry *take_entries(void)
 {
 	struct txn_entry *first = txn.head, **at = &txn.head;
 	size_t bytes = 0, records = 0;
-	unsigned n = 0;
+	unsigned n = 0, attrs = 0;
 
 	while (*at && n < TXN_ENTRIES_MAX) {
 		const struct txn_entry *e = *at;
 
 		bytes += e->ops.bytes.len + e->cert.bytes.len + 16;
 		records += record_size(e);
-		if (n && (bytes > TXN_BYTES_MAX || records > TXN_RECORDS_MAX))
+		attrs += e->ops.count + 2; /* a row, a record */
+		if (n && (bytes > TXN_BYTES_MAX || records > TXN_RECORDS_MAX ||
+			  attrs > TXN_ATTRS_MAX))
 			break;
 		at = &(*at)->next;
 		n++;
