@@ -1,4 +1,4 @@
-/* A client's connection: where it goes, how it ends. Runs in whoever asks credd;
+/* A client's connection: where it goes, how it ends. Runs in whoever asks a daemon;
  * holds no secret but what the caller gives it to seal. */
 #include "lib/client.h"
 
@@ -11,8 +11,14 @@
 #include <string.h>
 #include <unistd.h>
 
-#define DEFAULT_SOCKET "/run/cretula/credd/api.sock"
-#define USER_SOCKET    "cretula/credd/api.sock"
+static const struct {
+	const char *name, *env;
+} daemons[] = {
+	[CLIENT_CREDD] = { "credd", "CRETULA_CREDD" },
+	[CLIENT_CA] = { "ca", "CRETULA_CA" },
+};
+
+_Static_assert(NELEM(daemons) == CLIENT__DAEMONS, "every daemon has an entry");
 
 #define SAME(name)                                                             \
 	_Static_assert((int)CRETULA_ERR_##name == (int)ERR_##name, #name)
@@ -62,53 +68,67 @@ enum cretula_err client_fault(struct cretula_error *err, enum err code,
 			   f->text[0] ? f->text : err_name(code));
 }
 
+const char *client_name(enum client_daemon d)
+{
+	return daemons[d].name;
+}
+
+const char *client_env(enum client_daemon d)
+{
+	return daemons[d].env;
+}
+
 /* The socket when nobody says which. */
-static char *default_path(void)
+static char *default_path(enum client_daemon d)
 {
 	const char *run = secure_getenv("XDG_RUNTIME_DIR");
 	char *path = NULL;
 
 	if (geteuid() != 0 && run && run[0] == '/') {
-		ENSURE(asprintf(&path, "%s/" USER_SOCKET, run) >= 0);
+		ENSURE(asprintf(&path, "%s/cretula/%s/api.sock", run,
+				daemons[d].name) >= 0);
 		if (!access(path, F_OK))
 			return path;
 		free(path);
 	}
-	return xstrdup(DEFAULT_SOCKET);
+	ENSURE(asprintf(&path, "/run/cretula/%s/api.sock", daemons[d].name) >=
+	       0);
+	return path;
 }
 
-static enum cretula_err path_parse(const char *text, char **out,
-				   struct cretula_error *err)
+static enum cretula_err path_parse(enum client_daemon d, const char *text,
+				   char **out, struct cretula_error *err)
 {
 	if (!strncmp(text, "unix://", 7))
 		text += 7;
 	if (!strncmp(text, "https://", 8) || !strncmp(text, "http://", 7))
 		return client_fail(err, ERR_UNSUPPORTED,
-				   "credd at '%s': only sockets are supported: "
+				   "%s at '%s': only sockets are supported: "
 				   "a path, or unix://PATH",
-				   text);
+				   daemons[d].name, text);
 	if (!text[0])
 		return client_fail(err, ERR_INVALID,
-				   "the path of credd's socket is empty");
+				   "the path of %s's socket is empty",
+				   daemons[d].name);
 	*out = xstrdup(text);
 	return CRETULA_ERR_NONE;
 }
 
-enum cretula_err client_path(const char *path, bool admin, char **out,
-			     struct cretula_error *err)
+enum cretula_err client_path(enum client_daemon d, const char *path, bool admin,
+			     char **out, struct cretula_error *err)
 {
 	AUTO(mem_free) char *api = NULL;
 	enum cretula_err e;
 	char *slash;
 
 	if (!path)
-		path = secure_getenv("CRETULA_CREDD");
+		path = secure_getenv(daemons[d].env);
 	if (path) {
-		e = path_parse(path, &api, err);
+		e = path_parse(d, path, &api, err);
 		if (e)
 			return e;
 	} else {
-		api = default_path();
+		api = default_path(d);
 	}
 	if (!admin) {
 		*out = xstrdup(api);
@@ -120,18 +140,18 @@ enum cretula_err client_path(const char *path, bool admin, char **out,
 	return CRETULA_ERR_NONE;
 }
 
-static enum cretula_err open_socket(const char *path, bool admin,
-				    struct cretula **out,
-				    struct cretula_error *err)
+enum cretula_err client_open(enum client_daemon d, const char *path, bool admin,
+			     struct cretula **out, struct cretula_error *err)
 {
 	struct cretula *c = xcalloc(1, sizeof *c);
 	enum cretula_err e;
 
+	c->daemon = d;
 	c->fd = -1;
 	c->timeout_ms = CLIENT_TIMEOUT_MS;
 	buf_init(&c->in, 4 + MSG_MAX + CLIENT_GULP);
 	buf_init(&c->out, CLIENT_OUT_MAX);
-	e = client_path(path, admin, &c->path, err);
+	e = client_path(d, path, admin, &c->path, err);
 	if (!e)
 		e = client_connect(c, false, client_deadline(c), err);
 	if (e) {
@@ -145,13 +165,13 @@ static enum cretula_err open_socket(const char *path, bool admin,
 enum cretula_err cretula_open(const char *path, struct cretula **c,
 			      struct cretula_error *err)
 {
-	return open_socket(path, false, c, err);
+	return client_open(CLIENT_CREDD, path, false, c, err);
 }
 
 enum cretula_err cretula_open_admin(const char *path, struct cretula **c,
 				    struct cretula_error *err)
 {
-	return open_socket(path, true, c, err);
+	return client_open(CLIENT_CREDD, path, true, c, err);
 }
 
 void cretula_close(struct cretula *c)

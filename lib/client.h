@@ -24,6 +24,13 @@ enum {
 #define CLIENT_RECONNECT_NS (2 * CLOCK_SECOND)
 #define CLIENT_NO_ID        0xffffffffu /* the id of errors about the connection */
 
+/* Which daemon: its name, and where its socket is. */
+enum client_daemon {
+	CLIENT_CREDD,
+	CLIENT_CA,
+	CLIENT__DAEMONS
+};
+
 struct cretula_list {
 	struct attrs a;
 };
@@ -51,6 +58,7 @@ struct client_call {
 };
 
 struct cretula {
+	enum client_daemon daemon;
 	char *path; /* of the socket */
 	int fd;     /* -1: not connected */
 	pid_t pid;  /* who connected: a forked child connects anew */
@@ -67,9 +75,19 @@ enum cretula_err client_fail(struct cretula_error *err, enum err code,
 enum cretula_err client_fault(struct cretula_error *err, enum err code,
 			      const struct fault *f);
 
-/* The path of api.sock, or of admin.sock beside it; owned by the caller. */
-enum cretula_err client_path(const char *path, bool admin, char **out,
-			     struct cretula_error *err);
+/* "credd", "ca"; static. */
+const char *client_name(enum client_daemon d);
+/* The variable that says where its socket is; static. */
+const char *client_env(enum client_daemon d);
+
+/* The path of api.sock, or of admin.sock beside it; owned by the caller. path NULL:
+ * what the environment says, else the usual place. */
+enum cretula_err client_path(enum client_daemon d, const char *path, bool admin,
+			     char **out, struct cretula_error *err);
+
+/* cretula_open and cretula_open_admin, for any daemon. */
+enum cretula_err client_open(enum client_daemon d, const char *path, bool admin,
+			     struct cretula **c, struct cretula_error *err);
 
 /* Connects to c->path and says hello, by deadline (CLOCK_BOOTTIME ns). again: the
  * daemon was there a moment ago, so that a socket that is not there yet is waited

@@ -20,13 +20,15 @@ enum {
 	HELLO_SIZE = NONCE_SIZE + 4,
 	ANSWER_SIZE = NONCE_SIZE + 2,
 	CONNECT_PAUSE_MS = 10,
+	WHY_MAX = 128,
 	REFUSAL_MAX = 1024, /* bytes of an error instead of a hello */
 };
 
 static enum cretula_err unreached(struct cretula_error *err, enum err code,
-				  const char *path, const char *why)
+				  const struct cretula *c, const char *why)
 {
-	client_fail(err, code, "credd is not reached at '%s': %s", path, why);
+	client_fail(err, code, "%s is not reached at '%s': %s",
+		    client_name(c->daemon), c->path, why);
 	if (err)
 		err->reached = 0;
 	return (enum cretula_err)code;
@@ -34,18 +36,22 @@ static enum cretula_err unreached(struct cretula_error *err, enum err code,
 
 /* What errno says, and what to do about it. */
 static enum cretula_err connect_failed(struct cretula_error *err,
-				       const char *path, int no)
+				       const struct cretula *c, int no)
 {
+	char why[WHY_MAX];
+
 	if (no == EACCES || no == EPERM)
 		return client_fail(err, ERR_DENIED,
 				   "'%s' may not be used by you: admin.sock is "
 				   "for root and the group cretula-admin",
-				   path);
-	if (no == ENOENT || no == ECONNREFUSED)
-		return unreached(err, ERR_UNAVAILABLE, path,
-				 "nobody listens: start credd, or say in "
-				 "CRETULA_CREDD where its socket is");
-	return unreached(err, ERR_UNAVAILABLE, path, strerror(no));
+				   c->path);
+	if (no != ENOENT && no != ECONNREFUSED)
+		return unreached(err, ERR_UNAVAILABLE, c, strerror(no));
+	(void)snprintf(why, sizeof why,
+		       "nobody listens: start %s, or say in %s where its "
+		       "socket is",
+		       client_name(c->daemon), client_env(c->daemon));
+	return unreached(err, ERR_UNAVAILABLE, c, why);
 }
 
 /* The address of path. One too long for an address goes through the descriptor
@@ -93,23 +99,23 @@ static int connect_once(const struct sockaddr_un *un, int *out)
 	return 0;
 }
 
-static enum cretula_err connect_until(const char *path, bool again,
+static enum cretula_err connect_until(const struct cretula *c, bool again,
 				      uint64_t deadline, int *fd,
 				      struct cretula_error *err)
 {
 	const struct timespec pause = { .tv_nsec = CONNECT_PAUSE_MS * 1000000 };
 	AUTO(fd_close) int dir = -1;
 	struct sockaddr_un un;
-	int no = address_of(path, &un, &dir);
+	int no = address_of(c->path, &un, &dir);
 
 	if (no)
-		return connect_failed(err, path, no);
+		return connect_failed(err, c, no);
 	for (;;) {
 		no = connect_once(&un, fd);
 		if (!no)
 			return CRETULA_ERR_NONE;
 		if (!passing(no, again) || clock_boot() >= deadline)
-			return connect_failed(err, path, no);
+			return connect_failed(err, c, no);
 		(void)nanosleep(&pause, NULL);
 	}
 }
@@ -140,7 +146,7 @@ static enum err read_all(int fd, uint8_t *p, size_t n, uint64_t deadline)
 /* Door refuses some connections before the hello; what it sends then is an error
  * message whose first bytes have been read as a hello. */
 static enum cretula_err refused(int fd, const uint8_t first[HELLO_SIZE],
-				const char *path, uint64_t deadline,
+				const struct cretula *c, uint64_t deadline,
 				struct cretula_error *err)
 {
 	uint8_t all[REFUSAL_MAX];
@@ -160,13 +166,13 @@ static enum cretula_err refused(int fd, const uint8_t first[HELLO_SIZE],
 	    attr_only(m.attrs, "error", &name) != OK ||
 	    attr_only(m.attrs, "text", &text) != OK ||
 	    err_parse((const char *)name.value, name.len, &code) != OK)
-		return unreached(err, ERR_UNSUPPORTED, path,
+		return unreached(err, ERR_UNSUPPORTED, c,
 				 "it does not speak this protocol");
 	return client_fail(err, code, "%.*s", (int)text.len, text.value);
 }
 
-static enum cretula_err hello(int fd, const char *path, uint64_t deadline,
-			      struct cretula_error *err)
+static enum cretula_err hello(int fd, const struct cretula *c,
+			      uint64_t deadline, struct cretula_error *err)
 {
 	uint8_t in[HELLO_SIZE], out[ANSWER_SIZE];
 	struct rd r = rd_from(in, sizeof in);
@@ -177,26 +183,27 @@ static enum cretula_err hello(int fd, const char *path, uint64_t deadline,
 	case OK:
 		break;
 	case ERR_TIMEOUT:
-		return unreached(err, ERR_TIMEOUT, path, "no hello in time");
+		return unreached(err, ERR_TIMEOUT, c, "no hello in time");
 	default:
-		return unreached(err, ERR_UNAVAILABLE, path,
+		return unreached(err, ERR_UNAVAILABLE, c,
 				 "the connection ended before the hello");
 	}
 	ENSURE(rd_bytes(&r, NONCE_SIZE, &nonce) == OK);
 	ENSURE(rd_u16(&r, &low) == OK && rd_u16(&r, &high) == OK);
 	if (low > high) /* no hello: an error stands in its place */
-		return refused(fd, in, path, deadline, err);
+		return refused(fd, in, c, deadline, err);
 	if (low > CLIENT_PROTOCOL || high < CLIENT_PROTOCOL)
 		return client_fail(err, ERR_UNSUPPORTED,
-				   "credd at '%s' speaks versions %u to %u of "
+				   "%s at '%s' speaks versions %u to %u of "
 				   "the protocol, this client version %d: "
 				   "install the same release of both",
-				   path, low, high, CLIENT_PROTOCOL);
+				   client_name(c->daemon), c->path, low, high,
+				   CLIENT_PROTOCOL);
 	memcpy(out, nonce, NONCE_SIZE);
 	out[NONCE_SIZE] = 0;
 	out[NONCE_SIZE + 1] = CLIENT_PROTOCOL;
 	if (send(fd, out, sizeof out, MSG_NOSIGNAL) != (ssize_t)sizeof out)
-		return unreached(err, ERR_UNAVAILABLE, path,
+		return unreached(err, ERR_UNAVAILABLE, c,
 				 "the connection ended during the hello");
 	return CRETULA_ERR_NONE;
 }
@@ -210,9 +217,9 @@ enum cretula_err client_connect(struct cretula *c, bool again,
 	fd_close(&c->fd);
 	buf_clear(&c->in);
 	buf_clear(&c->out);
-	e = connect_until(c->path, again, deadline, &fd, err);
+	e = connect_until(c, again, deadline, &fd, err);
 	if (!e)
-		e = hello(fd, c->path, deadline, err);
+		e = hello(fd, c, deadline, err);
 	if (e)
 		return e;
 	c->fd = fd;

@@ -1,7 +1,7 @@
 /* Calls and their answers over one connection. Runs in clients; holds nothing
  * secret: what is confidential was sealed before it came here.
- *	client -> credd	CALL id verb=… (up to 128 in flight, written in batches)
- *	credd -> client	ITEM id …, REPLY id … | ERROR id error= text= */
+ *	client -> daemon	CALL id verb=… (up to 128 in flight, written in batches)
+ *	daemon -> client	ITEM id …, REPLY id … | ERROR id error= text= */
 #include "lib/client.h"
 #include "lib/clock.h"
 #include "lib/msg.h"
@@ -33,6 +33,12 @@ static const char *const harmless[] = {
 	"module.list",
 	"audit.show",
 	"audit.notes",
+	"audit.prove",
+	"ca.chain",
+	"ca.list",
+	"ca.show",
+	"ca.profiles",
+	"ca.enrol", /* the same CSR fetches its certificate again */
 };
 
 static bool is_harmless(const char *verb)
@@ -124,8 +130,9 @@ static void connection_lost(struct cretula *c)
 
 	fd_close(&c->fd);
 	client_fail(&err, ERR_UNAVAILABLE,
-		    "the connection to credd ended before it answered: it may "
-		    "or may not have been done");
+		    "the connection to %s ended before it answered: it may "
+		    "or may not have been done",
+		    client_name(c->daemon));
 	for (size_t i = 0; i < NELEM(c->call); i++) {
 		struct client_call *k = &c->call[i];
 
@@ -223,7 +230,8 @@ static bool on_message(struct cretula *c, const struct msg *m)
 	}
 	if (m->kind < WIRE_REPLY || m->kind > WIRE_ITEM || m->id > UINT32_MAX) {
 		client_fail(&err, ERR_INTERNAL,
-			    "credd sent a message of unknown kind %u", m->kind);
+			    "%s sent a message of unknown kind %u",
+			    client_name(c->daemon), m->kind);
 		fd_close(&c->fd);
 		fail_waiting(c, &err);
 		return false;
@@ -253,8 +261,8 @@ static void read_messages(struct cretula *c)
 	buf_drop(&c->in, at);
 	if (e == ERR_PENDING)
 		return;
-	client_fail(&err, ERR_INTERNAL, "credd's answer is unreadable: %s",
-		    f.text);
+	client_fail(&err, ERR_INTERNAL, "%s's answer is unreadable: %s",
+		    client_name(c->daemon), f.text);
 	fd_close(&c->fd);
 	fail_waiting(c, &err);
 }
@@ -463,8 +471,8 @@ enum cretula_err cretula_wait(struct cretula *c, uint32_t id,
 			continue;
 		call_end(c, k);
 		return client_fail(err, ERR_TIMEOUT,
-				   "credd did not answer within %d ms",
-				   c->timeout_ms);
+				   "%s did not answer within %d ms",
+				   client_name(c->daemon), c->timeout_ms);
 	}
 	return hand_over(c, k, answer, err);
 }
@@ -493,7 +501,8 @@ enum cretula_err cretula_wait_any(struct cretula *c, uint32_t *id,
 					   "no call is in flight");
 		if (!wait_turn(c, deadline))
 			return client_fail(err, ERR_TIMEOUT,
-					   "credd did not answer within %d ms",
+					   "%s did not answer within %d ms",
+					   client_name(c->daemon),
 					   c->timeout_ms);
 	}
 	return CRETULA_ERR_NONE;
