@@ -1,6 +1,8 @@
 /* Options, errors and calls of the command. Runs in cretula; holds nothing. */
 #include "tools/cli.h"
 
+#include "lib/num.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,6 +14,19 @@ static const struct opt common[] = {
 	{ "field", "NAME", "print only that attribute's value" },
 	{ 0 },
 };
+
+enum {
+	TIME_MAX = INT32_MAX, /* seconds of a duration that is given */
+};
+
+static bool repeats(const struct opt *o)
+{
+	static const char more[] = "…";
+	size_t n = o->arg ? strlen(o->arg) : 0;
+
+	return n >= sizeof more - 1 &&
+	       !strcmp(o->arg + n - (sizeof more - 1), more);
+}
 
 static void help_opts(const struct opt *o)
 {
@@ -99,6 +114,53 @@ const char *cli_opt(const struct cli *cli, const char *name)
 	return cli->opt[i];
 }
 
+const char *cli_next(const struct cli *cli, const char *name, size_t *at)
+{
+	while (*at < cli->givens) {
+		const struct given *g = &cli->given[(*at)++];
+
+		if (!strcmp(g->opt->name, name))
+			return g->value;
+	}
+	return NULL;
+}
+
+int cli_add(const struct cli *cli, const char *opt, const char *name,
+	    struct attrs *out)
+{
+	const char *value;
+	size_t at = 0;
+
+	while ((value = cli_next(cli, opt, &at)))
+		if (attrs_add_str(out, name, value) != OK)
+			return cli_usage(cli, "--%s is too long", opt);
+	return 0;
+}
+
+int cli_add_time(const struct cli *cli, const char *opt, const char *name,
+		 bool bare, struct attrs *out)
+{
+	const char *value = cli_opt(cli, opt);
+	uint64_t seconds;
+
+	if (!value)
+		return 0;
+	if (num_duration(value, strlen(value), bare, TIME_MAX, &seconds) != OK)
+		return cli_usage(cli,
+				 "--%s is a duration such as 90s, 5m, 24h "
+				 "or 7d",
+				 opt);
+	ENSURE(attrs_add_u64(out, name, seconds) == OK);
+	return 0;
+}
+
+int cli_words(const struct cli *cli, size_t max)
+{
+	if (cli->words <= max)
+		return 0;
+	return cli_usage(cli, "'%s' is one word too many", cli->word[max]);
+}
+
 /* The option of that name and where its value goes; NULL if unknown. */
 static const struct opt *opt_find(struct cli *cli, const char *name, size_t n,
 				  const char **flag, const char ***slot)
@@ -117,7 +179,7 @@ static const struct opt *opt_find(struct cli *cli, const char *name, size_t n,
 /* Takes --name[=value] [value]; *at moves over the words it took. */
 static int take_option(struct cli *cli, int argc, char **argv, int *at)
 {
-	const char *name = argv[*at] + 2, *flag = NULL, **slot;
+	const char *name = argv[*at] + 2, *flag = NULL, *value, **slot;
 	const char *eq = strchr(name, '=');
 	size_t n = eq ? (size_t)(eq - name) : strlen(name);
 	const struct opt *o = opt_find(cli, name, n, &flag, &slot);
@@ -130,9 +192,12 @@ static int take_option(struct cli *cli, int argc, char **argv, int *at)
 	if (o->arg && !eq && *at + 1 >= argc)
 		return cli_usage(cli, "--%s needs a value: %s", o->name,
 				 o->arg);
-	if (*slot)
+	if (*slot && !repeats(o))
 		return cli_usage(cli, "--%s is given twice", o->name);
-	*slot = !o->arg ? "" : eq ? eq + 1 : argv[++*at];
+	value = !o->arg ? "" : eq ? eq + 1 : argv[++*at];
+	cli->given[cli->givens++] = (struct given){ o, value };
+	if (!*slot)
+		*slot = value;
 	if (o == &common[0]) {
 		cli_help(cli->verb);
 		return EXIT_DONE;
@@ -146,6 +211,7 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 	bool options = true;
 
 	cli->word = xcalloc((size_t)argc + 1, sizeof *cli->word);
+	cli->given = xcalloc((size_t)argc + 1, sizeof *cli->given);
 	for (int i = 0; i < argc; i++) {
 		int rc;
 
@@ -172,8 +238,7 @@ int cli_open(struct cli *cli, bool admin)
 
 	if (cli->c)
 		return 0;
-	if (admin ? cretula_open_admin(NULL, &cli->c, &err)
-		  : cretula_open(NULL, &cli->c, &err))
+	if (client_open(cli->daemon, NULL, admin, &cli->c, &err))
 		return cli_failed(&err);
 	return 0;
 }

@@ -13,7 +13,7 @@ enum {
 	EXIT_USAGE = 2,
 	EXIT_NOT_REACHED = 6,
 	EXIT_ATTENTION = 7,
-	CLI_OPTS_MAX = 8,
+	CLI_OPTS_MAX = 12,
 	CLI_SECRET_MAX = 64 << 10, /* a confidential value */
 	CLI_FILE_MAX = 1 << 20,    /* any other value from a file */
 	CLI_OUT_MAX = 64 << 20,    /* one printed record */
@@ -21,7 +21,9 @@ enum {
 
 struct opt {
 	const char *name; /* without "--" */
-	const char *arg;  /* what the help calls its value; NULL: a flag */
+	/* what the help calls its value; NULL: a flag; one that ends in "…" may
+	 * be given more than once */
+	const char *arg;
 	const char *help;
 };
 
@@ -43,19 +45,36 @@ struct cli {
 	char **word; /* what is neither option nor value of one */
 	size_t words;
 	const char *opt[CLI_OPTS_MAX]; /* values by place; "" for a flag */
+	struct given {
+		const struct opt *opt;
+		const char *value;
+	} * given; /* all of them, in their order */
+	size_t givens;
 	bool json;
 	const char *field;
+	enum client_daemon daemon; /* who is asked */
 	struct cretula *c;
 };
 
 /* Tables of the nouns (tools/cmd_*.c), each ended by noun NULL. */
 extern const struct verb verbs_store[], verbs_slot[], verbs_status[],
 	verbs_credential[], verbs_grant[], verbs_sign[], verbs_module[],
-	verbs_audit[], verbs_playground[];
+	verbs_audit[], verbs_ca[], verbs_playground[];
 
 /* Reads options and words; returns -1 to go on, or an exit code. */
 int cli_parse(struct cli *cli, int argc, char **argv);
 const char *cli_opt(const struct cli *cli, const char *name);
+/* Every value of that option: size_t at = 0; while ((v = cli_next(…, &at))) … */
+const char *cli_next(const struct cli *cli, const char *name, size_t *at);
+/* Options as attributes (`name`, of the option called `opt`), if they were given: as
+ * they are, every one; or as seconds, where it is a duration (bare: or a number of
+ * seconds). 0 or an exit code. */
+int cli_add(const struct cli *cli, const char *opt, const char *name,
+	    struct attrs *out);
+int cli_add_time(const struct cli *cli, const char *opt, const char *name,
+		 bool bare, struct attrs *out);
+/* 0, or the exit code when there are more than max words. */
+int cli_words(const struct cli *cli, size_t max);
 void cli_help(const struct verb *v);
 void cli_usage_line(const struct verb *v, FILE *to);
 

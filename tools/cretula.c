@@ -1,5 +1,6 @@
 /* cretula: the one command for people. Runs as whoever calls it; holds a secret
- * only while it is on its way into credd, in locked memory. */
+ * only while it is on its way into a daemon, in locked memory; an enrolment token from
+ * its making until it is printed. */
 #include "tools/cli.h"
 
 #include <signal.h>
@@ -33,8 +34,9 @@ static const struct verb verbs_own[] = {
 };
 
 static const struct verb *const tables[] = {
-	verbs_store, verbs_slot,   verbs_status, verbs_credential, verbs_grant,
-	verbs_sign,  verbs_module, verbs_audit,  verbs_playground, verbs_own,
+	verbs_store, verbs_slot,       verbs_status, verbs_credential,
+	verbs_grant, verbs_sign,       verbs_module, verbs_audit,
+	verbs_ca,    verbs_playground, verbs_own,
 };
 
 static void usage(FILE *to)
@@ -180,6 +182,7 @@ int main(int argc, char **argv)
 		rc = cli.verb->run(&cli);
 	cretula_close(cli.c);
 	free(cli.word);
+	free(cli.given);
 	if (fflush(stdout) && rc == EXIT_DONE)
 		rc = EXIT_FAILED;
 	return rc;

@@ -1,5 +1,5 @@
-/* Passphrases and key files for key slots. Runs in cretula; holds the secret in
- * locked memory until it is sealed for the vault. */
+/* Passphrases and key files. Runs in cretula; holds the secret in locked memory until
+ * it is sealed for the daemon that needs it. */
 #include "tools/secrets.h"
 
 #include "lib/num.h"
@@ -12,6 +12,19 @@ enum {
 	ARGON_MEM_MAX = 1 << 30,
 };
 
+int source_check(const struct cli *cli, const char *name)
+{
+	const char *source = cli_opt(cli, name);
+
+	if (!source || source[0] == '@' || !strcmp(source, "-"))
+		return 0;
+	return cli_usage(cli,
+			 "a %s on the command line is seen in process "
+			 "lists and shell history: give it as @FILE, or - "
+			 "for standard input",
+			 name);
+}
+
 int slot_check(const struct cli *cli)
 {
 	const char *pass = cli_opt(cli, "passphrase");
@@ -22,15 +35,11 @@ int slot_check(const struct cli *cli)
 	if (cli->words)
 		return cli_usage(cli, "'%s' is one word too many",
 				 cli->word[0]);
-	if (!pass || pass[0] == '@' || !strcmp(pass, "-"))
-		return 0;
-	return cli_usage(cli, "a passphrase on the command line is seen in "
-			      "process lists and shell history: give it as "
-			      "@FILE, or - for standard input");
+	return source_check(cli, "passphrase");
 }
 
-static enum err read_passphrase(const char *source, bool twice, struct buf *out,
-				struct fault *f)
+enum err passphrase_read(const char *source, bool twice, struct buf *out,
+			 struct fault *f)
 {
 	if (!source && twice)
 		return secret_ask_twice("passphrase", out, f);
@@ -52,7 +61,7 @@ int slot_secret(struct cli *cli, bool making, struct attrs *box)
 		e = secret_read(file[0] == '@' ? file + 1 : file, "key file",
 				false, &secret, &f);
 	else
-		e = read_passphrase(pass, making, &secret, &f);
+		e = passphrase_read(pass, making, &secret, &f);
 	if (e == OK)
 		e = attrs_add_str(box, "type", file ? "keyfile" : "passphrase");
 	if (e == OK)

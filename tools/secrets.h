@@ -1,5 +1,4 @@
-/* The secret that opens a key slot, as the command takes it: --passphrase and
- * --key-file. */
+/* Secrets as the command takes them: --passphrase, and --key-file of key slots. */
 #ifndef TOOLS_SECRETS_H
 #define TOOLS_SECRETS_H
 
@@ -17,6 +16,14 @@
 	{                                                                      \
 		"mem", "SIZE", "Argon2id memory, 64M to 1G"                    \
 	}
+
+/* Refuses the option `name` if its value is not @FILE or "-". 0 or an exit code. */
+int source_check(const struct cli *cli, const char *name);
+
+/* What source names (NULL: asked on the terminal, twice if `twice`), less a final
+ * newline, appended to out (secret). */
+MUST enum err passphrase_read(const char *source, bool twice, struct buf *out,
+			      struct fault *f);
 
 /* Refuses words, and options that exclude each other or give the secret away. 0 or
  * an exit code. */

@@ -1,0 +1,301 @@
+/* cretula ca init, token, root. Runs in cretula; holds the root key's passphrase in
+ * locked memory until it is sealed for the signer, and a token, likewise, until it is
+ * printed: the daemon gets no more of it than its public key. */
+#include "tools/ca.h"
+#include "tools/secrets.h"
+
+#include "lib/enc.h"
+#include "lib/pem.h"
+#include "lib/token.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	TOKEN_ROOM = 1024, /* a token as JSON, with what goes beside it */
+};
+
+/* The passphrase of the root key, as LIST passphrase=. */
+static int root_secret(const struct cli *cli, bool twice, struct attrs *box)
+{
+	struct fault f = { 0 };
+	struct buf secret;
+	enum err e;
+
+	buf_init_secret(&secret, 2 * CLI_SECRET_MAX);
+	e = passphrase_read(cli_opt(cli, "passphrase"), twice, &secret, &f);
+	if (e == OK)
+		e = attrs_add(box, "passphrase", 0, secret.p, secret.len);
+	buf_wipe(&secret);
+	return e == OK ? 0 : cli_fault(e, &f);
+}
+
+/* A verb that needs the root key. The connection first: nobody types a passphrase
+ * for a daemon that is not there. */
+static int root_ask(struct cli *cli, bool twice, const char *verb,
+		    const struct attrs *args)
+{
+	struct cretula_answer *answer = NULL;
+	struct attrs box;
+	int rc;
+
+	attrs_init_secret(&box);
+	cli->daemon = CLIENT_CA;
+	rc = cli_open(cli, true);
+	if (!rc)
+		rc = root_secret(cli, twice, &box);
+	if (!rc)
+		rc = ca_ask(cli, true, verb, attrs_view(args), &box, &answer);
+	if (!rc)
+		rc = out_reply(cli, answer);
+	cretula_answer_free(answer);
+	attrs_wipe(&box);
+	return rc;
+}
+
+static int add_key_type(const struct cli *cli, struct attrs *args)
+{
+	static const struct {
+		const char *given, *type, *bits;
+	} types[] = {
+		{ "p256", "p256", NULL },
+		{ "ed25519", "ed25519", NULL },
+		{ "rsa2048", "rsa", "2048" },
+		{ "rsa3072", "rsa", "3072" },
+	};
+	const char *given = cli_opt(cli, "key-type");
+
+	for (size_t i = 0; i < NELEM(types); i++) {
+		if (strcmp(given ? given : "p256", types[i].given) != 0)
+			continue;
+		ENSURE(attrs_add_str(args, "key_type", types[i].type) == OK);
+		if (types[i].bits)
+			ENSURE(attrs_add_str(args, "bits", types[i].bits) ==
+			       OK);
+		return 0;
+	}
+	return cli_usage(cli, "--key-type is p256, ed25519, rsa2048 or "
+			      "rsa3072");
+}
+
+int ca_init_run(struct cli *cli)
+{
+	struct attrs args;
+	int rc = cli_words(cli, 0);
+
+	attrs_init(&args);
+	if (!rc && !cli_opt(cli, "domain"))
+		rc = cli_usage(cli, "a CA needs --domain: the DNS name under "
+				    "which all that it certifies is");
+	if (!rc)
+		rc = source_check(cli, "passphrase");
+	if (!rc)
+		rc = cli_add(cli, "domain", "domain", &args);
+	if (!rc)
+		rc = cli_add(cli, "trust-domain", "trust_domain", &args);
+	if (!rc)
+		rc = add_key_type(cli, &args);
+	if (!rc)
+		rc = cli_add(cli, "shards", "shards", &args);
+	if (!rc)
+		rc = cli_add(cli, "instance", "instance", &args);
+	if (!rc)
+		rc = cli_add_time(cli, "root-life", "root_life", false, &args);
+	if (!rc)
+		rc = cli_add_time(cli, "issuing-life", "issuing_life", false,
+				  &args);
+	if (!rc)
+		rc = root_ask(cli, true, "ca.init", &args);
+	attrs_wipe(&args);
+	return rc;
+}
+
+/* root */
+
+static int renew(struct cli *cli)
+{
+	struct attrs args;
+	int rc = source_check(cli, "passphrase");
+
+	attrs_init(&args);
+	if (!rc && cli_opt(cli, "issuing"))
+		rc = cli_usage(cli, "--issuing and --renew exclude each other");
+	if (!rc)
+		rc = cli_add_time(cli, "issuing-life", "issuing_life", false,
+				  &args);
+	if (!rc)
+		rc = root_ask(cli, false, "ca.renew", &args);
+	attrs_wipe(&args);
+	return rc;
+}
+
+/* Both as PEM, and where ca listens. */
+static int print_chain(const struct cli *cli, struct span root,
+		       struct span issuing)
+{
+	struct attrs a;
+	struct buf b;
+	int rc = EXIT_FAILED;
+
+	attrs_init(&a);
+	buf_init(&b, CLI_FILE_MAX);
+	if (pem_put("CERTIFICATE", root, &b) == OK &&
+	    attrs_add(&a, "root", 0, b.p, b.len) == OK) {
+		buf_clear(&b);
+		if (pem_put("CERTIFICATE", issuing, &b) == OK &&
+		    attrs_add(&a, "issuing", 0, b.p, b.len) == OK)
+			rc = out_list(cli, attrs_view(&a), NULL);
+	}
+	buf_wipe(&b);
+	attrs_wipe(&a);
+	return rc;
+}
+
+int ca_root_run(struct cli *cli)
+{
+	struct cretula_answer *answer = NULL;
+	struct attr_view none = { 0 };
+	struct span root, issuing;
+	int rc = cli_words(cli, 0);
+
+	if (!rc && cli_opt(cli, "renew"))
+		return renew(cli);
+	if (!rc && (cli_opt(cli, "passphrase") || cli_opt(cli, "issuing-life")))
+		rc = cli_usage(cli, "--passphrase and --issuing-life go with "
+				    "--renew");
+	if (!rc)
+		rc = ca_ask(cli, false, "ca.chain", none, NULL, &answer);
+	if (!rc)
+		rc = ca_cert_of(answer, "root", &root);
+	if (!rc)
+		rc = ca_cert_of(answer, "issuer", &issuing);
+	if (!rc)
+		rc = cli->json || cli->field
+			     ? print_chain(cli, root, issuing)
+			     : ca_print_pem("CERTIFICATE",
+					    cli_opt(cli, "issuing") ? issuing
+								    : root);
+	cretula_answer_free(answer);
+	return rc;
+}
+
+/* token */
+
+static int token_args(struct cli *cli, const struct token *t,
+		      struct attrs *args)
+{
+	uint8_t public[TOKEN_PUBLIC];
+	int rc;
+
+	token_public(t, public);
+	ENSURE(attrs_add(args, "id", 0, t->id, TOKEN_ID) == OK);
+	ENSURE(attrs_add(args, "public", 0, public, sizeof public) == OK);
+	rc = cli_add(cli, "node", "node", args);
+	if (!rc)
+		rc = cli_add(cli, "type", "type", args);
+	if (!rc)
+		rc = cli_add(cli, "agent", "agent", args);
+	if (!rc)
+		rc = cli_add_time(cli, "ttl", "ttl", false, args);
+	if (!rc)
+		rc = cli_add_time(cli, "lifetime", "lifetime", false, args);
+	if (!rc)
+		rc = cli_add_time(cli, "verify-after", "verify_after", true,
+				  args);
+	if (!rc && cli_opt(cli, "bearer"))
+		ENSURE(attrs_add_str(args, "bearer", "yes") == OK);
+	return rc;
+}
+
+/* Not through stdio: its buffer is neither locked nor wiped. */
+static int print_secret(const struct buf *b)
+{
+	size_t at = 0;
+
+	while (at < b->len) {
+		ssize_t n = write(STDOUT_FILENO, b->p + at, b->len - at);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n <= 0) {
+			cli_say("standard output cannot be written to: %s",
+				strerror(errno));
+			return EXIT_FAILED;
+		}
+		at += (size_t)n;
+	}
+	return EXIT_DONE;
+}
+
+static enum err token_json(const struct token *t, const struct buf *text,
+			   struct attr_view reply, struct buf *out)
+{
+	char id[2 * TOKEN_ID + 1];
+	struct attrs a;
+	struct attr end;
+	enum err e;
+
+	enc_hex(t->id, TOKEN_ID, id);
+	attrs_init_secret(&a);
+	e = attrs_add(&a, "token", 0, text->p, text->len);
+	if (e == OK)
+		e = attrs_add_str(&a, "id", id);
+	if (e == OK && attr_find(reply, "expires", &end))
+		e = attrs_add_attr(&a, &end);
+	if (e == OK)
+		e = attr_format_json(attrs_view(&a), out);
+	attrs_wipe(&a);
+	return e;
+}
+
+static int print_token(const struct cli *cli, const struct token *t,
+		       const struct cretula_answer *answer)
+{
+	struct attr_view reply = attrs_view(&answer->reply.a);
+	struct buf text, json;
+	enum err e;
+	int rc;
+
+	buf_init_secret(&text, TOKEN_ROOM);
+	buf_init_secret(&json, TOKEN_ROOM);
+	e = token_format(t, &text);
+	if (e == OK && cli->json)
+		e = token_json(t, &text, reply, &json);
+	if (e == OK)
+		e = buf_u8(cli->json ? &json : &text, '\n');
+	if (e != OK)
+		rc = cli_fault(e, NULL);
+	else
+		rc = print_secret(cli->json ? &json : &text);
+	buf_wipe(&json);
+	buf_wipe(&text);
+	return rc;
+}
+
+int ca_token_run(struct cli *cli)
+{
+	struct cretula_answer *answer = NULL;
+	struct token t = { 0 };
+	struct attrs args;
+	int rc = cli_words(cli, 0);
+
+	if (!rc && !cli_opt(cli, "node"))
+		rc = cli_usage(cli, "a token is for a node: --node DNS-NAME");
+	if (rc)
+		return rc;
+	attrs_init(&args);
+	token_make(&t);
+	rc = token_args(cli, &t, &args);
+	if (!rc)
+		rc = ca_ask(cli, true, "ca.token", attrs_view(&args), NULL,
+			    &answer);
+	if (!rc && cli->field && strcmp(cli->field, "token") != 0)
+		rc = out_field(cli->field, attrs_view(&answer->reply.a));
+	else if (!rc)
+		rc = print_token(cli, &t, answer);
+	cretula_answer_free(answer);
+	token_wipe(&t);
+	attrs_wipe(&args);
+	return rc;
+}

@@ -1,0 +1,5 @@
+#include "tools/ca.h"
+int ca_profile_run(struct cli *cli)
+{
+	return cli_words(cli, 0);
+}
