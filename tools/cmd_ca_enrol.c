@@ -4,7 +4,6 @@
 #include "tools/secrets.h"
 
 #include "lib/csr.h"
-#include "lib/enc.h"
 #include "lib/pem.h"
 
 #include <stdlib.h>
@@ -138,7 +137,6 @@ static int sign_local(struct cli *cli, struct enrol *n, uint8_t sig[TOKEN_SIG])
 static int enrol_local(struct cli *cli, struct enrol *n)
 {
 	struct cretula_answer *answer = NULL;
-	char id[2 * TOKEN_ID + 1];
 	uint8_t sig[TOKEN_SIG];
 	struct attrs args;
 	int rc = sign_local(cli, n, sig);
@@ -146,8 +144,7 @@ static int enrol_local(struct cli *cli, struct enrol *n)
 	if (rc)
 		return rc;
 	attrs_init(&args);
-	enc_hex(n->token.id, TOKEN_ID, id);
-	ENSURE(attrs_add_str(&args, "token_id", id) == OK);
+	ENSURE(attrs_add(&args, "token_id", 0, n->token.id, TOKEN_ID) == OK);
 	ENSURE(attrs_add(&args, "signature", 0, sig, sizeof sig) == OK);
 	if (attrs_add(&args, "csr", 0, n->csr.p, n->csr.len) != OK ||
 	    attrs_add_view(&args, attrs_view(&n->asks)) != OK)

@@ -117,12 +117,13 @@ static bool put_base64(json_t *j, const char *name, const void *p, size_t n)
 
 static bool put_ask(json_t *j, const struct attr *a)
 {
-	char name[ATTR_NAME_MAX + 2], text[ATTR_NAME_MAX];
-	bool list = attr_named(a, "name") || attr_named(a, "uri");
+	const char *list = attr_named(a, "name")  ? "names"
+			   : attr_named(a, "uri") ? "endpoints"
+						  : NULL;
+	char name[ATTR_NAME_MAX + 1], text[ATTR_NAME_MAX];
 	json_t *all;
 
-	(void)snprintf(name, sizeof name, "%.*s%s", a->name_len, a->name,
-		       list ? "s" : "");
+	(void)snprintf(name, sizeof name, "%.*s", a->name_len, a->name);
 	if (attr_named(a, "lifetime")) { /* JSON has durations */
 		(void)snprintf(text, sizeof text, "%.*ss", (int)a->len,
 			       (const char *)a->value);
@@ -130,10 +131,10 @@ static bool put_ask(json_t *j, const struct attr *a)
 	}
 	if (!list)
 		return put(j, name, a->value, a->len);
-	all = json_object_get(j, name);
+	all = json_object_get(j, list);
 	if (!all) {
 		all = json_array();
-		if (json_object_set_new(j, name, all))
+		if (json_object_set_new(j, list, all))
 			return false;
 	}
 	return !json_array_append_new(
