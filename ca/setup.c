@@ -104,12 +104,17 @@ static enum err open_keyfile(struct fault *f)
 	return sup_secret_file(ca.keyfile, "keyfile", &ca.keyfile_fd, f);
 }
 
+/* The host's name, unless it listens at one address only. */
 static void choose_url(void)
 {
 	AUTO(mem_free) char *host = NULL;
 
 	if (ca.public_url)
 		return;
+	if (strncmp(ca.http, "0.0.0.0:", 8) && strncmp(ca.http, "[::]:", 5)) {
+		ENSURE(asprintf(&ca.public_url, "http://%s", ca.http) > 0);
+		return;
+	}
 	host = ca_host_name();
 	ENSURE(asprintf(&ca.public_url, "http://%s%s", host,
 			strrchr(ca.http, ':')) > 0);

@@ -1,6 +1,7 @@
 /* cretula playground: a whole throw-away installation. Two processes look after it,
  * so that either may be killed and all still ends: the playground itself, which the
- * caller sees, and a keeper below it, which starts credd and the command. */
+ * caller sees, and a keeper below it, which starts credd, ca (if it was built) and the
+ * command. */
 #ifndef TOOLS_PLAY_H
 #define TOOLS_PLAY_H
 
@@ -14,19 +15,44 @@ enum {
 	PLAY_FAILED = 125, /* our own failure */
 	PLAY_NOT_EXECUTABLE = 126,
 	PLAY_NOT_FOUND = 127,
-	PLAY_READY_MS = 30000, /* for credd to be ready */
-	PLAY_GRACE_MS = 5000,  /* for a command that was told to end */
-	PLAY_END_MS = 5000,    /* for processes that were killed to be gone */
+	PLAY_READY_MS = 30000, /* for a daemon to be ready */
+	PLAY_LOOK_MS = 20,     /* between looks at what tells nobody */
+	PLAY_DAEMONS = 2,
+	PLAY_GRACE_MS = 5000, /* for a command that was told to end */
+	PLAY_END_MS = 5000,   /* for processes that were killed to be gone */
 };
 
 struct play {
-	char folder[80];        /* everything is in there */
-	char bin[PATH_MAX / 2]; /* where this program is */
-	char api[96];           /* path of api.sock */
-	char **command;         /* NULL-ended */
-	sigset_t mask;          /* the signal mask we were started with */
-	pid_t parent;           /* the playground, for the keeper */
-	int parent_fd;          /* its pidfd */
+	char folder[80];              /* everything is in there */
+	char bin[PATH_MAX / 2];       /* where this program is */
+	char api[96];                 /* path of api.sock */
+	char ca_api[96];              /* the same of ca; "": there is no ca */
+	char ca_root[96];             /* its root certificate, PEM */
+	char ca_url[64], ca_http[64]; /* where its ports are */
+	char **command;               /* NULL-ended */
+	sigset_t mask;                /* the signal mask we were started with */
+	pid_t parent;                 /* the playground, for the keeper */
+	int parent_fd;                /* its pidfd */
+};
+
+/* One of the daemons; `name` is of its program, its files and its log. */
+struct play_daemon {
+	const char *name;
+	int notify_fd;
+	pid_t pid;
+	int fd; /* its pidfd */
+};
+
+/* What the keeper watches. */
+struct keep {
+	struct play *p;
+	int signal_fd;
+	struct play_daemon daemon[PLAY_DAEMONS];
+	unsigned daemons;
+	pid_t command;
+	int command_fd;
+	bool told; /* to end, by signal `sig` */
+	int sig;
 };
 
 /* tools/play_keep.c: the keeper's whole life; its exit code. */
@@ -42,6 +68,36 @@ bool play_forward(int signal_fd, pid_t pid, int *sig);
 void play_end_children(void);
 /* Removes the folder with all that is in it. */
 void play_remove(const char *folder);
+
+/* A child of the keeper, in its first moments: dies with the keeper, has the signals
+ * we were started with. */
+void play_child_begin(const struct keep *k, pid_t keeper);
+
+/* tools/play_daemon.c: files of a playground. False with errno. */
+bool play_make_dir(const struct play *p, const char *name, mode_t mode);
+bool play_write_file(const struct play *p, const char *name, const void *text,
+		     size_t len, mode_t mode);
+/* Writes conf as NAME.conf. */
+bool play_write_conf(const struct play *p, const char *name,
+		     struct attr_view conf);
+/* Is this program there? */
+bool play_has(const struct play *p, const char *name);
+/* Starts a daemon, which has its configuration. */
+bool play_daemon_start(struct keep *k, const char *name);
+/* Until it is ready: 0, or an exit code, said. */
+int play_daemon_wait(struct keep *k, struct play_daemon *d);
+/* The last lines of its log, for a failure. */
+void play_daemon_log(const struct play *p, const char *name);
+/* Takes what it says on its notify socket. True: that it is ready. */
+bool play_daemon_said(const struct play_daemon *d);
+
+/* tools/play_ca.c: its folders and configuration, if it is there; the CA, once it
+ * runs, until it serves. 0 or an exit code, said. */
+bool play_ca_prepare(struct play *p);
+int play_ca_fill(struct keep *k, struct play_daemon *d);
+
+/* A random passphrase, appended to pass (secret) and kept in that file. */
+bool play_passphrase(const struct play *p, const char *file, struct buf *pass);
 
 /* tools/play_fill.c: initialises the store, adds the samples and their grants. 0
  * or PLAY_FAILED, said. */

@@ -9,7 +9,6 @@
 
 #include <cretula/module.h>
 
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -29,15 +28,15 @@ static int said(struct cretula_error *err, const char *what)
 	return PLAY_FAILED;
 }
 
-/* Keeps the passphrase in the folder, for those who seal and want to unseal. */
-static bool keep_passphrase(const struct play *p, const struct buf *pass)
+/* In the folder, for those who seal and want to unseal. */
+bool play_passphrase(const struct play *p, const char *file, struct buf *pass)
 {
-	char path[PATH_MAX];
-	AUTO(fd_close) int fd = -1;
+	uint8_t random[PASSPHRASE_BYTES];
 
-	(void)snprintf(path, sizeof path, "%s/passphrase", p->folder);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	return fd >= 0 && write(fd, pass->p, pass->len) == (ssize_t)pass->len;
+	random_fill(random, sizeof random);
+	ENSURE(enc_base64(random, sizeof random, pass) == OK);
+	secret_zero(random, sizeof random);
+	return play_write_file(p, file, pass->p, pass->len, 0600);
 }
 
 static int initialise(const struct play *p, struct cretula *c)
@@ -46,16 +45,12 @@ static int initialise(const struct play *p, struct cretula *c)
 	struct cretula_list *box = cretula_list_new_secret();
 	struct cretula_answer *answer = NULL;
 	struct cretula_error err = { 0 };
-	uint8_t random[PASSPHRASE_BYTES];
 	struct buf pass;
 	int rc = 0;
 
 	buf_init_secret(&pass, 256);
-	random_fill(random, sizeof random);
-	ENSURE(enc_base64(random, sizeof random, &pass) == OK);
-	secret_zero(random, sizeof random);
 	/* The least the key derivation allows: this secret is random. */
-	if (!keep_passphrase(p, &pass) ||
+	if (!play_passphrase(p, "passphrase", &pass) ||
 	    cretula_list_add_str(args, "ops", "1") ||
 	    cretula_list_add_str(args, "mem", "67108864") ||
 	    cretula_list_add_str(box, "type", "passphrase") ||

@@ -1,8 +1,6 @@
-/* The playground's keeper: starts credd and the command, ends everything when the
+/* The playground's keeper: starts the daemons and the command, ends everything when the
  * command ends, when it is told to, or when the playground above it dies. Holds
- * nothing.
- *	credd -> keeper		READY=1, a datagram on NOTIFY_SOCKET
- */
+ * nothing. */
 #include "tools/play.h"
 
 #include "lib/clock.h"
@@ -21,43 +19,11 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* What the keeper watches. */
-struct keep {
-	struct play *p;
-	int signal_fd;
-	int notify_fd;
-	pid_t credd;
-	int credd_fd;
-	pid_t command;
-	int command_fd;
-	bool told; /* to end, by signal `sig` */
-	int sig;
-};
-
 static int failed(const char *what)
 {
 	cli_say("the playground cannot be set up: %s: %s", what,
 		strerror(errno));
 	return PLAY_FAILED;
-}
-
-static bool write_file(const struct play *p, const char *name,
-		       const struct buf *text)
-{
-	char path[PATH_MAX];
-	AUTO(fd_close) int fd = -1;
-
-	(void)snprintf(path, sizeof path, "%s/%s", p->folder, name);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	return fd >= 0 && write(fd, text->p, text->len) == (ssize_t)text->len;
-}
-
-static bool make_dir(const struct play *p, const char *name, mode_t mode)
-{
-	char path[PATH_MAX];
-
-	(void)snprintf(path, sizeof path, "%s/%s", p->folder, name);
-	return !mkdir(path, mode) && !chmod(path, mode);
 }
 
 /* BIN/../modules, if it is there. */
@@ -81,34 +47,16 @@ static enum err conf_attrs(const struct play *p, struct attrs *conf)
 static bool write_conf(const struct play *p)
 {
 	struct attrs conf;
-	struct buf text;
 	bool done;
 
 	attrs_init(&conf);
-	buf_init(&text, CLI_FILE_MAX);
 	done = conf_attrs(p, &conf) == OK &&
-	       attr_format_text(attrs_view(&conf), &text) == OK &&
-	       buf_u8(&text, '\n') == OK && write_file(p, "credd.conf", &text);
+	       play_write_conf(p, "credd", attrs_view(&conf));
 	attrs_wipe(&conf);
-	buf_wipe(&text);
 	return done;
 }
 
-static bool open_notify(struct keep *k)
-{
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-
-	(void)snprintf(un.sun_path, sizeof un.sun_path, "%s/notify",
-		       k->p->folder);
-	k->notify_fd =
-		socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	return k->notify_fd >= 0 &&
-	       !bind(k->notify_fd, (const struct sockaddr *)&un, sizeof un);
-}
-
-/* A child of the keeper, in its first moments: dies with the keeper, has the
- * signals we were started with. */
-static void child_begin(const struct keep *k, pid_t keeper)
+void play_child_begin(const struct keep *k, pid_t keeper)
 {
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	if (getppid() != keeper)
@@ -117,120 +65,29 @@ static void child_begin(const struct keep *k, pid_t keeper)
 	(void)sigprocmask(SIG_SETMASK, &k->p->mask, NULL);
 }
 
-static _Noreturn void credd_exec(const struct keep *k)
+static void command_env(const struct play *p)
 {
-	char path[PATH_MAX], conf[PATH_MAX], notify[PATH_MAX];
-	int log, null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	const char *path = getenv("PATH");
+	char *longer = NULL;
 
-	/* Away from the terminal's signals. */
-	(void)setpgid(0, 0);
-	(void)snprintf(conf, sizeof conf, "%s/credd.log", k->p->folder);
-	log = open(conf, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-	(void)dup2(null, STDIN_FILENO);
-	(void)dup2(log, STDOUT_FILENO);
-	(void)dup2(log, STDERR_FILENO);
-	(void)snprintf(conf, sizeof conf, "%s/credd.conf", k->p->folder);
-	(void)snprintf(notify, sizeof notify, "%s/notify", k->p->folder);
-	(void)setenv("NOTIFY_SOCKET", notify, 1);
-	(void)unsetenv("WATCHDOG_USEC");
-	(void)unsetenv("LISTEN_FDS");
-	(void)snprintf(path, sizeof path, "%s/credd", k->p->bin);
-	(void)execl(path, path, "--config", conf, (char *)NULL);
-	(void)snprintf(path, sizeof path, "%s/../sbin/credd", k->p->bin);
-	(void)execl(path, path, "--config", conf, (char *)NULL);
-	dprintf(STDERR_FILENO, "%s: %s\n", path, strerror(errno));
-	_exit(PLAY_NOT_FOUND);
-}
-
-static bool start_credd(struct keep *k)
-{
-	pid_t keeper = getpid();
-
-	k->credd = fork();
-	if (k->credd == 0) {
-		child_begin(k, keeper);
-		credd_exec(k);
-	}
-	if (k->credd < 0)
-		return false;
-	k->credd_fd = pidfd_open(k->credd, 0);
-	return k->credd_fd >= 0;
-}
-
-/* The last lines of credd's log, for a failure. */
-static void show_log(const struct play *p)
-{
-	enum {
-		TAIL = 4096
-	};
-	char path[PATH_MAX], text[TAIL];
-	AUTO(fd_close) int fd = -1;
-	struct stat st;
-	ssize_t n;
-
-	(void)snprintf(path, sizeof path, "%s/credd.log", p->folder);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0 || fstat(fd, &st))
+	ENSURE(asprintf(&longer, "%s:%s", p->bin,
+			path ? path : "/usr/bin:/bin") >= 0);
+	(void)setenv("PATH", longer, 1);
+	(void)setenv("CRETULA_PLAYGROUND", p->folder, 1);
+	(void)setenv("CRETULA_CREDD", p->api, 1);
+	if (!p->ca_api[0])
 		return;
-	n = pread(fd, text, sizeof text,
-		  st.st_size > TAIL ? st.st_size - TAIL : 0);
-	if (n > 0)
-		(void)fwrite(text, 1, (size_t)n, stderr);
-}
-
-static bool said_ready(int fd)
-{
-	char text[512];
-	ssize_t n = recv(fd, text, sizeof text - 1, 0);
-
-	if (n <= 0)
-		return false;
-	text[n] = '\0';
-	return !strncmp(text, "READY=1", 7) || strstr(text, "\nREADY=1");
-}
-
-/* Until credd is ready. 0, an exit code, or PLAY_FAILED. */
-static int wait_ready(struct keep *k)
-{
-	uint64_t deadline = clock_boot() + PLAY_READY_MS * CLOCK_MS;
-	struct pollfd w[] = { { .fd = k->notify_fd, .events = POLLIN },
-			      { .fd = k->credd_fd, .events = POLLIN },
-			      { .fd = k->signal_fd, .events = POLLIN },
-			      { .fd = k->p->parent_fd, .events = POLLIN } };
-
-	for (;;) {
-		if (!poll(w, NELEM(w), client_poll_ms(deadline)) &&
-		    clock_boot() >= deadline) {
-			cli_say("credd is not ready after %d s; its log:",
-				PLAY_READY_MS / 1000);
-			show_log(k->p);
-			return PLAY_FAILED;
-		}
-		if (w[0].revents && said_ready(k->notify_fd))
-			return 0;
-		if (w[1].revents) {
-			cli_say("credd ended before it was ready; its log:");
-			show_log(k->p);
-			return PLAY_FAILED;
-		}
-		if (w[2].revents && play_forward(k->signal_fd, 0, &k->sig))
-			return 128 + k->sig;
-		if (w[3].revents)
-			return PLAY_FAILED;
-	}
+	(void)setenv("CRETULA_CA", p->ca_api, 1);
+	(void)setenv("CRETULA_CA_URL", p->ca_url, 1);
+	(void)setenv("CRETULA_CA_HTTP", p->ca_http, 1);
+	(void)setenv("CRETULA_CA_ROOT", p->ca_root, 1);
 }
 
 static _Noreturn void command_exec(const struct keep *k)
 {
-	const char *path = getenv("PATH");
-	char *longer = NULL;
 	int no;
 
-	ENSURE(asprintf(&longer, "%s:%s", k->p->bin,
-			path ? path : "/usr/bin:/bin") >= 0);
-	(void)setenv("PATH", longer, 1);
-	(void)setenv("CRETULA_PLAYGROUND", k->p->folder, 1);
-	(void)setenv("CRETULA_CREDD", k->p->api, 1);
+	command_env(k->p);
 	(void)execvp(k->p->command[0], k->p->command);
 	no = errno;
 	cli_say("'%s' cannot be run: %s", k->p->command[0], strerror(no));
@@ -243,7 +100,7 @@ static bool start_command(struct keep *k)
 
 	k->command = fork();
 	if (k->command == 0) {
-		child_begin(k, keeper);
+		play_child_begin(k, keeper);
 		command_exec(k);
 	}
 	if (k->command < 0)
@@ -262,28 +119,45 @@ static int command_code(struct keep *k)
 					  : 128 + info.si_status;
 }
 
-/* Notices credd's end once; it is not ours to start it again. */
-static void credd_ended(struct keep *k, struct pollfd *w)
+/* Notices a daemon's end once; it is not ours to start it again. */
+static void daemon_ended(struct keep *k, struct play_daemon *d)
 {
-	cli_say("credd ended; its log:");
-	show_log(k->p);
-	(void)waitpid(k->credd, NULL, 0);
-	w->fd = -1;
-	w->revents = 0;
+	cli_say("%s ended; its log:", d->name);
+	play_daemon_log(k->p, d->name);
+	(void)waitpid(d->pid, NULL, 0);
+	fd_close(&d->fd);
+}
+
+/* Takes what daemons say, and their end. */
+static void look_at_daemons(struct keep *k, const struct pollfd *w)
+{
+	for (unsigned i = 0; i < k->daemons; i++) {
+		if (w[2 * i].revents)
+			daemon_ended(k, &k->daemon[i]);
+		if (w[2 * i + 1].revents)
+			(void)play_daemon_said(&k->daemon[i]);
+	}
 }
 
 /* Until the command ends, or has to. The exit code. */
 static int watch(struct keep *k)
 {
 	uint64_t deadline = UINT64_MAX;
-	struct pollfd w[] = { { .fd = k->command_fd, .events = POLLIN },
-			      { .fd = k->signal_fd, .events = POLLIN },
-			      { .fd = k->p->parent_fd, .events = POLLIN },
-			      { .fd = k->credd_fd, .events = POLLIN },
-			      { .fd = k->notify_fd, .events = POLLIN } };
+	struct pollfd w[3 + 2 * PLAY_DAEMONS] = {
+		{ .fd = k->command_fd, .events = POLLIN },
+		{ .fd = k->signal_fd, .events = POLLIN },
+		{ .fd = k->p->parent_fd, .events = POLLIN },
+	};
 
 	for (;;) {
-		(void)poll(w, NELEM(w), client_poll_ms(deadline));
+		for (unsigned i = 0; i < k->daemons; i++) {
+			w[3 + 2 * i] = (struct pollfd){ .fd = k->daemon[i].fd,
+							.events = POLLIN };
+			w[4 + 2 * i] =
+				(struct pollfd){ .fd = k->daemon[i].notify_fd,
+						 .events = POLLIN };
+		}
+		(void)poll(w, 3 + 2 * k->daemons, client_poll_ms(deadline));
 		if (w[0].revents)
 			return command_code(k);
 		if (w[2].revents)
@@ -296,38 +170,46 @@ static int watch(struct keep *k)
 		}
 		if (clock_boot() >= deadline)
 			return 128 + k->sig;
-		if (w[3].revents)
-			credd_ended(k, &w[3]);
-		if (w[4].revents)
-			(void)said_ready(k->notify_fd);
+		look_at_daemons(k, w + 3);
 	}
+}
+
+static int fill(struct keep *k)
+{
+	int rc = play_daemon_wait(k, &k->daemon[0]);
+
+	if (rc)
+		return rc;
+	rc = play_fill(k->p);
+	if (rc)
+		play_daemon_log(k->p, "credd");
+	if (rc || !k->p->ca_api[0])
+		return rc;
+	rc = play_daemon_wait(k, &k->daemon[1]);
+	return rc ? rc : play_ca_fill(k, &k->daemon[1]);
 }
 
 static int keep_run(struct keep *k)
 {
 	int rc;
 
-	if (!make_dir(k->p, "run", 0755) || !make_dir(k->p, "state", 0700) ||
-	    !write_conf(k->p) || !open_notify(k))
+	if (!play_make_dir(k->p, "run", 0755) ||
+	    !play_make_dir(k->p, "state", 0700) || !write_conf(k->p) ||
+	    !play_ca_prepare(k->p))
 		return failed(k->p->folder);
-	if (!start_credd(k))
+	if (!play_daemon_start(k, "credd"))
 		return failed("credd");
-	rc = wait_ready(k);
+	if (k->p->ca_api[0] && !play_daemon_start(k, "ca"))
+		return failed("ca");
+	rc = fill(k);
 	if (rc)
 		return rc;
-	rc = play_fill(k->p);
-	if (rc) {
-		show_log(k->p);
-		return rc;
-	}
 	return start_command(k) ? watch(k) : failed("the command");
 }
 
 int play_keep(struct play *p)
 {
-	struct keep k = {
-		.p = p, .notify_fd = -1, .credd_fd = -1, .command_fd = -1
-	};
+	struct keep k = { .p = p, .command_fd = -1 };
 	sigset_t before;
 	int rc;
 

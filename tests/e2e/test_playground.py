@@ -83,6 +83,33 @@ def the_environment_names_what_there_is(*_):
           os.path.realpath(CRETULA), "PATH")
 
 
+# What a client does: a certificate over HTTPS, and what is on the plain port.
+ENROL = """
+set -e
+cd "$CRETULA_PLAYGROUND"
+test -S "$CRETULA_CA"
+cretula ca token --node web.example >token
+openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes \\
+	-keyout key -subj / -out csr 2>/dev/null
+cretula ca enrol --token @token --csr csr --url "$CRETULA_CA_URL" >chain.pem
+curl -sSf "$CRETULA_CA_HTTP/crl" -o crl
+curl -sSf "$CRETULA_CA_HTTP/issuer.pem" -o issuer.pem
+openssl verify -x509_strict -CAfile "$CRETULA_CA_ROOT" -untrusted issuer.pem \\
+	chain.pem
+openssl ocsp -CAfile "$CRETULA_CA_ROOT" -issuer issuer.pem -cert chain.pem \\
+	-url "$CRETULA_CA_HTTP/ocsp"
+"""
+
+
+@case
+def the_ca_serves_at_once(*_):
+    done = play("sh", "-c", ENROL)
+    equal(done.returncode, 0, done.stderr.decode())
+    text = done.stdout.decode()
+    check("chain.pem: OK" in text, "the chain", text)
+    check("chain.pem: good" in text, "the status", text)
+
+
 @case
 def every_module_has_a_sample(*_):
     done = play("sh", "-c", "cretula module list --field name; echo; "
