@@ -1,11 +1,21 @@
-/* cretula status: what is wrong, what is weaker here, what to do. */
-#include "tools/cli.h"
+/* cretula status: what is wrong, what is weaker here, what to do; of every daemon there
+ * is. Runs in cretula; holds nothing. */
+#include "tools/ca.h"
 
 #include "lib/clock.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+/* What all that was asked comes to. */
+struct seen {
+	unsigned answers;
+	bool field; /* somebody has the one that is asked for */
+	bool attention, failed, unreached;
+	int code; /* of what failed */
+};
 
 /* The value of name as a C string; "" if absent. Freed by the caller. */
 static char *text_of(struct attr_view v, const char *name)
@@ -18,13 +28,22 @@ static char *text_of(struct attr_view v, const char *name)
 	return s;
 }
 
-/* Prints "  LABEL: VALUE" if there is such an attribute. */
+/* Prints "  LABEL: VALUE" if there is such an attribute; several, with blanks. */
 static void line(struct attr_view v, const char *label, const char *name)
 {
-	AUTO(mem_free) char *value = text_of(v, name);
+	bool any = false;
+	struct attr a;
 
-	if (value[0])
-		printf("  %s: %s\n", label, value);
+	while (attr_next(&v, &a)) {
+		if (!attr_named(&a, name) || !a.len)
+			continue;
+		if (!any)
+			printf("  %s:", label);
+		printf(" %.*s", (int)a.len, (const char *)a.value);
+		any = true;
+	}
+	if (any)
+		printf("\n");
 }
 
 static void started(struct attr_view v)
@@ -50,13 +69,15 @@ static void each(struct attr_view v, const char *label, const char *name)
 			       (const char *)a.value);
 }
 
-/* What to do about a state that serves nobody; NULL if it serves. */
+/* What to do about a state that serves nobody; NULL if it serves, or says itself. */
 static const char *advice(struct attr_view v)
 {
 	struct attr a;
 
+	if (attr_count(v, "attention"))
+		return NULL;
 	if (!attr_find(v, "state", &a))
-		return "credd does not say in which state it is";
+		return "the daemon does not say in which state it is";
 	if (attr_is(&a, "uninitialised"))
 		return "there is no store yet: run 'cretula init'";
 	if (attr_is(&a, "sealed"))
@@ -64,61 +85,175 @@ static const char *advice(struct attr_view v)
 	return NULL;
 }
 
-static void print_status(struct attr_view v)
+static void print_status(enum client_daemon d, struct attr_view v)
 {
+	static const struct {
+		const char *label, *name;
+	} lines[] = {
+		{ "store", "store" },
+		{ "generation", "generation" },
+		{ "credentials", "credentials" },
+		{ "grants", "grants" },
+		{ "workers", "workers" },
+		{ "connections", "connections" },
+		{ "audit records", "audit_size" },
+		{ "audit records", "log" },
+		{ "domains", "domain" },
+		{ "HTTPS", "https" },
+		{ "HTTP", "http" },
+		{ "certificates", "certs" },
+		{ "valid", "valid" },
+		{ "ending within a day", "expiring" },
+		{ "revoked", "revoked" },
+		{ "issuing CA ends", "issuing_ends" },
+		{ "OCSP signer ends", "ocsp_signer_ends" },
+	};
 	AUTO(mem_free) char *state = text_of(v, "state");
 
-	printf("credd: %s\n", state[0] ? state : "in an unknown state");
-	line(v, "store", "store");
-	line(v, "generation", "generation");
-	line(v, "credentials", "credentials");
-	line(v, "grants", "grants");
-	line(v, "workers", "workers");
-	line(v, "connections", "connections");
-	line(v, "audit records", "audit_size");
+	printf("%s: %s\n", client_name(d),
+	       state[0] ? state : "in an unknown state");
+	for (size_t i = 0; i < NELEM(lines); i++)
+		line(v, lines[i].label, lines[i].name);
 	started(v);
 	each(v, "weaker here", "weaker");
 	each(v, "needs attention", "attention");
-	if (advice(v) && !attr_count(v, "attention"))
+	if (advice(v))
 		printf("needs attention: %s\n", advice(v));
 }
 
-static int not_reached(const struct cli *cli, const struct cretula_error *err)
+static void not_reached(const struct cli *cli, enum client_daemon d,
+			const struct cretula_error *err, struct seen *seen)
 {
 	struct attrs a;
+	int code = cli_failed(err);
 
-	if (cli->json && !err->reached) {
-		attrs_init(&a);
-		ENSURE(attrs_add_str(&a, "state", "not_reached") == OK);
-		ENSURE(attrs_add_str(&a, "attention", err->text) == OK);
-		(void)out_list(cli, attrs_view(&a), NULL);
-		attrs_wipe(&a);
+	if (!seen->failed)
+		seen->code = code;
+	seen->failed = true;
+	seen->unreached |= !err->reached;
+	if (!cli->json || err->reached)
+		return;
+	attrs_init(&a);
+	ENSURE(attrs_add_str(&a, "daemon", client_name(d)) == OK);
+	ENSURE(attrs_add_str(&a, "state", "not_reached") == OK);
+	ENSURE(attrs_add_str(&a, "attention", err->text) == OK);
+	(void)out_list(cli, attrs_view(&a), NULL);
+	attrs_wipe(&a);
+}
+
+/* Asks; ca tells admins more. */
+static enum cretula_err ask(enum client_daemon d,
+			    struct cretula_answer **answer,
+			    struct cretula_error *err)
+{
+	struct attr_view none = { 0 };
+	struct cretula *c = NULL;
+	enum cretula_err e = CRETULA_ERR_DENIED;
+
+	if (d == CLIENT_CA)
+		e = client_open(d, NULL, true, &c, err);
+	if (e)
+		e = client_open(d, NULL, false, &c, err);
+	if (!e)
+		e = client_call(c, "status", none, NULL, answer, err);
+	cretula_close(c);
+	return e;
+}
+
+static void print_answer(const struct cli *cli, enum client_daemon d,
+			 struct attr_view v, struct seen *seen)
+{
+	struct attrs named;
+	struct attr a;
+
+	if (cli->field) {
+		if (!attr_find(v, cli->field, &a))
+			return;
+		seen->field = true;
+		seen->failed |= out_field(cli->field, v) != EXIT_DONE;
+		return;
 	}
-	return cli_failed(err);
+	if (!cli->json) {
+		print_status(d, v);
+		return;
+	}
+	attrs_init(&named);
+	if (!attr_find(v, "daemon", &a))
+		ENSURE(attrs_add_str(&named, "daemon", client_name(d)) == OK);
+	if (attrs_add_view(&named, v) != OK ||
+	    out_list(cli, attrs_view(&named), NULL) != EXIT_DONE)
+		seen->failed = true;
+	attrs_wipe(&named);
+}
+
+static void look(const struct cli *cli, enum client_daemon d, struct seen *seen)
+{
+	struct cretula_answer *answer = NULL;
+	struct cretula_error err;
+	struct attr_view v;
+
+	if (ask(d, &answer, &err)) {
+		not_reached(cli, d, &err, seen);
+		return;
+	}
+	v = attrs_view(&answer->reply.a);
+	seen->answers++;
+	print_answer(cli, d, v, seen);
+	seen->attention |= advice(v) || attr_count(v, "attention");
+	cretula_answer_free(answer);
+}
+
+/* Is it said where it is, or is there a socket where it would be? */
+static bool expected(enum client_daemon d)
+{
+	AUTO(mem_free) char *path = NULL;
+
+	if (getenv(client_env(d)))
+		return true;
+	return !client_path(d, NULL, false, &path, NULL) && !access(path, F_OK);
+}
+
+static int verdict(const struct cli *cli, const struct seen *seen)
+{
+	if (seen->unreached)
+		return EXIT_NOT_REACHED;
+	if (seen->failed)
+		return seen->code ? seen->code : EXIT_FAILED;
+	if (cli->field && !seen->field) {
+		cli_say("the answer has no field '%s'", cli->field);
+		return EXIT_FAILED;
+	}
+	return seen->attention && !cli->field ? EXIT_ATTENTION : EXIT_DONE;
 }
 
 static int run_status(struct cli *cli)
 {
-	struct cretula_answer *answer = NULL;
-	struct attr_view v = { 0 };
-	struct cretula_error err;
-	int rc = EXIT_DONE;
+	struct seen seen = { 0 };
+	bool any = false;
+	int rc = cli_words(cli, 0);
 
-	if (cli->words)
-		return cli_usage(cli, "'%s' is one word too many",
-				 cli->word[0]);
-	if (cretula_open(NULL, &cli->c, &err) ||
-	    client_call(cli->c, "status", v, NULL, &answer, &err))
-		return not_reached(cli, &err);
-	v = attrs_view(&answer->reply.a);
-	if (cli->json || cli->field)
-		rc = out_list(cli, v, NULL);
-	else
-		print_status(v);
-	if (!rc && !cli->field && (advice(v) || attr_count(v, "attention")))
-		rc = EXIT_ATTENTION;
-	cretula_answer_free(answer);
-	return rc;
+	if (rc)
+		return rc;
+	for (enum client_daemon d = 0; d < CLIENT__DAEMONS; d++) {
+		if (!expected(d))
+			continue;
+		any = true;
+		look(cli, d, &seen);
+	}
+	if (!any)
+		look(cli, CLIENT_CREDD, &seen);
+	return verdict(cli, &seen);
+}
+
+int ca_status_run(struct cli *cli)
+{
+	struct seen seen = { 0 };
+	int rc = cli_words(cli, 0);
+
+	if (rc)
+		return rc;
+	look(cli, CLIENT_CA, &seen);
+	return verdict(cli, &seen);
 }
 
 const struct verb verbs_status[] = {
