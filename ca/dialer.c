@@ -2,30 +2,215 @@
  * and no byte of a connection.
  *	issuer <-> dialer	enum issuer_dialer_kind (ca/kinds.h)
  * Descriptors at start: 3 supervisor. */
+#include "ca/dialer.h"
+
+#include "ca/kinds.h"
 #include "ca/roles.h"
 #include "lib/child.h"
+#include "lib/clock.h"
 
+#include <ares.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <unistd.h>
 
+enum {
+	DIALS_MAX = 64,    /* at once */
+	WAITING_MAX = 512, /* for their turn */
+};
+
+/* Who has not had his turn by then is told so. */
+#define WAITING_TIME (4 * CLOCK_SECOND)
+
+/* What the issuer asked for. */
+struct order {
+	struct order *next;
+	uint64_t id;
+	char host[DIAL_HOST];
+	uint16_t port;
+	bool loopback;
+	uint64_t until;    /* waits no longer */
+	struct dial *dial; /* NULL: it waits for its turn */
+};
+
+/* In the order in which they came; those that have had their turn are the first. */
+static struct order *orders;
+static size_t dialling, waiting;
 static struct loop *loop;
-static struct chan sup;
+static struct loop_timer timer; /* of who has waited longest */
+static struct chan sup, issuer;
+
+static void order_drop(struct order *o)
+{
+	struct order **at = &orders;
+
+	while (*at != o)
+		at = &(*at)->next;
+	*at = o->next;
+	if (o->dial)
+		dialling--;
+	else
+		waiting--;
+	dial_free(o->dial);
+	free(o);
+}
+
+static void tell_failed(uint64_t id, const char *text)
+{
+	struct attrs a;
+
+	attrs_init(&a);
+	ENSURE(attrs_add_str(&a, "text", text) == OK);
+	chan_tell(&issuer, ID_FAILED, id, attrs_view(&a));
+	attrs_wipe(&a);
+}
+
+/* The issuer may be gone: then nobody wants it. */
+static void tell_connected(uint64_t id, const struct dial_result *r)
+{
+	char text[ADDRESS_TEXT];
+	struct attrs a;
+
+	address_format(&r->address, text);
+	attrs_init(&a);
+	ENSURE(attrs_add_str(&a, "address", text) == OK);
+	(void)!chan_send_fds(&issuer, ID_CONNECTED, id, attrs_view(&a), &r->fd,
+			     1);
+	attrs_wipe(&a);
+}
+
+static void next_turns(void);
+
+static void dialled(void *arg, const struct dial_result *r)
+{
+	struct order *o = arg;
+
+	if (r->fd >= 0)
+		tell_connected(o->id, r);
+	else
+		tell_failed(o->id, r->why.text);
+	if (r->fd >= 0)
+		close(r->fd);
+	order_drop(o);
+	next_turns();
+}
+
+static struct order *first_waiting(void)
+{
+	struct order *o = orders;
+
+	while (o && o->dial)
+		o = o->next;
+	return o;
+}
+
+static void next_turns(void)
+{
+	struct order *o;
+
+	while (dialling < DIALS_MAX && (o = first_waiting())) {
+		o->dial = dial_new(loop, o->host, o->port, o->loopback, dialled,
+				   o);
+		waiting--;
+		dialling++;
+	}
+	loop_disarm(&timer);
+	o = first_waiting();
+	if (o)
+		loop_arm(loop, &timer, o->until);
+}
+
+static void waited(struct loop_timer *t)
+{
+	struct order *o;
+
+	(void)t;
+	while ((o = first_waiting()) && o->until <= loop_now(loop)) {
+		tell_failed(o->id, "too many connections are being made: "
+				   "its turn did not come in time");
+		order_drop(o);
+	}
+	next_turns();
+}
+
+/* A name or a numeric address, nothing else. */
+static bool host_ok(const char *host)
+{
+	size_t n = strlen(host);
+
+	return n && n < DIAL_HOST &&
+	       strspn(host, "abcdefghijklmnopqrstuvwxyz"
+			    "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+			    "0123456789.-_:") == n;
+}
+
+static void order_add(const struct msg *m)
+{
+	struct order **at = &orders;
+	struct order *o = xcalloc(1, sizeof *o);
+	const char *host = child_text(m, "host");
+	struct attr a;
+
+	memcpy(o->host, host, strlen(host) + 1);
+	o->id = m->id;
+	o->port = (uint16_t)child_number(m, "port", UINT16_MAX);
+	o->loopback = attr_find(m->attrs, "loopback", &a) && attr_is(&a, "yes");
+	o->until = loop_now(loop) + WAITING_TIME;
+	while (*at)
+		at = &(*at)->next;
+	*at = o;
+	waiting++;
+	next_turns();
+}
+
+static void from_issuer(struct chan *c, const struct msg *m)
+{
+	(void)c;
+	if (m->kind != ID_DIAL)
+		child_broken("issuer");
+	if (!host_ok(child_text(m, "host")))
+		tell_failed(m->id, "this is neither a name nor an address");
+	else if (!child_number(m, "port", UINT16_MAX))
+		tell_failed(m->id, "there is no port 0");
+	else if (waiting == WAITING_MAX)
+		tell_failed(m->id, "too many connections are being made: try "
+				   "again later");
+	else
+		order_add(m);
+}
+
+/* Nobody waits for what it wanted; a new one will introduce itself. */
+static void issuer_end(struct chan *c, const struct fault *why)
+{
+	(void)why;
+	chan_close(c);
+	while (orders)
+		order_drop(orders);
+	loop_disarm(&timer);
+}
 
 static void peer_came(const char *peer, const struct msg *m, int fd)
 {
-	(void)peer;
+	static const struct chan_ops ops = { from_issuer, issuer_end, NULL };
+
 	(void)m;
-	close(fd);
+	if (strcmp(peer, "issuer") != 0)
+		child_broken("supervisor");
+	if (chan_is_open(&issuer))
+		issuer_end(&issuer, NULL);
+	chan_open(&issuer, loop, fd, false, &ops);
 }
 
-/* What a resolver reads; what is not there it does not need. */
+/* What c-ares reads: its configuration, where that is a link to; and, if it can get
+ * them in no other way, random bytes. What is not there it does not need. */
 static void resolver_files(struct confine_spec *spec)
 {
-	static const char *const folders[] = { "/etc", "/lib", "/usr/lib",
-					       "/run/systemd/resolve" };
+	static const char *const paths[] = { "/etc", "/run/systemd/resolve",
+					     "/run/resolvconf",
+					     "/dev/urandom" };
 
-	for (size_t i = 0; i < NELEM(folders); i++) {
-		int fd = open(folders[i], O_PATH | O_CLOEXEC);
+	for (size_t i = 0; i < NELEM(paths); i++) {
+		int fd = open(paths[i], O_PATH | O_CLOEXEC);
 
 		if (fd >= 0)
 			spec->path[spec->paths++] = (struct landlock_path){
@@ -39,6 +224,8 @@ int role_dialer(void)
 	static const struct child_ops ops = { .peer = peer_came,
 					      .confine = resolver_files };
 
+	timer.on = waited;
+	ENSURE(!ares_library_init(ARES_LIB_INIT_ALL));
 	loop = loop_new();
 	child_start(loop, &sup, CONFINE_DIALER, &ops);
 	child_ready(&sup);

@@ -7,7 +7,7 @@ LIB_OBJ  := $(LIB_SRC:%.c=$(B)/obj/%.o)
 LIB      := $(B)/libcretula_internal.a
 LIBS     := -lsodium -lcrypto
 SUP_LIBS := -lsqlite3 -lseccomp
-CA_LIBS  := -lmicrohttpd -lgnutls -ljansson
+CA_LIBS  := -lmicrohttpd -lgnutls -ljansson -lssl -lcares
 TOOL_LIBS := -Wl,--as-needed -lcurl -ljansson
 
 CREDD_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard credd/*.c))

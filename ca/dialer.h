@@ -1,0 +1,53 @@
+/* What the files of ca's dialer share: a name being resolved (ca/dialer_name.c), and a
+ * connection being made (ca/dialer_dial.c). */
+#ifndef CA_DIALER_H
+#define CA_DIALER_H
+
+#include "lib/address.h"
+#include "lib/loop.h"
+
+enum {
+	DIAL_HOST = 254, /* bytes of a host's name or address, with NUL */
+	DIAL_ADDRESSES =
+		8, /* of a host that are tried; the others are left out */
+	NAME_ADDRESSES = 64 /* of an answer that are looked at */
+};
+
+/* One dial takes at most this, names and all. */
+#define DIAL_TIME (5 * CLOCK_SECOND)
+
+/* Names: through c-ares, which asks /etc/hosts and the servers in /etc/resolv.conf
+ * and never blocks. */
+struct name;
+
+struct name_answer {
+	struct address address[NAME_ADDRESSES];
+	size_t n; /* 0: why says the reason */
+	struct fault why;
+};
+
+/* Asks; on_done(arg) is called once, later, in a turn of l, and may free it. The
+ * answer lives as long as the name. */
+struct name *name_new(struct loop *l, const char *host,
+		      void (*on_done)(void *arg, const struct name_answer *a),
+		      void *arg);
+void name_free(struct name *n);
+
+/* One connection. */
+struct dial;
+
+struct dial_result {
+	int fd;                 /* the callee's to close; -1: none */
+	struct address address; /* if there is one */
+	struct fault why;       /* if there is none */
+};
+
+/* Resolves host, and connects to the allowed ones of its addresses in turn, until one
+ * takes it. on_done(arg) is called once, in a turn of l, and must free the dial. */
+struct dial *dial_new(struct loop *l, const char *host, uint16_t port,
+		      bool loopback,
+		      void (*on_done)(void *arg, const struct dial_result *r),
+		      void *arg);
+void dial_free(struct dial *d);
+
+#endif
