@@ -57,6 +57,11 @@ GATE_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard ca/gate*.c))
 GATE_USERS := $(addprefix $(B)/tests/,test_gate test_gate_slow test_gate_tls test_json_attrs replay_json_attrs)
 $(GATE_USERS) $(B)/fuzz/fuzz_json_attrs: TEST_LIBS += $(CA_LIBS)
 $(B)/tests/test_gate $(B)/tests/test_gate_slow $(B)/tests/test_gate_tls: $(GATE_OBJ)
+$(B)/tests/test_prober: $(B)/obj/ca/prober.o $(B)/obj/ca/prober_tls.o
+$(B)/tests/replay_handshake $(B)/fuzz/fuzz_handshake: $(B)/obj/ca/prober_tls.o
+$(B)/tests/test_prober $(B)/tests/replay_handshake $(B)/fuzz/fuzz_handshake: TEST_LIBS += -lssl
+$(B)/tests/test_dialer: $(patsubst %.c,$(B)/obj/%.o,$(wildcard ca/dialer*.c))
+$(B)/tests/test_dialer: TEST_LIBS += -lcares
 MODHOST := $(B)/obj/tests/tool/modhost.o
 $(B)/tests/test_mod_hmac: $(MODHOST) $(B)/modules/hmac.so
 $(B)/tests/test_mod_sigv4 $(B)/tests/test_mod_sigv4_facts: $(MODHOST) $(B)/modules/aws-sigv4.so
