@@ -154,7 +154,8 @@ enum issuer_signer_kind {
 
 enum issuer_dialer_kind {
 	/* issuer -> dialer, id: any: host= port=N [loopback=yes]; ID_CONNECTED
-	 * address=TEXT fd: the connection; or ID_FAILED text= */
+	 * address=TEXT fd: the connection (nonblocking); or ID_FAILED text=; within
+	 * 9 s: 4 for its turn, 5 for names and all addresses */
 	ID_DIAL = 1,
 	ID_CONNECTED,
 	ID_FAILED,

@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <openssl/evp.h>
@@ -64,6 +65,21 @@ static long act_socket(void)
 	return socket(AF_INET, SOCK_STREAM, 0);
 }
 
+static long act_socket_unix(void)
+{
+	return socket(AF_UNIX, SOCK_STREAM, 0);
+}
+
+static long act_addresses(void)
+{
+	struct ifaddrs *all;
+	int r = getifaddrs(&all);
+
+	if (!r)
+		freeifaddrs(all);
+	return r;
+}
+
 static long act_socketpair(void)
 {
 	int sv[2];
@@ -108,7 +124,7 @@ static long act_listen(void)
 		      : bind(fd, (const struct sockaddr *)&any, sizeof any);
 }
 
-/* As the resolver does for a module of nsswitch.conf. */
+/* As the loader does. */
 static long act_map_library(void)
 {
 	void *p = mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE,
@@ -336,6 +352,8 @@ static const struct {
 	{ "make a file elsewhere", act_create_elsewhere, "akkkfkakkffkk",
 	  false },
 	{ "make a socket", act_socket, "akkkkkkkkkkka", false },
+	{ "make a UNIX socket", act_socket_unix, "akkkkkkkkkkkk", false },
+	{ "ask for addresses", act_addresses, "akkkkkkkkkkka", false },
 	{ "make a socket pair", act_socketpair, "akkakkkkakkkk", false },
 	{ "accept", act_accept, "aakkkkkakkkkk", false },
 	{ "accept TCP", act_serve, "a------akkkkk", false },
@@ -348,7 +366,7 @@ static const struct {
 	{ "keyctl", act_keyctl, "kkkkkkkkkkkkk", false },
 	{ "io_uring", act_io_uring, "kkkkkkkkkkkkk", false },
 	{ "executable memory", act_exec_memory, "akkkkkkkkkkkk", false },
-	{ "map a library", act_map_library, "akkkkkakkkkka", false },
+	{ "map a library", act_map_library, "akkkkkakkkkkk", false },
 	{ "map a memfd", act_map_memfd, "akkaakakaaaka", false },
 	{ "make a memfd", act_make_memfd, "akkkkkkkakkkk", false },
 	{ "become root", act_setuid, "akkkkkfkkkkkk", true },

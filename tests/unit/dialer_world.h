@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -152,7 +153,7 @@ static inline bool world_answer(const uint8_t *q, size_t n, bool tcp,
 	for (size_t i = 0; i < NELEM(world_names); i++) {
 		bool v6 = strchr(world_names[i].address, ':');
 
-		if (strcmp(name, world_names[i].name) != 0)
+		if (strcasecmp(name, world_names[i].name) != 0)
 			continue;
 		known = true;
 		if (type == (v6 ? DNS_AAAA : DNS_A) &&
@@ -173,8 +174,10 @@ static inline int world_bind(int type, const char *address, uint16_t port)
 				    .sin6_port = htons(port) };
 	bool v6 = strchr(address, ':');
 	int fd = socket(v6 ? AF_INET6 : AF_INET, type | SOCK_CLOEXEC, 0);
+	int on = 1;
 
-	ENSURE(fd >= 0);
+	ENSURE(fd >= 0 &&
+	       !setsockopt(fd, IPPROTO_IP, IP_FREEBIND, &on, sizeof on));
 	if (v6) {
 		ENSURE(inet_pton(AF_INET6, address, &in6.sin6_addr) == 1);
 		ENSURE(!bind(fd, (struct sockaddr *)&in6, sizeof in6));
@@ -230,6 +233,7 @@ _Noreturn static inline void world_dns(int udp, int tcp)
 	struct pollfd w[] = { { .fd = udp, .events = POLLIN },
 			      { .fd = tcp, .events = POLLIN } };
 
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	for (;;) {
 		ENSURE(poll(w, NELEM(w), -1) > 0);
 		if (w[0].revents)
