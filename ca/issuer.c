@@ -132,6 +132,14 @@ static void copy_text(const struct msg *m, const char *name, char *out,
 		child_broken("supervisor");
 }
 
+/* Switches that are off are not sent. */
+static bool said_yes(const struct msg *m, const char *name)
+{
+	struct attr a;
+
+	return attr_only(m->attrs, name, &a) == OK && attr_is(&a, "yes");
+}
+
 static void start(const struct msg *m)
 {
 	struct attr_view it = m->attrs;
@@ -142,9 +150,8 @@ static void start(const struct msg *m)
 	copy_text(m, "https", issuer.https, sizeof issuer.https);
 	copy_text(m, "profiles", issuer.profile_folder,
 		  sizeof issuer.profile_folder);
-	issuer.default_profile =
-		!strcmp(child_text(m, "default_profile"), "yes");
-	issuer.probe_loopback = !strcmp(child_text(m, "probe_loopback"), "yes");
+	issuer.default_profile = said_yes(m, "default_profile");
+	issuer.probe_loopback = said_yes(m, "probe_loopback");
 	while (attr_next(&it, &a))
 		if (attr_named(&a, "tls_names"))
 			ENSURE(attrs_add(&issuer.tls_names, "dns", 0, a.value,
