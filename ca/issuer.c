@@ -27,8 +27,9 @@ enum err issuer_open(struct fault *f)
 {
 	switch (issuer.state) {
 	case ISSUER_READY:
-		if (!chan_is_open(&issuer.signer) ||
-		    !chan_is_open(&issuer.store) || !issuer.audit)
+		if (!chan_is_open(&issuer.signer) || !issuer.signer_told ||
+		    !chan_is_open(&issuer.store) || !issuer.store_told ||
+		    !issuer.audit)
 			return fault_set(f, ERR_UNAVAILABLE,
 					 "the CA is being started anew: try "
 					 "again");
@@ -72,9 +73,11 @@ static void dialer_end(struct chan *ch, const struct fault *why)
 
 /* The supervisor */
 
+/* That the one before has ended may not have been seen yet. */
 static void open_chan(struct chan *c, int fd, const struct chan_ops *ops)
 {
-	chan_close(c);
+	if (chan_is_open(c))
+		ops->on_end(c, NULL);
 	chan_open(c, issuer.loop, fd, false, ops);
 }
 
