@@ -179,6 +179,7 @@ class Problem(Exception):
         self.status, self.body = status, body
         self.error = body.get("type", "").rpartition(":")[2]
         self.text = body.get("detail", "")
+        self.request_id = body.get("request_id", "")
         super().__init__("%d %s: %s" % (status, self.error, self.text))
 
 
