@@ -334,6 +334,8 @@ struct issuer {
 	uint64_t alarms, unlogged;
 	uint64_t logged; /* signatures that the log knows of, at its start */
 	struct audit *audit;
+	/* why the last transaction was not written; OK: it was */
+	struct fault unwritten;
 	uint64_t next; /* number of the next certificate */
 	uint64_t ids;  /* of what we ask others */
 	struct loop_timer tick;

@@ -47,6 +47,10 @@ static enum err attention(struct attrs *r)
 				  (unsigned long long)issuer.unlogged));
 	if (issuer.state != ISSUER_READY)
 		return OK;
+	if (issuer.unwritten.code != OK)
+		TRY(attrs_add_fmt(r, "attention",
+				  "nothing can be issued or revoked: %s",
+				  issuer.unwritten.text));
 	if (!ocsp_signer_end())
 		TRY(attrs_add_str(r, "attention",
 				  "there is no OCSP signer: answers say "

@@ -173,6 +173,16 @@ static void fail_entries(struct txn_entry *e, const struct fault *f)
 	}
 }
 
+/* For a moment after a failure the log takes nothing; what had failed says why. */
+static enum err put_or_say(struct txn_entry *e, struct fault *f)
+{
+	enum err err = put_entry(e, f);
+
+	if (err == ERR_UNAVAILABLE && issuer.unwritten.code != OK)
+		*f = issuer.unwritten;
+	return err;
+}
+
 /* Those that cannot even be put are failed at once. */
 static struct txn_entry *put_entries(struct txn_entry *e)
 {
@@ -182,7 +192,7 @@ static struct txn_entry *put_entries(struct txn_entry *e)
 	for (; e; e = next) {
 		next = e->next;
 		e->next = NULL;
-		if (put_entry(e, &f) != OK) {
+		if (put_or_say(e, &f) != OK) {
 			e->done(e, &f);
 			continue;
 		}
@@ -315,6 +325,7 @@ void txn_done(uint64_t id, const struct fault *f)
 {
 	if (id != txn.id)
 		child_broken("store");
+	issuer.unwritten.code = OK;
 	if (!f) {
 		issuer.generation = txn.generation;
 		if (records_flying() &&
@@ -327,6 +338,8 @@ void txn_done(uint64_t id, const struct fault *f)
 		return;
 	}
 	log_text(LOG_ERR, "not_written", "%s", f->text);
+	if (f->code == ERR_UNAVAILABLE)
+		issuer.unwritten = *f;
 	if (records_flying() && audit_failed(issuer.audit, first_flying(),
 					     loop_now(issuer.loop)) != OK)
 		child_broken("store");
