@@ -77,6 +77,7 @@ static const struct gate_route routes[] = {
 	{ .path = "/issuer.der", .methods = GATE_GET, .run = gate_page_cert },
 	{ .path = "/root.pem", .methods = GATE_GET, .run = gate_page_cert },
 	{ .path = "/root.der", .methods = GATE_GET, .run = gate_page_cert },
+	{ .path = "/root.crl", .methods = GATE_GET, .run = gate_page_cert },
 	{ .path = "/healthz", .methods = GATE_GET, .run = gate_page_health },
 	{ .path = "/readyz", .methods = GATE_GET, .run = gate_page_health },
 	{ .path = "/metrics",

@@ -1,4 +1,4 @@
-/* gate: the CA's certificates, health and metrics. Public data only. */
+/* gate: the CA's certificates and the root's CRL, health and metrics. Public data only. */
 #include "ca/gate.h"
 
 #include "lib/clock.h"
@@ -14,7 +14,7 @@
 enum {
 	PEM_MAX = 64 << 10,
 	METRICS_MAX = 16 << 10,
-	PAGES = 4,
+	PAGES = 5,
 	PAGE_ETAG = 2 * 32 + 3,
 };
 
@@ -27,10 +27,9 @@ static struct page {
 	char etag[PAGE_ETAG];
 	int64_t since;
 } pages[PAGES] = {
-	{ .path = "/issuer.pem" },
-	{ .path = "/issuer.der" },
-	{ .path = "/root.pem" },
-	{ .path = "/root.der" },
+	{ .path = "/issuer.pem" }, { .path = "/issuer.der" },
+	{ .path = "/root.pem" },   { .path = "/root.der" },
+	{ .path = "/root.crl" },
 };
 
 /* GET and HEAD only: RFC 9110 13.1. */
@@ -59,8 +58,14 @@ enum MHD_Result gate_page_cached(struct gate_conn *c, struct MHD_Response *r,
 
 /* Certificates */
 
-static void page_set(struct page *p, struct span der, bool pem)
+#define PEM_TYPE  "application/pem-certificate-chain"
+#define CERT_TYPE "application/pkix-cert"
+#define CRL_TYPE  "application/pkix-crl"
+
+/* As PEM if that is the type. */
+static void page_set(struct page *p, struct span der, const char *type)
 {
+	const bool pem = !strcmp(type, PEM_TYPE);
 	uint8_t hash[crypto_hash_sha256_BYTES];
 	char date[HTTPDATE_LEN + 1];
 	struct buf b;
@@ -70,9 +75,7 @@ static void page_set(struct page *p, struct span der, bool pem)
 	buf_init(&b, PEM_MAX);
 	ENSURE((pem ? pem_put("CERTIFICATE", der, &b)
 		    : buf_put(&b, der.p, der.n)) == OK);
-	p->response = mhd_response(b.p, b.len,
-				   pem ? "application/pem-certificate-chain"
-				       : "application/pkix-cert");
+	p->response = mhd_response(b.p, b.len, type);
 	(void)crypto_hash_sha256(hash, b.p, b.len);
 	buf_wipe(&b);
 	p->etag[0] = '"';
@@ -97,14 +100,24 @@ static void keep(const struct msg *m, const char *name, uint8_t **der,
 	free(*der);
 	*der = xmemdup(a.value, a.len);
 	*len = a.len;
-	page_set(&page[0], span_of(*der, *len), true);
-	page_set(&page[1], span_of(*der, *len), false);
+	page_set(&page[0], span_of(*der, *len), PEM_TYPE);
+	page_set(&page[1], span_of(*der, *len), CERT_TYPE);
+}
+
+/* It is there in one form, and made anew with the issuing certificate only. */
+static void keep_crl(const struct msg *m)
+{
+	struct attr a;
+
+	if (attr_find(m->attrs, "root_crl", &a) && a.len)
+		page_set(&pages[PAGES - 1], span_of(a.value, a.len), CRL_TYPE);
 }
 
 void gate_page_chain(const struct msg *m)
 {
 	keep(m, "issuer", &gate.issuer_der, &gate.issuer_len, &pages[0]);
 	keep(m, "root", &gate.root_der, &gate.root_len, &pages[2]);
+	keep_crl(m);
 	gate_tls_chain();
 }
 

@@ -313,7 +313,7 @@ struct issuer {
 	struct attrs notes;     /* note=LIST … of the roles, for status */
 	/* from the signer */
 	bool signer_told, signer_ready;
-	struct buf root, issuing; /* DER */
+	struct buf root, root_crl, issuing; /* DER */
 	struct ca_scope scope;
 	struct cert issuing_cert; /* borrows from issuing */
 	struct pubkey issuing_key;

@@ -112,6 +112,8 @@ void gate_tell_chain(void)
 	ENSURE(attrs_add(&a, "issuer", 0, issuer.issuing.p,
 			 issuer.issuing.len) == OK);
 	ENSURE(attrs_add(&a, "root", 0, issuer.root.p, issuer.root.len) == OK);
+	ENSURE(attrs_add(&a, "root_crl", 0, issuer.root_crl.p,
+			 issuer.root_crl.len) == OK);
 	chan_tell(&issuer.gate, GI_CHAIN, 0, attrs_view(&a));
 	attrs_wipe(&a);
 }

@@ -72,6 +72,7 @@ static void keep_ready(const struct msg *m)
 	if (attr_parse(a.value, a.len, &scope, &f) != OK ||
 	    ca_scope_parse(scope, &issuer.scope, &f) != OK ||
 	    keep(m, "root", &issuer.root) != OK ||
+	    keep(m, "root_crl", &issuer.root_crl) != OK ||
 	    keep(m, "issuing", &issuer.issuing) != OK)
 		child_broken("signer");
 	keep_chain();

@@ -2,7 +2,7 @@
  *
  * `issuing`: 01 | store id[16] | generation u64 | BLAKE2b-256(key = master; all before
  * it) | a sealed row (lib/seal.h: table key, row 1, name "issuing") with issuing key,
- * log key, mark key, scope and both certificates. Master = BLAKE2b-256(key file; salt =
+ * log key, mark key, scope, both certificates and the root's CRL. Master = BLAKE2b-256(key file; salt =
  * store id, personal = "cretula-signer").
  *
  * `root.key`: 01 | a key slot (lib/slot.h, passphrase) | a sealed row (row 2, name
@@ -34,6 +34,7 @@ struct signer_keys {
 	uint8_t log_key[NOTE_PUBLIC];
 	struct attrs scope;            /* as IG_INIT had it */
 	struct buf root, issuing_cert; /* DER */
+	struct buf root_crl;           /* the root's own list, DER */
 	uint64_t root_next;            /* the root's own next number */
 };
 
