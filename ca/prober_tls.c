@@ -121,8 +121,9 @@ struct handshake *handshake_new(const void *spki, size_t spki_len,
 {
 	struct handshake *h = xcalloc(1, sizeof *h);
 	SSL_CTX *c = context();
+	char name[PROBE_HOST]; /* OpenSSL wants it writable */
 
-	ENSURE(spki_len <= PROBE_SPKI_MAX);
+	ENSURE(spki_len <= PROBE_SPKI_MAX && strlen(host) < sizeof name);
 	h->spki = xmemdup(spki, spki_len);
 	h->spki_len = spki_len;
 	h->ssl = SSL_new(c);
@@ -131,8 +132,9 @@ struct handshake *handshake_new(const void *spki, size_t spki_len,
 	h->out = BIO_new(BIO_s_mem());
 	ENSURE(h->ssl && h->in && h->out);
 	SSL_set_bio(h->ssl, h->in, h->out);
+	memcpy(name, host, strlen(host) + 1);
 	if (is_name(host))
-		ENSURE(SSL_set_tlsext_host_name(h->ssl, host));
+		ENSURE(SSL_set_tlsext_host_name(h->ssl, name));
 	SSL_set_connect_state(h->ssl);
 	(void)go_on(h);
 	return h;
