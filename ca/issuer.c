@@ -183,6 +183,7 @@ int role_issuer(void)
 {
 	static const struct child_ops ops = { .peer = peer_process,
 					      .other = from_supervisor,
+					      .end = txn_end,
 					      .start = start };
 	static const struct conns_ops conns = { .call = admin_call,
 						.orphaned = orphaned };

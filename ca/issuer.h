@@ -97,6 +97,8 @@ void txn_entry_wipe(struct txn_entry *e);
 void txn_add(struct txn_entry *e);
 /* The store said so. */
 void txn_done(uint64_t id, const struct fault *f);
+/* Writes what there is and a checkpoint, then ends this process. */
+void txn_end(void);
 /* The store was started anew: it has generation; what was in flight is known now. */
 void txn_resume(uint64_t generation);
 /* A checkpoint when one is due, or at once. */

@@ -9,6 +9,7 @@
 #include "lib/log.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 
 enum {
 	TXN_ENTRIES_MAX = 512,       /* of one transaction */
@@ -24,6 +25,7 @@ static struct {
 	uint64_t id;         /* of the transaction with the store, or 0 */
 	uint64_t generation; /* it will have */
 	struct attrs msg;
+	bool ending, last_note;
 	bool again; /* the same one is being sent to another store */
 	struct loop_work work;
 	struct loop_timer timer;
@@ -287,6 +289,8 @@ void txn_add(struct txn_entry *e)
 
 /* The end of a transaction */
 
+static void end_step(void);
+
 static void finish(const struct fault *f)
 {
 	struct txn_entry *e = txn.flying;
@@ -302,6 +306,7 @@ static void finish(const struct fault *f)
 	if (!f)
 		txn_note(false);
 	loop_defer(issuer.loop, &txn.work);
+	end_step();
 }
 
 static bool records_flying(void)
@@ -363,6 +368,33 @@ void txn_resume(uint64_t generation)
 	loop_defer(issuer.loop, &txn.work);
 }
 
+/* The end: what gathers is written, and a checkpoint over all of it. */
+
+static void end_step(void)
+{
+	if (!txn.ending)
+		return;
+	if (!store_there() || !chan_is_open(&issuer.signer))
+		_exit(0);
+	if (txn.id || txn.noting || something())
+		return;
+	if (!txn.last_note)
+		txn_note(true);
+	if (txn.last_note || !txn.noting) /* it covers everything */
+		_exit(0);
+	txn.last_note = true;
+}
+
+void txn_end(void)
+{
+	txn.ending = true;
+	if (!issuer.audit)
+		_exit(0);
+	audit_denials(issuer.audit, issuer_now(), true);
+	loop_defer(issuer.loop, &txn.work);
+	end_step();
+}
+
 /* Checkpoints */
 
 void txn_note(bool now)
@@ -395,6 +427,8 @@ void txn_note_refused(const struct fault *f)
 		return;
 	txn.noting = false;
 	audit_noted(issuer.audit, false);
+	if (txn.ending)
+		_exit(0);
 }
 
 /* Records by themselves */
