@@ -196,7 +196,7 @@ void peer_status(uint64_t id, const struct msg *m);
 void peer_lookup_failed(uint64_t id, const struct fault *f);
 void peers_store_gone(const struct fault *f);
 /* Those who hold it are refused from now on. */
-void peers_revoked(uint64_t number);
+void peers_revoked(const uint64_t *number, size_t n); /* descending */
 /* OK, or why p (NULL: no certificate was shown) may not ask now. */
 MUST enum err peer_check(const struct tls_peer *p, struct fault *f);
 

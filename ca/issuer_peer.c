@@ -227,14 +227,33 @@ void peers_store_gone(const struct fault *f)
 		peer_lookup_failed(p->id, f);
 }
 
-void peers_revoked(uint64_t number)
+/* Are they in a page of the inventory, whose numbers descend? */
+static bool holds(const uint64_t *number, size_t n, uint64_t wanted)
+{
+	size_t low = 0, high = n;
+
+	while (low < high) {
+		size_t mid = low + (high - low) / 2;
+
+		if (number[mid] == wanted)
+			return true;
+		if (number[mid] > wanted)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return false;
+}
+
+void peers_revoked(const uint64_t *number, size_t n)
 {
 	struct tls_peer *p;
 	size_t at = 0;
 
 	while ((p = map_next(peers, &at))) {
-		if (p->state == PEER_REFUSED || !p->cert.serial.p ||
-		    serial_number(&p->serial) != number)
+		/* who is being looked up is told by the store */
+		if (p->state != PEER_GOOD ||
+		    !holds(number, n, serial_number(&p->serial)))
 			continue;
 		(void)fault_set(&p->fault, ERR_UNAUTHENTICATED,
 				"the client certificate was revoked");

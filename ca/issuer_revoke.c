@@ -102,10 +102,9 @@ static void durable(struct txn_entry *e, const struct fault *f)
 		return;
 	}
 	r->total += r->count;
-	for (size_t i = 0; i < r->count; i++) {
-		peers_revoked(r->number[i]);
+	peers_revoked(r->number, r->count);
+	for (size_t i = 0; i < r->count; i++)
 		crl_revoked(r->number[i]);
-	}
 	gate_drop(r->number, r->count, forgotten, r);
 }
 
