@@ -127,7 +127,7 @@ static struct dn dn_of(const struct ca_scope *sc, const char *cn)
 static enum err ca_sign(const struct cert *c, const struct lint_issuer *li,
 			struct signkey *by, struct buf *out, struct fault *f)
 {
-	AUTO(buf_wipe) struct buf tbs, sig;
+	AUTO(buf_wipe) struct buf tbs = { 0 }, sig = { 0 };
 	struct span t;
 
 	buf_init(&tbs, CERT_TBS_MAX);
@@ -144,7 +144,7 @@ static enum err ca_sign(const struct cert *c, const struct lint_issuer *li,
 static enum err root_make(const struct plan *p, struct signkey *root,
 			  struct buf *out, struct fault *f)
 {
-	AUTO(buf_wipe) struct buf name;
+	AUTO(buf_wipe) struct buf name = { 0 };
 	struct names n = { 0 };
 	struct cert c = { .alg = signkey_alg(root),
 			  .not_before = p->now - PROFILE_BACKDATE,
@@ -253,7 +253,7 @@ static enum err root_crl_make(const struct plan *p, struct signkey *root,
 			      struct span root_der, uint64_t number,
 			      struct buf *out, struct fault *f)
 {
-	AUTO(buf_wipe) struct buf tbs, sig;
+	AUTO(buf_wipe) struct buf tbs = { 0 }, sig = { 0 };
 	struct crl_head h = { .alg = signkey_alg(root), .number = number };
 	struct span s;
 	struct cert c;
@@ -349,7 +349,7 @@ enum err signer_make(struct signer *s, struct attr_view v, int64_t now,
 {
 	AUTO(signkey_free) struct signkey *root = NULL;
 	AUTO(plan_wipe) struct plan p = { .now = now };
-	AUTO(attrs_wipe) struct attrs list;
+	AUTO(attrs_wipe) struct attrs list = { 0 };
 	struct attr_view passphrase;
 	enum err e;
 
@@ -412,8 +412,8 @@ enum err signer_renew(struct signer *s, struct attr_view v, int64_t now,
 {
 	AUTO(signkey_free) struct signkey *root = NULL;
 	AUTO(plan_wipe) struct plan p = { .now = now };
-	AUTO(attrs_wipe) struct attrs list;
-	AUTO(buf_wipe) struct buf der, crl;
+	AUTO(attrs_wipe) struct attrs list = { 0 };
+	AUTO(buf_wipe) struct buf der = { 0 }, crl = { 0 };
 	struct attr_view passphrase;
 	struct span root_der = span_of(s->keys.root.p, s->keys.root.len);
 

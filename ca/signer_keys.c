@@ -95,7 +95,7 @@ static void commitment(const struct secret *master, const uint8_t head[HEAD],
 
 static enum err add_key(struct attrs *a, const struct signkey *key)
 {
-	AUTO(buf_wipe) struct buf der;
+	AUTO(buf_wipe) struct buf der = { 0 };
 
 	buf_init_secret(&der, KEY_DER_MAX);
 	TRY(signkey_format(key, &der));
@@ -122,7 +122,7 @@ enum err keys_format(const struct signer_keys *k, const struct buf *keyfile,
 	AUTO(secret_drop) struct secret *master = NULL;
 	struct row_head h = row_of(ROW_ISSUING, "issuing", k->generation);
 	AUTO(seal_keys_drop) struct seal_keys *sk = NULL;
-	AUTO(attrs_wipe) struct attrs plain;
+	AUTO(attrs_wipe) struct attrs plain = { 0 };
 	uint8_t sum[COMMIT];
 
 	attrs_init_secret(&plain);
@@ -231,7 +231,7 @@ static enum err open_row(struct signer_keys *k, const struct secret *master,
 {
 	struct row_head h = row_of(ROW_ISSUING, "issuing", k->generation);
 	AUTO(seal_keys_drop) struct seal_keys *sk = NULL;
-	AUTO(attrs_wipe) struct attrs plain;
+	AUTO(attrs_wipe) struct attrs plain = { 0 };
 
 	attrs_init_secret(&plain);
 	sk = seal_keys_new(secret_bytes(master), k->store, EPOCH);
@@ -270,7 +270,7 @@ enum err keys_parse(struct signer_keys *k, const void *p, size_t len,
 enum err keys_load(struct signer_keys *k, int dir, const struct buf *keyfile,
 		   struct fault *f)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	buf_init(&b, KEYS_FILE_MAX);
 	TRY(file_read(dir, KEYS_FILE, &b, f));
@@ -280,7 +280,7 @@ enum err keys_load(struct signer_keys *k, int dir, const struct buf *keyfile,
 enum err keys_save(struct signer_keys *k, int dir, const struct buf *keyfile,
 		   struct fault *f)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	enum err e;
 
 	buf_init(&b, KEYS_FILE_MAX);
@@ -305,8 +305,8 @@ static enum err root_format(const struct signer_keys *k,
 	AUTO(secret_drop) struct secret *inner = secret_random();
 	AUTO(seal_keys_drop) struct seal_keys *sk = NULL;
 	struct row_head h = row_of(ROW_ROOT, "root", 1);
-	AUTO(buf_wipe) struct buf head, blob;
-	AUTO(attrs_wipe) struct attrs plain;
+	AUTO(buf_wipe) struct buf head = { 0 }, blob = { 0 };
+	AUTO(attrs_wipe) struct attrs plain = { 0 };
 
 	buf_init(&head, SLOT_HEADER);
 	buf_init(&blob, SLOT_BLOB);
@@ -326,7 +326,7 @@ enum err root_save(const struct signer_keys *k, int dir,
 		   const struct signkey *root, struct attr_view passphrase,
 		   struct fault *f)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	buf_init(&b, KEYS_FILE_MAX);
 	if (file_there(dir, ROOT_FILE))
@@ -374,7 +374,7 @@ static enum err root_parse(const struct signer_keys *k, struct rd *r,
 	AUTO(secret_drop) struct secret *inner = NULL;
 	AUTO(seal_keys_drop) struct seal_keys *sk = NULL;
 	struct row_head h = row_of(ROW_ROOT, "root", 1);
-	AUTO(attrs_wipe) struct attrs plain;
+	AUTO(attrs_wipe) struct attrs plain = { 0 };
 
 	attrs_init_secret(&plain);
 	TRY(root_open_slot(k, r, passphrase, &inner, f));
@@ -389,7 +389,7 @@ enum err root_load(const struct signer_keys *k, int dir,
 		   struct attr_view passphrase, struct signkey **out,
 		   struct fault *f)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	struct rd r;
 	enum err e;
 

@@ -87,7 +87,7 @@ static enum err record_write(int fd, const struct mark_record *r,
 			     const struct secret *key, struct fault *f)
 {
 	off_t at = (off_t)(r->turn % 2) * MARK_SLOT;
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	buf_init(&b, MARK_RECORD);
 	TRY(mark_format(r, key, &b));

@@ -49,7 +49,7 @@ enum err signer_note(struct signer *s, struct attr_view v, int64_t now,
 			  .count = s->mark.now.count,
 			  .epoch = s->mark.now.epoch,
 			  .chain = s->mark.now.chain };
-	AUTO(buf_wipe) struct buf text;
+	AUTO(buf_wipe) struct buf text = { 0 };
 
 	buf_init(&text, NOTE_MAX);
 	note_origin("ca", s->keys.store, n.origin);

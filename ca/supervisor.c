@@ -128,7 +128,7 @@ static void reload(void)
 
 static void publish_transport(const struct msg *m)
 {
-	AUTO(buf_wipe) struct buf line;
+	AUTO(buf_wipe) struct buf line = { 0 };
 	struct fault f;
 	struct attr a;
 

@@ -105,7 +105,7 @@ static enum err make_slot(struct attr_view v, struct attrs *out,
 			  struct fault *f)
 {
 	AUTO(secret_drop) struct secret *master = NULL;
-	AUTO(buf_wipe) struct buf header, blob;
+	AUTO(buf_wipe) struct buf header = { 0 }, blob = { 0 };
 	struct slot_header h = { 0 };
 	struct attr key, secret;
 
@@ -144,8 +144,8 @@ static uint32_t do_one(const struct msg *m, struct attrs *out)
 static enum err answer_one(int vault, struct fault *f)
 {
 	uint64_t until = clock_boot() + OPENER_WAIT_S * CLOCK_SECOND;
-	AUTO(attrs_wipe) struct attrs out;
-	AUTO(buf_wipe) struct buf in;
+	AUTO(attrs_wipe) struct attrs out = { 0 };
+	AUTO(buf_wipe) struct buf in = { 0 };
 	uint32_t kind;
 	struct msg m;
 

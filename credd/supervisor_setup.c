@@ -72,7 +72,7 @@ enum err credd_prepare(struct fault *f)
 
 enum err credd_transport(const void *key, size_t len, struct fault *f)
 {
-	AUTO(buf_wipe) struct buf line;
+	AUTO(buf_wipe) struct buf line = { 0 };
 
 	buf_init(&line, SUP_LINE_MAX);
 	if (buf_str(&line, "version=1 key=") != OK ||

@@ -243,7 +243,7 @@ static enum err text_add(struct attrs *a, const struct text_name *n,
 static enum err text_add_quoted(struct attrs *a, struct rd *r,
 				const struct text_name *n, struct fault *f)
 {
-	AUTO(buf_wipe) struct buf value;
+	AUTO(buf_wipe) struct buf value = { 0 };
 	enum err e;
 
 	if (a->bytes.secret)

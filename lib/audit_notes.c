@@ -232,7 +232,7 @@ enum err audit_notes_add(struct audit_notes *n, const void *note,
 {
 	struct attr_view text = { note, note_len };
 	struct attr_view hashes = { frontier, frontier_len };
-	AUTO(buf_wipe) struct buf entry;
+	AUTO(buf_wipe) struct buf entry = { 0 };
 	struct note got;
 
 	buf_init(&entry, NOTES_ENTRY_MAX);
@@ -257,7 +257,7 @@ enum err audit_notes_add(struct audit_notes *n, const void *note,
 static enum err notes_each(const uint8_t *p, size_t len, uint64_t *number,
 			   audit_file_fn *each, void *arg, size_t *used)
 {
-	AUTO(buf_wipe) struct buf frontier;
+	AUTO(buf_wipe) struct buf frontier = { 0 };
 	struct attr_view note;
 	size_t one;
 

@@ -126,7 +126,7 @@ enum err segment_create(int dir, unsigned number, uint64_t first,
 {
 	static const char what[] = "cannot begin a file of the audit log";
 	char name[SEGMENT_NAME];
-	AUTO(buf_wipe) struct buf head;
+	AUTO(buf_wipe) struct buf head = { 0 };
 	AUTO(fd_close) int fd = -1;
 
 	buf_init(&head, HEAD);

@@ -133,7 +133,7 @@ static enum err one_line(const char *text, size_t len, struct attrs *a,
 enum err box_pub_parse(const void *text, size_t len, uint8_t pub[BOX_KEY],
 		       struct fault *f)
 {
-	AUTO(attrs_wipe) struct attrs list;
+	AUTO(attrs_wipe) struct attrs list = { 0 };
 	struct attr version, key;
 	uint8_t got[BOX_KEY];
 	uint64_t v;

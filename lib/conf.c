@@ -213,7 +213,7 @@ static enum err conf_say(struct conf *c, const struct attr *a,
 static enum err conf_line(struct conf *c, const char *p, size_t n,
 			  struct conf_at at, struct fault *f)
 {
-	AUTO(attrs_wipe) struct attrs said;
+	AUTO(attrs_wipe) struct attrs said = { 0 };
 	struct attr_view it;
 	struct attr a;
 	struct fault why;
@@ -258,7 +258,7 @@ static enum err conf_text(struct conf *c, const char *text, size_t len,
 
 static enum err conf_file(struct conf *c, const char *path, struct fault *f)
 {
-	AUTO(buf_wipe) struct buf text;
+	AUTO(buf_wipe) struct buf text = { 0 };
 
 	buf_init(&text, CONF_FILE_MAX + CONF_FILE_ROOM);
 	TRY(conf_file_read(path, &text, f));
@@ -377,7 +377,7 @@ enum err conf_load_from(const char *vendor, const char *etc, const char *daemon,
 			const struct conf_decl *decls, struct attrs *out,
 			struct fault *f)
 {
-	AUTO(conf_wipe) struct conf c;
+	AUTO(conf_wipe) struct conf c = { 0 };
 
 	conf_init(&c, decls);
 	TRY(conf_read_places(&c, vendor, etc, daemon, f));
@@ -404,7 +404,7 @@ static char *conf_etc(void)
 static enum err conf_load_file(const char *path, const struct conf_decl *decls,
 			       struct attrs *out, struct fault *f)
 {
-	AUTO(conf_wipe) struct conf c;
+	AUTO(conf_wipe) struct conf c = { 0 };
 
 	conf_init(&c, decls);
 	TRY(conf_read_path(&c, path, f));
@@ -427,7 +427,7 @@ enum err conf_check_text(const char *text, size_t len, const char *where,
 			 const struct conf_decl *decls, struct attrs *out,
 			 struct fault *f)
 {
-	AUTO(conf_wipe) struct conf c;
+	AUTO(conf_wipe) struct conf c = { 0 };
 
 	conf_init(&c, decls);
 	TRY(conf_text(&c, text, len, where, f));

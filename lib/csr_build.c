@@ -109,7 +109,7 @@ static enum err join(struct span info, enum sig_alg alg, struct span sig,
 enum err csr_build(struct signkey *key, const char *cn,
 		   const struct cert_names *dns, struct buf *out)
 {
-	AUTO(buf_wipe) struct buf info, sig;
+	AUTO(buf_wipe) struct buf info = { 0 }, sig = { 0 };
 	size_t was = out->len;
 	enum err e;
 

@@ -241,7 +241,7 @@ enum err http_out_url(const struct http_request *r, struct attr_view reply,
 		      const char *scheme, struct buf *out, struct fault *f)
 {
 	const struct http_header *host = http_find(r, "host");
-	AUTO(buf_wipe) struct buf target;
+	AUTO(buf_wipe) struct buf target = { 0 };
 
 	buf_init(&target, HTTP_OUT_MAX);
 	if (!host || !host->value.len)

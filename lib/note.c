@@ -101,7 +101,7 @@ static enum err body_format(const struct note *n, struct buf *out)
 enum err note_sign(const struct note *n, const struct secret *seed,
 		   struct buf *out)
 {
-	AUTO(buf_wipe) struct buf body;
+	AUTO(buf_wipe) struct buf body = { 0 };
 	uint8_t sig[SIG_BYTES], pub[NOTE_PUBLIC];
 	uint8_t *sk;
 
@@ -143,7 +143,7 @@ static enum err prefix(const char **text, size_t *len, const char *want)
 static enum err base64_exact(const char *text, size_t len, uint8_t *out,
 			     size_t n)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	buf_init(&b, NOTE_MAX);
 	TRY(enc_base64_parse(text, len, &b));
@@ -241,7 +241,7 @@ static enum err note_read(const void *text, size_t len, struct note *n,
 			  uint8_t sig[SIG_BYTES], size_t *body)
 {
 	struct rd r = rd_from(text, len);
-	AUTO(buf_wipe) struct buf again;
+	AUTO(buf_wipe) struct buf again = { 0 };
 	struct note got = { 0 };
 
 	buf_init(&again, NOTE_MAX);

@@ -11,7 +11,7 @@ static const char DASHES[] = "-----";
 
 enum err pem_put(const char *label, struct span der, struct buf *out)
 {
-	AUTO(buf_wipe) struct buf text;
+	AUTO(buf_wipe) struct buf text = { 0 };
 	const size_t start = out->len;
 	enum err e;
 
@@ -63,7 +63,7 @@ static bool pem_mark(struct span line, const char *kind, const char *label)
 static enum err pem_body(struct rd *r, const char *label, struct buf *out,
 			 struct fault *f)
 {
-	AUTO(buf_wipe) struct buf text;
+	AUTO(buf_wipe) struct buf text = { 0 };
 	struct span line;
 	enum err e;
 

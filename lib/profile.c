@@ -294,7 +294,7 @@ static enum err life_put(struct attrs *out, const char *name, uint64_t t)
 static enum err words_put(struct attrs *out, const char *name, word_fn *word,
 			  unsigned bits)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	buf_init(&b, ATTR_NAME_MAX);
 	for (unsigned i = 0; word(i); i++)

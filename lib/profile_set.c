@@ -35,7 +35,7 @@ static void key_of(const void *value, const void **key, size_t *len)
 static enum err line_parse(const char *text, size_t len, struct profile *p,
 			   struct fault *f)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 
 	attrs_init(&a);
 	TRY(attrs_parse_text(&a, text, len, f));
@@ -170,7 +170,7 @@ static const struct profile *make_default(struct profiles *s, struct span name)
 {
 	static const char any[] = " dns={node} dns=*.{node} wildcard=yes",
 			  spiffe[] = " kind=spiffe";
-	AUTO(buf_wipe) struct buf line;
+	AUTO(buf_wipe) struct buf line = { 0 };
 	struct profile p;
 
 	if (s->count == PROFILES_MAX || type_check(name, NULL) != OK)

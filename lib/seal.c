@@ -106,7 +106,7 @@ static enum err part_aad(const struct seal_keys *k, const struct row_head *h,
 
 static enum err place_attr(const struct row_head *h, struct attrs *out)
 {
-	AUTO(attrs_wipe) struct attrs place;
+	AUTO(attrs_wipe) struct attrs place = { 0 };
 
 	attrs_init(&place);
 	TRY(row_head_format(h, &place));
@@ -116,8 +116,8 @@ static enum err place_attr(const struct row_head *h, struct attrs *out)
 enum err seal_row(const struct seal_keys *k, const struct row_head *h,
 		  struct attr_view plain, struct buf *out)
 {
-	AUTO(attrs_wipe) struct attrs aad;
-	AUTO(attrs_wipe) struct attrs place;
+	AUTO(attrs_wipe) struct attrs aad = { 0 };
+	AUTO(attrs_wipe) struct attrs place = { 0 };
 	size_t head_len = SEAL_HEAD - SEAL_NONCE;
 
 	attrs_init(&aad);
@@ -141,8 +141,8 @@ enum err seal_row(const struct seal_keys *k, const struct row_head *h,
 static bool sealed_place(const struct seal_keys *k, const uint8_t *box,
 			 size_t len, struct row_head *was)
 {
-	AUTO(attrs_wipe) struct attrs aad;
-	AUTO(buf_wipe) struct buf raw;
+	AUTO(attrs_wipe) struct attrs aad = { 0 };
+	AUTO(buf_wipe) struct buf raw = { 0 };
 	struct attr_view v;
 	struct attr a;
 
@@ -225,7 +225,7 @@ enum err seal_open_row(const struct seal_keys *k, const struct row_head *h,
 		       const void *blob, size_t len, struct attrs *out,
 		       struct fault *f)
 {
-	AUTO(attrs_wipe) struct attrs aad;
+	AUTO(attrs_wipe) struct attrs aad = { 0 };
 	struct rd r = rd_from(blob, len);
 	char label[ROW_LABEL];
 
@@ -246,7 +246,7 @@ enum err seal_open_row(const struct seal_keys *k, const struct row_head *h,
 enum err seal_wrap(const struct seal_keys *k, const struct row_head *h,
 		   const struct secret *dek, struct buf *out)
 {
-	AUTO(attrs_wipe) struct attrs aad;
+	AUTO(attrs_wipe) struct attrs aad = { 0 };
 
 	attrs_init(&aad);
 	TRY(part_aad(k, h, "dek", true, &aad));
@@ -257,7 +257,7 @@ enum err seal_unwrap(const struct seal_keys *k, const struct row_head *h,
 		     const void *wrapped, size_t len, struct secret **dek,
 		     struct fault *f)
 {
-	AUTO(attrs_wipe) struct attrs aad;
+	AUTO(attrs_wipe) struct attrs aad = { 0 };
 	char label[ROW_LABEL];
 	enum err e;
 
@@ -281,7 +281,7 @@ enum err seal_confidential(const struct seal_keys *k, const struct row_head *h,
 			   struct buf *sealed)
 {
 	AUTO(secret_drop) struct secret *dek = secret_random();
-	AUTO(attrs_wipe) struct attrs aad;
+	AUTO(attrs_wipe) struct attrs aad = { 0 };
 
 	attrs_init(&aad);
 	TRY(part_aad(k, h, "confidential", false, &aad));
@@ -309,7 +309,7 @@ enum err seal_open_confidential(const struct seal_keys *k,
 				struct fault *f)
 {
 	AUTO(secret_drop) struct secret *dek = NULL;
-	AUTO(attrs_wipe) struct attrs aad;
+	AUTO(attrs_wipe) struct attrs aad = { 0 };
 	char label[ROW_LABEL];
 
 	ENSURE(out->bytes.secret && !out->bytes.len);

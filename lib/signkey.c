@@ -69,7 +69,7 @@ static enum err put_number(struct buf *b, const EVP_PKEY *k, const char *name)
 
 static enum err rsa_spki(struct signkey *k)
 {
-	AUTO(buf_wipe) struct buf key;
+	AUTO(buf_wipe) struct buf key = { 0 };
 	size_t m;
 
 	buf_init(&key, SPKI_MAX);

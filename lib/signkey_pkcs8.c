@@ -313,7 +313,7 @@ static enum err parse_rsa(struct signkey *k, struct span der)
  * RSA key that does not would also give its factors away with a signature.) */
 static enum err check_pair(struct signkey *k)
 {
-	AUTO(buf_wipe) struct buf sig;
+	AUTO(buf_wipe) struct buf sig = { 0 };
 	struct span probe = span_str("cretula signkey");
 	struct pubkey public;
 

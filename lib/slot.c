@@ -168,7 +168,7 @@ enum err slot_make(struct slot_header *h, const void *secret, size_t len,
 {
 	AUTO(secret_drop) struct secret *kek = NULL;
 	uint8_t *head, *body, *check;
-	AUTO(buf_wipe) struct buf hd, bl;
+	AUTO(buf_wipe) struct buf hd = { 0 }, bl = { 0 };
 
 	buf_init(&hd, SLOT_HEADER);
 	buf_init(&bl, SLOT_BLOB);

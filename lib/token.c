@@ -69,7 +69,7 @@ static void checksum(const uint8_t *body, uint8_t out[CHECK])
 
 enum err token_format(const struct token *t, struct buf *out)
 {
-	AUTO(buf_wipe) struct buf body;
+	AUTO(buf_wipe) struct buf body = { 0 };
 	uint8_t check[CHECK];
 
 	buf_init_secret(&body, BODY);
@@ -143,7 +143,7 @@ static enum err letters_check(const char *p, size_t n, struct fault *f)
 enum err token_parse(const char *text, size_t len, struct token *t,
 		     struct fault *f)
 {
-	AUTO(buf_wipe) struct buf body;
+	AUTO(buf_wipe) struct buf body = { 0 };
 	uint8_t check[CHECK];
 
 	buf_init_secret(&body, BODY);

@@ -8,8 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 /* A list without confidential values is the same list after text and back. */
 static void text_and_back(struct attr_view v)
 {
-	AUTO(attrs_wipe) struct attrs back;
-	AUTO(buf_wipe) struct buf text;
+	AUTO(attrs_wipe) struct attrs back = { 0 };
+	AUTO(buf_wipe) struct buf text = { 0 };
 	struct attr_view it = v;
 	struct attr a;
 
@@ -29,7 +29,7 @@ static void text_and_back(struct attr_view v)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	AUTO(attrs_wipe) struct attrs copy;
+	AUTO(attrs_wipe) struct attrs copy = { 0 };
 	struct attr_view v;
 	struct fault f;
 

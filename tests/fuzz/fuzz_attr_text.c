@@ -7,9 +7,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	AUTO(attrs_wipe) struct attrs a;
-	AUTO(attrs_wipe) struct attrs b;
-	AUTO(buf_wipe) struct buf text;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
+	AUTO(attrs_wipe) struct attrs b = { 0 };
+	AUTO(buf_wipe) struct buf text = { 0 };
 	struct attr_view it, v;
 	struct attr one;
 	bool hidden = false;

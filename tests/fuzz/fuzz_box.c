@@ -9,7 +9,7 @@ static const uint8_t secret[BOX_KEY] = { 1, 2, 3 };
 
 static void check_file(const uint8_t *data, size_t size)
 {
-	AUTO(buf_wipe) struct buf text;
+	AUTO(buf_wipe) struct buf text = { 0 };
 	uint8_t pub[BOX_KEY], again[BOX_KEY];
 	struct fault f;
 
@@ -24,7 +24,7 @@ static void check_file(const uint8_t *data, size_t size)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct box_keys *keys;
-	AUTO(attrs_wipe) struct attrs out;
+	AUTO(attrs_wipe) struct attrs out = { 0 };
 	struct fault f;
 
 	if (!keys)

@@ -19,7 +19,7 @@ static const struct conf_decl decls[] = {
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	AUTO(attrs_wipe) struct attrs out;
+	AUTO(attrs_wipe) struct attrs out = { 0 };
 	AUTO(mem_free) char *text = NULL;
 	struct fault f = { .code = OK };
 

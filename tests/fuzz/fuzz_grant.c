@@ -63,9 +63,9 @@ static void judge(struct grant *g, const struct subject *s,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	AUTO(attrs_wipe) struct attrs grant;
-	AUTO(attrs_wipe) struct attrs who;
-	AUTO(attrs_wipe) struct attrs facts;
+	AUTO(attrs_wipe) struct attrs grant = { 0 };
+	AUTO(attrs_wipe) struct attrs who = { 0 };
+	AUTO(attrs_wipe) struct attrs facts = { 0 };
 	AUTO(subject_wipe) struct subject s = { .pid = 0 };
 	const char *p = (const char *)data;
 	struct grant *g = NULL;

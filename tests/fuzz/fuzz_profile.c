@@ -97,8 +97,8 @@ static void fill(const struct profile *p, struct span names)
 static void again(const struct profile *p)
 {
 	AUTO(profile_wipe) struct profile q = { .n_dns = 0 };
-	AUTO(attrs_wipe) struct attrs a;
-	AUTO(attrs_wipe) struct attrs b;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
+	AUTO(attrs_wipe) struct attrs b = { 0 };
 
 	attrs_init(&a);
 	attrs_init(&b);

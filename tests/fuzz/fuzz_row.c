@@ -7,7 +7,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	AUTO(attrs_wipe) struct attrs again;
+	AUTO(attrs_wipe) struct attrs again = { 0 };
 	char label[ROW_LABEL];
 	struct attr_view v;
 	struct row r, back;

@@ -8,8 +8,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static void again(const struct ca_scope *s)
 {
 	AUTO(ca_scope_wipe) struct ca_scope t = { .instance = 0 };
-	AUTO(attrs_wipe) struct attrs a;
-	AUTO(attrs_wipe) struct attrs b;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
+	AUTO(attrs_wipe) struct attrs b = { 0 };
 
 	attrs_init(&a);
 	attrs_init(&b);
@@ -23,7 +23,7 @@ static void again(const struct ca_scope *s)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	AUTO(ca_scope_wipe) struct ca_scope s = { .instance = 0 };
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct fault f = { .code = OK };
 
 	attrs_init(&a);

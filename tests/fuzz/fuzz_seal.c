@@ -11,7 +11,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct seal_keys *keys;
 	AUTO(secret_drop) struct secret *dek = NULL;
-	AUTO(attrs_wipe) struct attrs open, confidential;
+	AUTO(attrs_wipe) struct attrs open = { 0 }, confidential = { 0 };
 	struct row_head h = { .table = ROW_CREDENTIAL, .row = 12 };
 	size_t half = size < SEAL_WRAPPED ? size : SEAL_WRAPPED;
 	struct fault f;

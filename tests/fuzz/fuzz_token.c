@@ -9,7 +9,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	AUTO(token_wipe) struct token t = { .seed = NULL };
-	AUTO(buf_wipe) struct buf again;
+	AUTO(buf_wipe) struct buf again = { 0 };
 	struct fault f = { .code = OK };
 	enum err e;
 

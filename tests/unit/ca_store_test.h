@@ -249,7 +249,7 @@ static inline void txn_fails(struct role *r, struct txn *t, const char *error,
 /* Asks in text form; the answer is the next message. */
 static inline struct msg ask(struct role *r, uint32_t kind, const char *text)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 
 	attrs_init(&a);
 	list_of(&a, text);

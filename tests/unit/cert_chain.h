@@ -27,7 +27,7 @@ static const enum key_type types[] = { KEY_P256, KEY_ED25519, KEY_RSA };
 static inline void write_pem(const char *name, const struct buf *const *ders,
 			     size_t count)
 {
-	AUTO(buf_wipe) struct buf text;
+	AUTO(buf_wipe) struct buf text = { 0 };
 	AUTO(fd_close) int fd = -1;
 	char path[128];
 
@@ -116,8 +116,8 @@ static inline void sign_with_ip(const struct world *w, const struct cert *leaf,
 				const char *from, const char *ip,
 				struct buf *out)
 {
-	AUTO(buf_wipe) struct buf tbs;
-	AUTO(buf_wipe) struct buf sig;
+	AUTO(buf_wipe) struct buf tbs = { 0 };
+	AUTO(buf_wipe) struct buf sig = { 0 };
 	uint8_t *at;
 
 	world_tbs(leaf, &tbs);

@@ -206,8 +206,8 @@ static inline void world_tbs(const struct cert *c, struct buf *out)
 static inline void world_sign(const struct cert *c, const struct world_key *by,
 			      struct buf *out)
 {
-	AUTO(buf_wipe) struct buf tbs;
-	AUTO(buf_wipe) struct buf sig;
+	AUTO(buf_wipe) struct buf tbs = { 0 };
+	AUTO(buf_wipe) struct buf sig = { 0 };
 
 	world_tbs(c, &tbs);
 	buf_init(&sig, 1024);

@@ -19,7 +19,7 @@ static inline void list(struct attrs *a, const char *text)
 static inline enum err grant_of(const char *text, struct grant **g,
 				struct fault *f)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 
 	list(&a, text);
 	*f = (struct fault){ .code = OK };

@@ -92,7 +92,7 @@ static inline void key_read(const char *hex, uint8_t room[WORLD_SPKI],
 static inline enum err scope_line(const char *line, struct ca_scope *s,
 				  struct fault *f)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 
 	attrs_init(&a);
 	TRY(attrs_parse_text(&a, line, strlen(line), f));
@@ -102,7 +102,7 @@ static inline enum err scope_line(const char *line, struct ca_scope *s,
 static inline enum err profile_line(const char *line, struct profile *p,
 				    struct fault *f)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 
 	attrs_init(&a);
 	TRY(attrs_parse_text(&a, line, strlen(line), f));

@@ -39,7 +39,7 @@ static inline void send_with_fd(int to, uint32_t kind, const struct attrs *a,
 		struct cmsghdr align;
 		char room[CMSG_SPACE(sizeof fd)];
 	} ctl = { 0 };
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	struct iovec iov;
 	struct msghdr m = { .msg_iov = &iov,
 			    .msg_iovlen = 1,
@@ -59,7 +59,7 @@ static inline void send_with_fd(int to, uint32_t kind, const struct attrs *a,
 /* Gives the role a channel to a (new) peer, which is the test: "peer=vault". */
 static inline void role_meets(struct role *r, const char *peer)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	int pair[2];
 
 	attrs_init(&a);

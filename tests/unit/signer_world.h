@@ -120,8 +120,8 @@ static inline void world_add(struct world *w, const char *name, const void *p,
 
 static inline void world_add_box(struct world *w, const char *passphrase)
 {
-	AUTO(attrs_wipe) struct attrs list;
-	AUTO(buf_wipe) struct buf box;
+	AUTO(attrs_wipe) struct attrs list = { 0 };
+	AUTO(buf_wipe) struct buf box = { 0 };
 
 	attrs_init(&list);
 	buf_init(&box, 4096);
@@ -135,7 +135,7 @@ static inline void world_add_box(struct world *w, const char *passphrase)
 static inline enum err world_init_with(struct world *w, const char *type,
 				       const char *scope)
 {
-	AUTO(attrs_wipe) struct attrs list;
+	AUTO(attrs_wipe) struct attrs list = { 0 };
 
 	attrs_init(&list);
 	attrs_clear(&w->ask);
@@ -253,7 +253,7 @@ static inline void world_ask_raw(struct world *w, const char *profile,
 static inline void world_ask(struct world *w, const char *profile,
 			     const struct draft *d)
 {
-	AUTO(buf_wipe) struct buf tbs;
+	AUTO(buf_wipe) struct buf tbs = { 0 };
 
 	buf_init(&tbs, CERT_TBS_MAX);
 	assert_int_equal(cert_build(&d->c, &tbs), OK);
@@ -264,7 +264,7 @@ static inline void world_ask(struct world *w, const char *profile,
 static inline struct span world_sign(struct world *w, const char *profile,
 				     struct span spki)
 {
-	AUTO(draft_wipe) struct draft d;
+	AUTO(draft_wipe) struct draft d = { 0 };
 	struct attr a;
 
 	draft_of(w, &d, w->profiles, profile, spki);

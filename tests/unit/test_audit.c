@@ -295,7 +295,7 @@ static void test_checkpoint_that_failed_is_due_again(void **state)
 static void test_digest_is_salted(void **state)
 {
 	AUTO(buf_wipe) struct buf salt = { .max = 64 }, text = { .max = 64 };
-	AUTO(attrs_wipe) struct attrs x, y;
+	AUTO(attrs_wipe) struct attrs x = { 0 }, y = { 0 };
 	struct merkle_hash h;
 	struct attr s, d, other;
 

@@ -26,7 +26,7 @@ static int end(void **state)
 static enum err open_with(const struct box_keys *k, const void *p, size_t n,
 			  struct fault *f)
 {
-	AUTO(attrs_wipe) struct attrs out;
+	AUTO(attrs_wipe) struct attrs out = { 0 };
 	enum err e;
 
 	attrs_init_secret(&out);
@@ -38,7 +38,7 @@ static enum err open_with(const struct box_keys *k, const void *p, size_t n,
 
 static void seal_text(const char *text, struct buf *out)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 
 	attrs_init(&a);
 	list_of(&a, text);
@@ -52,7 +52,7 @@ static void test_known_box_opens(void **state)
 	AUTO(mem_free) uint8_t *pub = known(kat_box_public, NULL);
 	AUTO(mem_free) uint8_t *box = known(kat_box, &n);
 	AUTO(mem_free) uint8_t *plain = known(kat_plain, &plain_len);
-	AUTO(attrs_wipe) struct attrs out;
+	AUTO(attrs_wipe) struct attrs out = { 0 };
 	struct fault f;
 
 	(void)state;
@@ -66,8 +66,8 @@ static void test_known_box_opens(void **state)
 
 static void test_box_comes_back(void **state)
 {
-	AUTO(attrs_wipe) struct attrs out;
-	AUTO(buf_wipe) struct buf box;
+	AUTO(attrs_wipe) struct attrs out = { 0 };
+	AUTO(buf_wipe) struct buf box = { 0 };
 	struct fault f;
 	struct attr a;
 
@@ -84,7 +84,7 @@ static void test_box_comes_back(void **state)
 static void test_box_for_another_key_is_a_conflict(void **state)
 {
 	AUTO(box_keys_drop) struct box_keys *other = box_keys_random();
-	AUTO(buf_wipe) struct buf box;
+	AUTO(buf_wipe) struct buf box = { 0 };
 	struct fault f;
 
 	(void)state;
@@ -95,7 +95,7 @@ static void test_box_for_another_key_is_a_conflict(void **state)
 
 static void test_every_flipped_bit_is_noticed(void **state)
 {
-	AUTO(buf_wipe) struct buf box;
+	AUTO(buf_wipe) struct buf box = { 0 };
 	struct fault f;
 
 	(void)state;
@@ -113,7 +113,7 @@ static void test_every_flipped_bit_is_noticed(void **state)
 
 static void test_box_cut_short_is_refused(void **state)
 {
-	AUTO(buf_wipe) struct buf box;
+	AUTO(buf_wipe) struct buf box = { 0 };
 	struct fault f;
 
 	(void)state;
@@ -129,7 +129,7 @@ static void test_box_cut_short_is_refused(void **state)
 static void test_box_of_no_list_is_refused(void **state)
 {
 	struct attr_view junk = { .p = (const uint8_t *)"junk", .len = 4 };
-	AUTO(buf_wipe) struct buf box;
+	AUTO(buf_wipe) struct buf box = { 0 };
 	struct fault f;
 
 	(void)state;
@@ -141,7 +141,7 @@ static void test_box_of_no_list_is_refused(void **state)
 static void test_useless_public_key_is_refused(void **state)
 {
 	static const uint8_t zero[BOX_KEY];
-	AUTO(buf_wipe) struct buf box;
+	AUTO(buf_wipe) struct buf box = { 0 };
 
 	(void)state;
 	buf_init(&box, 4096);
@@ -152,7 +152,7 @@ static void test_useless_public_key_is_refused(void **state)
 
 static void test_file_comes_back(void **state)
 {
-	AUTO(buf_wipe) struct buf text;
+	AUTO(buf_wipe) struct buf text = { 0 };
 	uint8_t pub[BOX_KEY];
 	struct fault f;
 

@@ -7,7 +7,7 @@ static void test_reads_and_writes(void **state)
 				   "trust_domain=mesh.example shards=8 "
 				   "url=http://ca.example:7080 instance=5";
 	AUTO(ca_scope_wipe) struct ca_scope s = { .instance = 0 };
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	AUTO(buf_wipe) struct buf b = { .max = 4096 };
 
 	(void)state;

@@ -236,14 +236,14 @@ static void assert_clean(struct role *r)
 
 static void test_every_prefix_of_a_commit_is_harmless(void **state)
 {
-	AUTO(attrs_wipe) struct attrs whole;
+	AUTO(attrs_wipe) struct attrs whole = { 0 };
 	size_t len;
 
 	(void)state;
 	good_txn(&whole, 0);
 	len = whole.bytes.len;
 	for (size_t cut = 0; cut < len; cut++) {
-		AUTO(attrs_wipe) struct attrs now;
+		AUTO(attrs_wipe) struct attrs now = { 0 };
 		struct role r;
 
 		good_txn(&now, start_loaded(&r));
@@ -284,7 +284,7 @@ static size_t value_len(const struct attrs *whole, unsigned n)
 
 static void test_every_operation_cut_short_is_harmless(void **state)
 {
-	AUTO(attrs_wipe) struct attrs whole;
+	AUTO(attrs_wipe) struct attrs whole = { 0 };
 
 	(void)state;
 	good_txn(&whole, 0);
@@ -292,8 +292,8 @@ static void test_every_operation_cut_short_is_harmless(void **state)
 		size_t len = value_len(&whole, n);
 
 		for (size_t cut = 0; cut < len; cut++) {
-			AUTO(attrs_wipe) struct attrs now;
-			AUTO(attrs_wipe) struct attrs bad;
+			AUTO(attrs_wipe) struct attrs now = { 0 };
+			AUTO(attrs_wipe) struct attrs bad = { 0 };
 			struct role r;
 
 			good_txn(&now, start_loaded(&r));
@@ -306,7 +306,7 @@ static void test_every_operation_cut_short_is_harmless(void **state)
 
 static void breaks_it(uint32_t kind, const char *text)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct role r;
 
 	attrs_init(&a);

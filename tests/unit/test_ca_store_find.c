@@ -72,7 +72,7 @@ static bool fits(const struct question *q, unsigned i)
 static void ask_page(struct role *r, const struct question *q, uint64_t after,
 		     bool der)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 
 	attrs_init(&a);
 	if (q->agent)

@@ -213,7 +213,7 @@ static void test_records_are_read_back(void **state)
 
 static void op_note(struct txn *t, uint64_t size)
 {
-	AUTO(buf_wipe) struct buf text, frontier;
+	AUTO(buf_wipe) struct buf text = { 0 }, frontier = { 0 };
 	AUTO(secret_drop) struct secret *seed = secret_new();
 	struct note n = { .origin = "cretula/ca/x", .size = size, .time = 1 };
 	struct merkle m;

@@ -28,7 +28,7 @@ static void test_new_store_is_empty(void **state)
 
 static void test_question_before_load_ends_it(void **state)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct role r;
 
 	(void)state;

@@ -179,7 +179,7 @@ static void timed(struct role *r, uint32_t kind, const char *text)
 
 static void ask_statuses(struct role *r, uint64_t *seed)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	uint64_t start;
 
 	attrs_init(&a);

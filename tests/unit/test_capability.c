@@ -171,7 +171,7 @@ static void test_der_known_and_round(void **state)
 	static const char *const texts[] = { "a:b@c", "sign:*@*" };
 	static const char want[] = "\x30\x11\x0c\x05"
 				   "a:b@c\x0c\x08sign:*@*";
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	struct cert_names n, got;
 	struct rd r;
 
@@ -195,7 +195,7 @@ static void test_der_known_and_round(void **state)
 
 static enum err put(const char *const *texts, size_t count)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	struct cert_names n;
 
 	buf_init(&b, 1 << 16);
@@ -238,7 +238,7 @@ static void test_der_refuses(void **state)
 static void test_der_holds_at_most_32(void **state)
 {
 	char room[CERT_CAPS_MAX + 1][16];
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	struct cert_names n = { .count = 0 }, got;
 	struct rd r;
 	size_t m;

@@ -76,9 +76,9 @@ static void assert_same(const struct cert *a, const struct cert *b)
 
 static void goes_round(const struct cert *c)
 {
-	AUTO(buf_wipe) struct buf tbs;
-	AUTO(buf_wipe) struct buf again;
-	AUTO(buf_wipe) struct buf name;
+	AUTO(buf_wipe) struct buf tbs = { 0 };
+	AUTO(buf_wipe) struct buf again = { 0 };
+	AUTO(buf_wipe) struct buf name = { 0 };
 	struct fault f = { .code = OK };
 	struct cert got;
 
@@ -150,7 +150,7 @@ static void test_leaf_has_an_empty_basic_constraints(void **state)
 	static const uint8_t want[] = { 0x30, 0x0c, 0x06, 0x03, 0x55,
 					0x1d, 0x13, 0x01, 0x01, 0xff,
 					0x04, 0x02, 0x30, 0x00 };
-	AUTO(buf_wipe) struct buf tbs;
+	AUTO(buf_wipe) struct buf tbs = { 0 };
 	const struct cert c = leaf(&world);
 
 	(void)state;
@@ -160,7 +160,7 @@ static void test_leaf_has_an_empty_basic_constraints(void **state)
 
 static void refuses_to_build(const struct cert *c)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	buf_init(&b, CERT_MAX);
 	assert_int_equal(buf_str(&b, "kept"), OK);
@@ -220,13 +220,13 @@ static void test_nothing_is_read_that_is_not_built(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < NELEM(makers); i++) {
-		AUTO(buf_wipe) struct buf tbs;
+		AUTO(buf_wipe) struct buf tbs = { 0 };
 		const struct cert c = makers[i].make(&world);
 		struct cert got;
 
 		world_tbs(&c, &tbs);
 		for (size_t bit = 0; bit < 8 * tbs.len; bit++) {
-			AUTO(buf_wipe) struct buf again;
+			AUTO(buf_wipe) struct buf again = { 0 };
 
 			buf_init(&again, CERT_MAX);
 			tbs.p[bit / 8] ^= (uint8_t)(1u << bit % 8);
@@ -245,7 +245,7 @@ static void test_cut_short(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < NELEM(makers); i++) {
-		AUTO(buf_wipe) struct buf tbs;
+		AUTO(buf_wipe) struct buf tbs = { 0 };
 		const struct cert c = makers[i].make(&world);
 		struct cert got;
 		struct fault f;
@@ -265,7 +265,7 @@ static void test_cut_short(void **state)
 
 static void test_bytes_after_it_are_refused(void **state)
 {
-	AUTO(buf_wipe) struct buf tbs;
+	AUTO(buf_wipe) struct buf tbs = { 0 };
 	const struct cert c = leaf(&world);
 	struct cert got;
 
@@ -338,7 +338,7 @@ static void turn_critical(struct span one, bool said_false, struct buf *out)
 static void refuses_other_critical(const struct buf *tbs, unsigned place,
 				   bool said_false)
 {
-	AUTO(buf_wipe) struct buf other;
+	AUTO(buf_wipe) struct buf other = { 0 };
 	struct rd r = rd_from(tbs->p, tbs->len), body, ext, seq;
 	struct span whole;
 	const uint8_t *start;
@@ -383,7 +383,7 @@ static void test_another_criticality_is_refused(void **state)
 	two[0] = leaf(&world);
 	two[1] = world_issuing(&world);
 	for (size_t i = 0; i < NELEM(two); i++) {
-		AUTO(buf_wipe) struct buf tbs;
+		AUTO(buf_wipe) struct buf tbs = { 0 };
 
 		world_tbs(&two[i], &tbs);
 		for (unsigned k = 0; k < (i ? 5 : 9); k++)
@@ -395,13 +395,13 @@ static void test_another_criticality_is_refused(void **state)
 
 static void test_another_order_is_refused(void **state)
 {
-	AUTO(buf_wipe) struct buf tbs;
+	AUTO(buf_wipe) struct buf tbs = { 0 };
 	const struct cert c = leaf(&world);
 
 	(void)state;
 	world_tbs(&c, &tbs);
 	for (unsigned i = 0; i < 8; i++) {
-		AUTO(buf_wipe) struct buf other;
+		AUTO(buf_wipe) struct buf other = { 0 };
 		struct fault f = { .code = OK };
 		struct cert got;
 
@@ -418,7 +418,7 @@ static void test_another_order_is_refused(void **state)
 static void test_too_large(void **state)
 {
 	static char room[CERT_NAMES_MAX][URI_MAX + 1];
-	AUTO(buf_wipe) struct buf out;
+	AUTO(buf_wipe) struct buf out = { 0 };
 	AUTO(mem_free) void *big = xcalloc(1, CERT_MAX + 1);
 	struct cert c = leaf(&world), got;
 	struct cert_signed s;
@@ -441,8 +441,8 @@ static void test_too_large(void **state)
 
 static void test_splits_what_it_joined(void **state)
 {
-	AUTO(buf_wipe) struct buf tbs;
-	AUTO(buf_wipe) struct buf der;
+	AUTO(buf_wipe) struct buf tbs = { 0 };
+	AUTO(buf_wipe) struct buf der = { 0 };
 	const struct cert c = leaf(&world);
 	struct cert_signed s;
 	struct pubkey key;
@@ -466,8 +466,8 @@ static void test_splits_what_it_joined(void **state)
 
 static void test_split_refuses_another_algorithm(void **state)
 {
-	AUTO(buf_wipe) struct buf tbs;
-	AUTO(buf_wipe) struct buf der;
+	AUTO(buf_wipe) struct buf tbs = { 0 };
+	AUTO(buf_wipe) struct buf der = { 0 };
 	const struct cert c = leaf(&world);
 	struct cert_signed s;
 	struct fault f;

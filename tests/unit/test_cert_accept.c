@@ -29,7 +29,7 @@ static void test_openssl_takes_every_kind(void **state)
 
 		leaves(&worlds[t], kinds);
 		for (size_t i = 0; i < NELEM(kinds); i++) {
-			AUTO(chain_wipe) struct chain ch;
+			AUTO(chain_wipe) struct chain ch = { 0 };
 
 			chain_make(&worlds[t], &kinds[i], &ch);
 			assert_int_equal(store_verify(&ch), X509_V_OK);
@@ -48,7 +48,7 @@ static void test_gnutls_takes_every_kind(void **state)
 
 		leaves(&worlds[t], kinds);
 		for (size_t i = 0; i < NELEM(kinds); i++) {
-			AUTO(chain_wipe) struct chain ch;
+			AUTO(chain_wipe) struct chain ch = { 0 };
 			int e;
 
 			chain_make(&worlds[t], &kinds[i], &ch);
@@ -69,7 +69,7 @@ static void test_openssl_agrees_on_the_fields(void **state)
 	const struct world *w = &worlds[0];
 	const struct cert c = world_endpoint(w);
 	const ASN1_OBJECT *caps = OBJ_txt2obj(CAPS_OID, 1);
-	AUTO(chain_wipe) struct chain ch;
+	AUTO(chain_wipe) struct chain ch = { 0 };
 	const ASN1_OCTET_STRING *id;
 	X509 *leaf, *issuing;
 	time_t end;
@@ -161,7 +161,7 @@ static void test_commands_print_the_fields(void **state)
 		NULL
 	};
 	const struct cert c = world_endpoint(&worlds[0]);
-	AUTO(chain_wipe) struct chain ch;
+	AUTO(chain_wipe) struct chain ch = { 0 };
 
 	(void)state;
 	chain_make(&worlds[0], &c, &ch);
@@ -198,7 +198,7 @@ static void test_commands_print_the_constraints(void **state)
 		NULL
 	};
 	const struct cert c = world_endpoint(&worlds[0]);
-	AUTO(chain_wipe) struct chain ch;
+	AUTO(chain_wipe) struct chain ch = { 0 };
 
 	(void)state;
 	chain_make(&worlds[0], &c, &ch);
@@ -228,7 +228,7 @@ static void test_names_outside_are_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < NELEM(outside); i++) {
-		AUTO(chain_wipe) struct chain ch;
+		AUTO(chain_wipe) struct chain ch = { 0 };
 		struct cert c = world_leaf(&worlds[0], &worlds[0].leaf);
 
 		world_name(&c.dns, outside[i]);
@@ -245,7 +245,7 @@ static void test_addresses_are_refused(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < NELEM(from); i++) {
-		AUTO(chain_wipe) struct chain ch;
+		AUTO(chain_wipe) struct chain ch = { 0 };
 		struct cert c = world_leaf(&worlds[0], &worlds[0].leaf);
 
 		world_name(&c.dns, from[i]);
@@ -267,7 +267,7 @@ static void test_uris_outside_are_refused_by_openssl(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < NELEM(outside); i++) {
-		AUTO(chain_wipe) struct chain ch;
+		AUTO(chain_wipe) struct chain ch = { 0 };
 		struct cert c = world_plain(&worlds[0], &worlds[0].leaf);
 
 		c.subject.cn = span_of(NULL, 0);

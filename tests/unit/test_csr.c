@@ -221,7 +221,7 @@ static struct span tlv(struct buf *b, unsigned tag, struct span body)
 static void put_request(struct buf *out, struct span version,
 			struct span subject, struct span attrs)
 {
-	AUTO(buf_wipe) struct buf info, sig;
+	AUTO(buf_wipe) struct buf info = { 0 }, sig = { 0 };
 	size_t m;
 
 	buf_init(&info, DER_MAX);
@@ -250,7 +250,7 @@ static void put_request(struct buf *out, struct span version,
 static void expect(struct span version, struct span subject, struct span attrs,
 		   const char *why)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	buf_init(&b, DER_MAX);
 	put_request(&b, version, subject, attrs);
@@ -289,7 +289,7 @@ static void test_version_and_attributes_are_as_rfc_2986_has_them(void **state)
 static void expect_name(unsigned tag, enum oid o, struct span value,
 			const char *why)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	size_t name, set, seq;
 
 	buf_init(&b, DER_MAX);
@@ -328,12 +328,12 @@ static void test_subjects_are_printable_ascii(void **state)
 
 static void test_a_subject_has_few_parts(void **state)
 {
-	AUTO(buf_wipe) struct buf many;
+	AUTO(buf_wipe) struct buf many = { 0 };
 
 	(void)state;
 	buf_init(&many, DER_MAX);
 	for (int i = 1; i <= 33; i++) {
-		AUTO(buf_wipe) struct buf b;
+		AUTO(buf_wipe) struct buf b = { 0 };
 
 		buf_init(&b, DER_MAX);
 		tlv(&many, DER_SET,
@@ -347,7 +347,7 @@ static void test_a_subject_has_few_parts(void **state)
 /* The extensionRequest attribute around these Extension values. */
 static void expect_exts(struct span exts, const char *why)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	size_t attr, set;
 
 	buf_init(&b, DER_MAX);
@@ -372,7 +372,7 @@ static void put_ext(struct buf *b, enum oid o, struct span value)
 
 static void expect_ext(enum oid o, struct span value, const char *why)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	buf_init(&b, DER_MAX);
 	put_ext(&b, o, value);
@@ -415,12 +415,12 @@ static void test_alternative_names_are_printable_ascii(void **state)
 
 static void test_names_have_a_bound(void **state)
 {
-	AUTO(buf_wipe) struct buf names;
+	AUTO(buf_wipe) struct buf names = { 0 };
 
 	(void)state;
 	buf_init(&names, DER_MAX);
 	for (int i = 1; i <= CERT_NAMES_MAX + 1; i++) {
-		AUTO(buf_wipe) struct buf b;
+		AUTO(buf_wipe) struct buf b = { 0 };
 
 		buf_init(&b, DER_MAX);
 		tlv(&names, DER_CTX | 2, LIT("a.example"));
@@ -438,7 +438,7 @@ static void test_extensions_are_strict_and_there_once(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < NELEM(twice); i++) {
-		AUTO(buf_wipe) struct buf b;
+		AUTO(buf_wipe) struct buf b = { 0 };
 
 		buf_init(&b, DER_MAX);
 		put_ext(&b, twice[i], LIT("\x30\x03\x82\x01x"));
@@ -466,7 +466,7 @@ static void test_extensions_are_strict_and_there_once(void **state)
 
 static void test_two_lists_of_extensions_are_refused(void **state)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	size_t attr, set;
 
 	(void)state;
@@ -494,7 +494,7 @@ static void build(struct buf *b)
 
 static void test_what_is_cut_short_or_has_more_is_refused(void **state)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	(void)state;
 	build(&b);
@@ -509,7 +509,7 @@ static void test_what_is_cut_short_or_has_more_is_refused(void **state)
 static void test_no_bit_can_change(void **state)
 {
 	uint64_t rng = unit_seed();
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	struct csr c;
 
 	(void)state;
@@ -529,7 +529,7 @@ static void test_no_bit_can_change(void **state)
 
 static void test_ber_is_refused(void **state)
 {
-	AUTO(buf_wipe) struct buf b, ber;
+	AUTO(buf_wipe) struct buf b = { 0 }, ber = { 0 };
 
 	(void)state;
 	build(&b);
@@ -551,7 +551,7 @@ static void test_ber_is_refused(void **state)
 static void test_another_keys_signature_is_refused(void **state)
 {
 	AUTO(signkey_free) struct signkey *other = NULL;
-	AUTO(buf_wipe) struct buf b, mixed, sig;
+	AUTO(buf_wipe) struct buf b = { 0 }, mixed = { 0 }, sig = { 0 };
 	struct span info, was;
 	enum sig_alg alg;
 	struct csr c;
@@ -595,7 +595,7 @@ static void test_openssl_takes_what_we_build(void **state)
 	(void)state;
 	for (unsigned t = 0; t < KEY__MAX; t++) {
 		AUTO(signkey_free) struct signkey *k = NULL;
-		AUTO(buf_wipe) struct buf b;
+		AUTO(buf_wipe) struct buf b = { 0 };
 		struct cert_names dns = { .count = 0 };
 		STACK_OF(X509_EXTENSION) * exts;
 		const unsigned char *p;
@@ -631,7 +631,7 @@ static void test_what_would_be_refused_is_not_built(void **state)
 	static const char long_cn[] = "0123456789012345678901234567890123456789"
 				      "0123456789012345678901234";
 	struct cert_names dns = { .count = 1 };
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	(void)state;
 	buf_init(&b, DER_MAX);

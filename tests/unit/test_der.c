@@ -66,7 +66,7 @@ static void test_lengths_come_back_at_every_step(void **state)
 {
 	static const size_t sizes[] = { 0,     1,      0x7f,    0x80,   0xff,
 					0x100, 0xffff, 0x10000, 0x12345 };
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	(void)state;
 	buf_init(&b, BUF_MAX);
@@ -93,7 +93,7 @@ static void test_lengths_come_back_at_every_step(void **state)
 
 static void test_a_full_buffer_is_too_large(void **state)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	uint8_t bytes[200] = { 0 };
 	size_t m;
 
@@ -187,7 +187,7 @@ static void test_integers_are_minimal_and_not_negative(void **state)
 static void test_integers_agree_with_openssl(void **state)
 {
 	uint64_t rng = unit_seed();
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	(void)state;
 	buf_init(&b, BUF_MAX);
@@ -213,7 +213,7 @@ static void test_integers_agree_with_openssl(void **state)
 
 static void test_unsigned_numbers_lose_zeros_and_gain_a_sign(void **state)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	(void)state;
 	buf_init(&b, BUF_MAX);
@@ -248,7 +248,7 @@ static enum err named_of(struct span s, unsigned *v)
 
 static void test_named_bits_have_no_zeros_at_their_end(void **state)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	uint64_t rng = unit_seed();
 	unsigned v = 0;
 
@@ -355,7 +355,7 @@ static void test_times_agree_with_openssl(void **state)
 {
 	const int64_t first = -631152000, last = 253402300799;
 	uint64_t rng = unit_seed();
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	(void)state;
 	buf_init(&b, BUF_MAX);
@@ -412,7 +412,7 @@ static void test_identifiers_are_minimal_and_whole(void **state)
 /* Each prefix of a nested value fails and moves nothing. */
 static void test_what_is_cut_short_is_refused(void **state)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	uint8_t bytes[300] = { 0 };
 	struct rd body;
 	size_t m, k;

@@ -54,7 +54,7 @@ static void start(struct role *r)
 
 static void dial(struct role *r, uint64_t id, const char *host, bool loopback)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct fault f = { .text = "sending" };
 
 	attrs_init(&a);

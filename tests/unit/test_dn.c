@@ -23,7 +23,7 @@ static bool same(const struct dn *a, const struct dn *b)
 
 static void goes_round(const struct dn *dn)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	char room[DN_DOMAIN_MAX + 1];
 	struct dn got;
 	struct rd r;
@@ -56,7 +56,7 @@ static void test_goes_round(void **state)
 
 static void test_openssl_reads_it(void **state)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	const struct dn dn = full();
 	const unsigned char *p;
 	X509_NAME *name;
@@ -81,7 +81,7 @@ static void test_openssl_reads_it(void **state)
 
 static void refuses_put(struct dn dn)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	buf_init(&b, 4096);
 	assert_int_equal(dn_put(&b, &dn), ERR_INVALID);
@@ -124,8 +124,8 @@ static void test_refuses_to_make(void **state)
 /* Two names in one: the parts of b behind those of a, in one SEQUENCE. */
 static enum err get_joined(const struct dn *a, const struct dn *b)
 {
-	AUTO(buf_wipe) struct buf x;
-	AUTO(buf_wipe) struct buf y;
+	AUTO(buf_wipe) struct buf x = { 0 };
+	AUTO(buf_wipe) struct buf y = { 0 };
 	char room[DN_DOMAIN_MAX + 1];
 	struct dn got;
 	struct rd r, parts;
@@ -203,7 +203,7 @@ static void test_refuses_another_shape(void **state)
 
 static void test_cut_short(void **state)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	const struct dn dn = full();
 
 	(void)state;

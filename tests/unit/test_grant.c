@@ -122,7 +122,7 @@ static void test_what_is_refused(void **state)
 static void refused_large(const char *name, int n, const char *rest,
 			  const char *why)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	struct grant *g = NULL;
 	struct fault f;
 

@@ -41,9 +41,9 @@ static char *word(const struct attrs *a, const char *name, const char *preset)
 
 static void row_check(const struct row *r)
 {
-	AUTO(attrs_wipe) struct attrs rq;
-	AUTO(attrs_wipe) struct attrs facts;
-	AUTO(attrs_wipe) struct attrs who;
+	AUTO(attrs_wipe) struct attrs rq = { 0 };
+	AUTO(attrs_wipe) struct attrs facts = { 0 };
+	AUTO(attrs_wipe) struct attrs who = { 0 };
 	AUTO(subject_wipe) struct subject s = { .pid = 0 };
 	AUTO(mem_free) char *credential = NULL;
 	AUTO(mem_free) char *op = NULL;
@@ -432,7 +432,7 @@ static void test_admission_looks_at_no_content(void **state)
 
 static void test_facts_too_long_to_judge_deny(void **state)
 {
-	AUTO(attrs_wipe) struct attrs facts;
+	AUTO(attrs_wipe) struct attrs facts = { 0 };
 	AUTO(mem_free) char *path = xcalloc(1, 20000);
 	struct subject s = { .uid = 1 };
 	struct grant_request ask = { .credential = "c", .op = "sign" };

@@ -213,10 +213,10 @@ static void issuer_of(enum kind k, struct buf *name, struct lint_issuer *i)
 
 static enum err lint_edited(const struct broken *b, struct fault *f)
 {
-	AUTO(buf_wipe) struct buf tbs;
-	AUTO(buf_wipe) struct buf to;
-	AUTO(buf_wipe) struct buf edited;
-	AUTO(buf_wipe) struct buf name;
+	AUTO(buf_wipe) struct buf tbs = { 0 };
+	AUTO(buf_wipe) struct buf to = { 0 };
+	AUTO(buf_wipe) struct buf edited = { 0 };
+	AUTO(buf_wipe) struct buf name = { 0 };
 	const struct cert c = good(b->kind);
 	const char *text = b->to ? b->to : "";
 	struct lint_issuer issuer;
@@ -290,8 +290,8 @@ static void test_names_of_rules_are_different(void **state)
 
 static enum err lint_good(const struct cert *c, enum kind k, struct fault *f)
 {
-	AUTO(buf_wipe) struct buf tbs;
-	AUTO(buf_wipe) struct buf name;
+	AUTO(buf_wipe) struct buf tbs = { 0 };
+	AUTO(buf_wipe) struct buf name = { 0 };
 	struct lint_issuer issuer;
 
 	world_tbs(c, &tbs);
@@ -333,8 +333,8 @@ static void test_good_ones_break_none(void **state)
 
 static void test_cut_short_never_passes(void **state)
 {
-	AUTO(buf_wipe) struct buf tbs;
-	AUTO(buf_wipe) struct buf name;
+	AUTO(buf_wipe) struct buf tbs = { 0 };
+	AUTO(buf_wipe) struct buf name = { 0 };
 	const struct cert c = good(ENDPOINT);
 	struct lint_issuer issuer;
 	struct fault f;

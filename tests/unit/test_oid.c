@@ -70,7 +70,7 @@ static void test_octets_are_those_of_openssl(void **state)
 
 static void test_they_are_written_and_read_back(void **state)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	enum oid o;
 	struct rd r;
 

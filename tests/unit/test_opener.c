@@ -50,7 +50,7 @@ static void keep(const struct msg *m, const char *name, struct buf *out)
 
 static void make(struct made *d, const char *type, const char *secret)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct role r;
 	struct msg m;
 
@@ -81,7 +81,7 @@ static void open_request(struct attrs *a, const struct made *d,
 
 static void assert_opens(const struct made *d, const char *secret, int fd4)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct attr key, epoch;
 	struct role r;
 	struct msg m;
@@ -103,7 +103,7 @@ static void assert_opens(const struct made *d, const char *secret, int fd4)
 static void assert_refused(const struct made *d, const char *secret,
 			   const char *error, const char *words)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct role r;
 	struct msg m;
 
@@ -116,7 +116,7 @@ static void assert_refused(const struct made *d, const char *secret,
 
 static void test_makes_and_opens_a_slot(void **state)
 {
-	AUTO(made_wipe) struct made d;
+	AUTO(made_wipe) struct made d = { 0 };
 
 	(void)state;
 	make(&d, "passphrase", "correct horse");
@@ -129,7 +129,7 @@ static void test_makes_and_opens_a_slot(void **state)
 
 static void test_reads_the_configured_key_file(void **state)
 {
-	AUTO(made_wipe) struct made d;
+	AUTO(made_wipe) struct made d = { 0 };
 	AUTO(fd_close) int file = memfd_create("key", MFD_CLOEXEC);
 
 	(void)state;
@@ -143,7 +143,7 @@ static void test_reads_the_configured_key_file(void **state)
 
 static void test_odd_questions_are_answered(void **state)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct role r;
 	struct msg m;
 

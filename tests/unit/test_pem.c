@@ -13,7 +13,7 @@ static void put(const char *label, const void *p, size_t n, struct buf *out)
 
 static void test_known_text(void **state)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	uint8_t bytes[50];
 
 	(void)state;
@@ -36,7 +36,7 @@ static void test_openssl_reads_the_same(void **state)
 
 	(void)state;
 	for (size_t n = 1; n <= sizeof bytes; n += 7) {
-		AUTO(buf_wipe) struct buf b;
+		AUTO(buf_wipe) struct buf b = { 0 };
 		char *name, *header;
 		unsigned char *data;
 		BIO *bio;
@@ -61,7 +61,7 @@ static void test_openssl_reads_the_same(void **state)
 
 static enum err get(const char *text, const char *want, size_t *used)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	struct fault f = { .code = OK };
 	enum err e;
 
@@ -141,9 +141,9 @@ static void test_cut_short(void **state)
 
 static void test_too_long(void **state)
 {
-	AUTO(buf_wipe) struct buf text;
-	AUTO(buf_wipe) struct buf out;
-	AUTO(buf_wipe) struct buf tiny;
+	AUTO(buf_wipe) struct buf text = { 0 };
+	AUTO(buf_wipe) struct buf out = { 0 };
+	AUTO(buf_wipe) struct buf tiny = { 0 };
 	struct fault f;
 	size_t used;
 

@@ -143,7 +143,7 @@ static int connected(uint16_t port)
 static void probe_start(struct role *r, const char *key, const char *host,
 			int fd)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	uint8_t spki[PROBE_SPKI_MAX];
 	char path[64];
 	size_t n;

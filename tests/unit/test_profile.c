@@ -149,7 +149,7 @@ static void test_too_many(void **state)
 
 static void text_of(const struct profile *p, struct buf *out)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 
 	attrs_init(&a);
 	assert_int_equal(profile_format(p, &a), OK);

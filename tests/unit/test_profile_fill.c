@@ -69,7 +69,7 @@ static void is(struct span s, const char *text)
 
 static void test_an_agent(void **state)
 {
-	AUTO(try_wipe) struct try t;
+	AUTO(try_wipe) struct try t = { 0 };
 
 	(void)state;
 	try_init(&t);
@@ -97,7 +97,7 @@ static void test_an_agent(void **state)
 
 static void test_a_spiffe_id(void **state)
 {
-	AUTO(try_wipe) struct try t;
+	AUTO(try_wipe) struct try t = { 0 };
 
 	(void)state;
 	try_init(&t);
@@ -124,7 +124,7 @@ static void test_a_spiffe_id(void **state)
 
 static void test_the_gate_of_the_ca(void **state)
 {
-	AUTO(try_wipe) struct try t;
+	AUTO(try_wipe) struct try t = { 0 };
 
 	(void)state;
 	try_init(&t);
@@ -154,7 +154,7 @@ static void test_the_gate_of_the_ca(void **state)
 
 static void test_an_ocsp_signer(void **state)
 {
-	AUTO(try_wipe) struct try t;
+	AUTO(try_wipe) struct try t = { 0 };
 	char cn[64];
 
 	(void)state;
@@ -178,7 +178,7 @@ static void test_an_ocsp_signer(void **state)
 
 static void test_key_types(void **state)
 {
-	AUTO(try_wipe) struct try t;
+	AUTO(try_wipe) struct try t = { 0 };
 
 	(void)state;
 	try_init(&t);
@@ -196,7 +196,7 @@ static void test_key_types(void **state)
 
 static void test_no_certificate_for_the_key_of_the_ca(void **state)
 {
-	AUTO(try_wipe) struct try t;
+	AUTO(try_wipe) struct try t = { 0 };
 
 	(void)state;
 	try_init(&t);
@@ -206,8 +206,8 @@ static void test_no_certificate_for_the_key_of_the_ca(void **state)
 
 static void test_capabilities_are_sorted_and_once(void **state)
 {
-	AUTO(profile_wipe) struct profile p;
-	AUTO(try_wipe) struct try t;
+	AUTO(profile_wipe) struct profile p = { 0 };
+	AUTO(try_wipe) struct try t = { 0 };
 
 	(void)state;
 	assert_int_equal(profile_line("profile=a capability=sign:z@{node},"
@@ -227,7 +227,7 @@ static void test_capabilities_are_sorted_and_once(void **state)
 static void test_serials_of_others(void **state)
 {
 	static const uint8_t tail[SERIAL_TAIL];
-	AUTO(try_wipe) struct try t;
+	AUTO(try_wipe) struct try t = { 0 };
 
 	(void)state;
 	try_init(&t);
@@ -269,7 +269,7 @@ static void test_nodes(void **state)
 		  ".example",
 		  ERR_INVALID },
 	};
-	AUTO(try_wipe) struct try t;
+	AUTO(try_wipe) struct try t = { 0 };
 
 	(void)state;
 	try_init(&t);
@@ -297,7 +297,7 @@ static void test_agent_ids(void **state)
 		"019b8f3a00000-7abc-8def-0123456789ab",
 		"019b8f3g-0000-7abc-8def-0123456789ab",
 	};
-	AUTO(try_wipe) struct try t;
+	AUTO(try_wipe) struct try t = { 0 };
 
 	(void)state;
 	try_init(&t);
@@ -323,7 +323,7 @@ static void test_made_agent_ids(void **state)
 
 static enum err ask(const char *profile, const char *dns, const char *uri)
 {
-	AUTO(try_wipe) struct try t;
+	AUTO(try_wipe) struct try t = { 0 };
 
 	try_init(&t);
 	if (dns)
@@ -384,8 +384,8 @@ static void test_no_pattern_leads_out_of_the_domains(void **state)
 	static const char *const names[] = { "a.other",     "other",
 					     "example.com", "xexample",
 					     "*.other",     "*.com" };
-	AUTO(profile_wipe) struct profile p;
-	AUTO(try_wipe) struct try t;
+	AUTO(profile_wipe) struct profile p = { 0 };
+	AUTO(try_wipe) struct try t = { 0 };
 
 	(void)state;
 	assert_int_equal(profile_line("profile=a dns=* wildcard=yes", &p, NULL),
@@ -405,7 +405,7 @@ static void test_no_pattern_leads_out_of_the_domains(void **state)
 
 static void test_names_are_there_once(void **state)
 {
-	AUTO(try_wipe) struct try t;
+	AUTO(try_wipe) struct try t = { 0 };
 
 	(void)state;
 	try_init(&t);
@@ -423,7 +423,7 @@ static void test_names_are_there_once(void **state)
 static void test_too_many_names(void **state)
 {
 	static char name[CERT_NAMES_MAX][24];
-	AUTO(try_wipe) struct try t;
+	AUTO(try_wipe) struct try t = { 0 };
 
 	(void)state;
 	try_init(&t);
@@ -498,7 +498,7 @@ static void test_uri_cut_short(void **state)
 
 static void test_lives(void **state)
 {
-	AUTO(try_wipe) struct try t;
+	AUTO(try_wipe) struct try t = { 0 };
 
 	(void)state;
 	try_init(&t);
@@ -525,7 +525,7 @@ static void test_lives(void **state)
 
 static void test_never_beyond_the_issuing_ca(void **state)
 {
-	AUTO(try_wipe) struct try t;
+	AUTO(try_wipe) struct try t = { 0 };
 
 	(void)state;
 	try_init(&t);
@@ -545,7 +545,7 @@ static void test_never_beyond_the_issuing_ca(void **state)
 
 static enum err csr(const char *profile, const struct csr *c)
 {
-	AUTO(try_wipe) struct try t;
+	AUTO(try_wipe) struct try t = { 0 };
 	enum err e;
 
 	try_init(&t);

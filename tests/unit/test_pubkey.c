@@ -298,7 +298,7 @@ static struct span spki_of(struct buf *b, enum oid o, struct span params,
 
 static void test_points_are_whole_and_on_the_curve(void **state)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	uint8_t point[66] = { 0 };
 	struct made m;
 
@@ -346,7 +346,7 @@ static void test_ed25519_points_are_of_the_group(void **state)
 		"26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05",
 		"ffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff",
 	};
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	struct made m;
 
 	(void)state;
@@ -369,7 +369,7 @@ static void test_ed25519_points_are_of_the_group(void **state)
 static struct span rsa_of(struct buf *b, uint64_t *rng, size_t n, uint8_t first,
 			  uint8_t last, uint64_t e)
 {
-	AUTO(buf_wipe) struct buf key;
+	AUTO(buf_wipe) struct buf key = { 0 };
 	uint8_t modulus[1024];
 	size_t m;
 
@@ -388,7 +388,7 @@ static struct span rsa_of(struct buf *b, uint64_t *rng, size_t n, uint8_t first,
 /* The key's modulus with another exponent. */
 static struct span rsa_with(struct buf *b, const struct made *k, uint64_t e)
 {
-	AUTO(buf_wipe) struct buf key;
+	AUTO(buf_wipe) struct buf key = { 0 };
 	struct span n, was;
 	size_t m;
 
@@ -404,7 +404,7 @@ static struct span rsa_with(struct buf *b, const struct made *k, uint64_t e)
 static void test_weak_rsa_keys_are_refused(void **state)
 {
 	uint64_t rng = unit_seed();
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	uint8_t zeros[256] = { 0 };
 	struct made m;
 	struct pubkey k;
@@ -434,7 +434,7 @@ static void test_weak_rsa_keys_are_refused(void **state)
 /* 2^2047 + c, where c makes it a multiple of each prime below 100 in turn. */
 static void test_moduli_with_small_factors_are_refused(void **state)
 {
-	AUTO(buf_wipe) struct buf b, key;
+	AUTO(buf_wipe) struct buf b = { 0 }, key = { 0 };
 	unsigned tried = 0;
 
 	(void)state;
@@ -469,7 +469,7 @@ static void test_moduli_with_small_factors_are_refused(void **state)
 static void test_other_algorithms_are_refused(void **state)
 {
 	static const char *const names[] = { "X25519", "ED448" };
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	(void)state;
 	for (size_t i = 0; i < NELEM(names); i++) {
@@ -496,7 +496,7 @@ static enum err alg_of(struct span s)
 
 static void test_algorithms_have_their_exact_parameters(void **state)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	(void)state;
 	buf_init(&b, DER_MAX);

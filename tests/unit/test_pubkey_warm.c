@@ -30,7 +30,7 @@ static void forbid_open(void)
 static enum err use(enum key_type t)
 {
 	AUTO(signkey_free) struct signkey *k = NULL, *back = NULL;
-	AUTO(buf_wipe) struct buf sig, der;
+	AUTO(buf_wipe) struct buf sig = { 0 }, der = { 0 };
 	struct span data = span_str("behind the filter");
 	struct pubkey p;
 	uint8_t id[20];

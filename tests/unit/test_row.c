@@ -14,7 +14,7 @@ static void format_one(struct attrs *a, struct row *r)
 
 static void test_row_comes_back(void **state)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct row r = { 0 }, got;
 	struct fault f;
 
@@ -28,7 +28,7 @@ static void test_row_comes_back(void **state)
 
 static void test_row_cut_short_is_refused(void **state)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct row r = { 0 }, got;
 	struct attr_view v;
 	struct fault f;
@@ -46,7 +46,7 @@ static void test_row_cut_short_is_refused(void **state)
 
 static void refuse(const char *text)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct row got;
 	struct fault f;
 
@@ -87,7 +87,7 @@ static void test_long_names_are_refused(void **state)
 
 static void test_place_of_a_drop(void **state)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	enum row_table t;
 	struct fault f;
 	uint64_t row;

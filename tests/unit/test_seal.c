@@ -31,7 +31,7 @@ static int end(void **state)
 static enum err open_with(const struct seal_keys *k, const struct row_head *h,
 			  const uint8_t *p, size_t n, struct fault *f)
 {
-	AUTO(attrs_wipe) struct attrs out;
+	AUTO(attrs_wipe) struct attrs out = { 0 };
 	enum err e;
 
 	attrs_init(&out);
@@ -53,7 +53,7 @@ static void expect(enum err e, enum err want, const struct fault *f,
 static void seal_one(const struct row_head *h, const char *text,
 		     struct buf *out)
 {
-	AUTO(attrs_wipe) struct attrs plain;
+	AUTO(attrs_wipe) struct attrs plain = { 0 };
 
 	attrs_init(&plain);
 	list_of(&plain, text);
@@ -65,7 +65,7 @@ static void seal_one(const struct row_head *h, const char *text,
 
 static void test_known_row_opens(void **state)
 {
-	AUTO(attrs_wipe) struct attrs out;
+	AUTO(attrs_wipe) struct attrs out = { 0 };
 	struct row_head h = known_head();
 	size_t n, plain_len;
 	AUTO(mem_free) uint8_t *row = known(kat_row, &n);
@@ -82,7 +82,7 @@ static void test_known_row_opens(void **state)
 
 static void test_known_confidential_opens(void **state)
 {
-	AUTO(attrs_wipe) struct attrs out;
+	AUTO(attrs_wipe) struct attrs out = { 0 };
 	struct row_head h = known_head();
 	size_t dek_len, n, plain_len;
 	AUTO(mem_free) uint8_t *dek = known(kat_wrapped, &dek_len);
@@ -106,8 +106,8 @@ static void test_known_confidential_opens(void **state)
 static void test_row_comes_back(void **state)
 {
 	struct row_head h = known_head();
-	AUTO(attrs_wipe) struct attrs out;
-	AUTO(buf_wipe) struct buf a, b;
+	AUTO(attrs_wipe) struct attrs out = { 0 };
+	AUTO(buf_wipe) struct buf a = { 0 }, b = { 0 };
 	struct fault f;
 	struct attr note;
 
@@ -127,7 +127,7 @@ static void test_row_comes_back(void **state)
 static void test_empty_row_comes_back(void **state)
 {
 	struct row_head h = known_head();
-	AUTO(buf_wipe) struct buf a;
+	AUTO(buf_wipe) struct buf a = { 0 };
 	struct fault f;
 
 	(void)state;
@@ -138,8 +138,8 @@ static void test_empty_row_comes_back(void **state)
 static void test_row_too_large_is_refused(void **state)
 {
 	struct row_head h = known_head();
-	AUTO(attrs_wipe) struct attrs plain;
-	AUTO(buf_wipe) struct buf out;
+	AUTO(attrs_wipe) struct attrs plain = { 0 };
+	AUTO(buf_wipe) struct buf out = { 0 };
 	AUTO(mem_free) void *big = xcalloc(1, ROW_BLOB_MAX);
 
 	(void)state;
@@ -155,7 +155,7 @@ static void test_row_too_large_is_refused(void **state)
 static void test_every_flipped_bit_is_noticed(void **state)
 {
 	struct row_head h = known_head();
-	AUTO(buf_wipe) struct buf a;
+	AUTO(buf_wipe) struct buf a = { 0 };
 	struct fault f;
 
 	(void)state;
@@ -178,7 +178,7 @@ static void test_every_flipped_bit_is_noticed(void **state)
 static void test_row_cut_short_is_refused(void **state)
 {
 	struct row_head h = known_head();
-	AUTO(buf_wipe) struct buf a;
+	AUTO(buf_wipe) struct buf a = { 0 };
 	struct fault f;
 
 	(void)state;
@@ -206,7 +206,7 @@ static void moved(const struct buf *blob, struct row_head to)
 static void test_moved_row_says_from_where(void **state)
 {
 	struct row_head h = known_head(), to;
-	AUTO(buf_wipe) struct buf a;
+	AUTO(buf_wipe) struct buf a = { 0 };
 
 	(void)state;
 	seal_one(&h, "endpoint=x", &a);
@@ -229,7 +229,7 @@ static void test_other_keys_do_not_open(void **state)
 	AUTO(seal_keys_drop) struct seal_keys *newer = keys_of(8);
 	AUTO(seal_keys_drop) struct seal_keys *other = NULL;
 	struct row_head h = known_head();
-	AUTO(buf_wipe) struct buf a;
+	AUTO(buf_wipe) struct buf a = { 0 };
 	struct fault f;
 
 	(void)state;
@@ -280,7 +280,7 @@ static void parts_wipe(struct parts *p)
 
 static void seal_parts(const struct row_head *h, struct parts *p)
 {
-	AUTO(attrs_wipe) struct attrs plain;
+	AUTO(attrs_wipe) struct attrs plain = { 0 };
 
 	attrs_init_secret(&plain);
 	buf_init(&p->dek, ROW_BLOB_MAX);
@@ -295,7 +295,7 @@ static void seal_parts(const struct row_head *h, struct parts *p)
 static enum err open_parts(const struct seal_keys *k, const struct row_head *h,
 			   const struct parts *p, struct fault *f)
 {
-	AUTO(attrs_wipe) struct attrs out;
+	AUTO(attrs_wipe) struct attrs out = { 0 };
 	struct attr a;
 
 	attrs_init_secret(&out);
@@ -310,7 +310,7 @@ static enum err open_parts(const struct seal_keys *k, const struct row_head *h,
 static void test_confidential_outlives_a_new_generation(void **state)
 {
 	struct row_head h = known_head();
-	AUTO(parts_wipe) struct parts p;
+	AUTO(parts_wipe) struct parts p = { 0 };
 	struct fault f;
 
 	(void)state;
@@ -323,7 +323,7 @@ static void test_confidential_outlives_a_new_generation(void **state)
 static void test_confidential_of_another_row_is_refused(void **state)
 {
 	struct row_head h = known_head(), to = h;
-	AUTO(parts_wipe) struct parts p, q;
+	AUTO(parts_wipe) struct parts p = { 0 }, q = { 0 };
 	struct fault f;
 
 	(void)state;
@@ -342,7 +342,7 @@ static void test_confidential_of_another_row_is_refused(void **state)
 static void test_flipped_bits_of_confidential_parts(void **state)
 {
 	struct row_head h = known_head();
-	AUTO(parts_wipe) struct parts p;
+	AUTO(parts_wipe) struct parts p = { 0 };
 	size_t commit = SEAL_WRAPPED - SEAL_COMMIT;
 	struct fault f;
 
@@ -367,7 +367,7 @@ static void test_flipped_bits_of_confidential_parts(void **state)
 static void test_confidential_parts_cut_short(void **state)
 {
 	struct row_head h = known_head();
-	AUTO(parts_wipe) struct parts p;
+	AUTO(parts_wipe) struct parts p = { 0 };
 	size_t n;
 	struct fault f;
 
@@ -389,7 +389,7 @@ static void test_new_master_key_needs_only_the_key_wrapped_anew(void **state)
 	AUTO(seal_keys_drop) struct seal_keys *newer = keys_of(8);
 	AUTO(secret_drop) struct secret *dek = NULL;
 	struct row_head h = known_head();
-	AUTO(parts_wipe) struct parts p;
+	AUTO(parts_wipe) struct parts p = { 0 };
 	struct fault f;
 
 	(void)state;

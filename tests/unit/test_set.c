@@ -181,7 +181,7 @@ static void test_old_state_row_is_noticed(void **state)
 
 static void test_state_comes_back(void **state)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct set_state got;
 	struct world w;
 	struct fault f;
@@ -200,7 +200,7 @@ static void test_state_comes_back(void **state)
 
 static void test_state_cut_short_is_refused(void **state)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct set_state got;
 	struct attr_view v;
 	struct world w;

@@ -40,7 +40,7 @@ static void state_of(struct attrs *a)
 
 static uint64_t state_number(const char *name)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct attr v;
 	uint64_t n = 0;
 
@@ -155,7 +155,7 @@ static void refused(const char *profile, const struct draft *d, enum err e,
 
 static void test_no_ca_certificate(void **state)
 {
-	AUTO(draft_wipe) struct draft d;
+	AUTO(draft_wipe) struct draft d = { 0 };
 
 	(void)state;
 	draft_of(&w, &d, w.profiles, "web", agent());
@@ -172,7 +172,7 @@ static void test_no_ca_certificate(void **state)
 
 static void test_no_foreign_name(void **state)
 {
-	AUTO(draft_wipe) struct draft d;
+	AUTO(draft_wipe) struct draft d = { 0 };
 
 	(void)state;
 	draft_of(&w, &d, w.profiles, "web", agent());
@@ -187,7 +187,7 @@ static void test_no_foreign_name(void **state)
 
 static void test_no_foreign_uri(void **state)
 {
-	AUTO(draft_wipe) struct draft d;
+	AUTO(draft_wipe) struct draft d = { 0 };
 
 	(void)state;
 	draft_of(&w, &d, w.profiles, "spiffe", agent());
@@ -197,7 +197,7 @@ static void test_no_foreign_uri(void **state)
 
 static void test_no_wider_capability(void **state)
 {
-	AUTO(draft_wipe) struct draft d;
+	AUTO(draft_wipe) struct draft d = { 0 };
 
 	(void)state;
 	draft_of(&w, &d, w.profiles, "web", agent());
@@ -216,7 +216,7 @@ static void test_no_wider_capability(void **state)
 
 static void test_no_profile_that_the_signer_has_not(void **state)
 {
-	AUTO(draft_wipe) struct draft d;
+	AUTO(draft_wipe) struct draft d = { 0 };
 
 	(void)state;
 	draft_of(&w, &d, w.other, "strong", agent());
@@ -227,7 +227,7 @@ static void test_no_profile_that_the_signer_has_not(void **state)
 
 static void test_no_longer_life(void **state)
 {
-	AUTO(draft_wipe) struct draft d;
+	AUTO(draft_wipe) struct draft d = { 0 };
 
 	(void)state;
 	draft_of(&w, &d, w.profiles, "plain", agent());
@@ -240,7 +240,7 @@ static void test_no_longer_life(void **state)
 
 static void test_no_key_of_the_ca(void **state)
 {
-	AUTO(draft_wipe) struct draft d;
+	AUTO(draft_wipe) struct draft d = { 0 };
 
 	(void)state;
 	draft_of(&w, &d, w.profiles, "web", agent());
@@ -251,7 +251,7 @@ static void test_no_key_of_the_ca(void **state)
 
 static void test_no_ocsp_signer_for_another_key(void **state)
 {
-	AUTO(draft_wipe) struct draft d;
+	AUTO(draft_wipe) struct draft d = { 0 };
 
 	(void)state;
 	draft_of(&w, &d, w.profiles, "ca-ocsp", agent());
@@ -266,7 +266,7 @@ static void test_no_ocsp_signer_for_another_key(void **state)
 
 static void test_no_serial_twice_and_none_lower(void **state)
 {
-	AUTO(draft_wipe) struct draft d;
+	AUTO(draft_wipe) struct draft d = { 0 };
 
 	(void)state;
 	for (uint64_t back = 1; back < 3; back++) {
@@ -282,7 +282,7 @@ static void test_no_serial_twice_and_none_lower(void **state)
 /* More than a block of them; then it goes on where the issuer is. */
 static void test_refused_numbers_are_not_to_be_had_again(void **state)
 {
-	AUTO(draft_wipe) struct draft d;
+	AUTO(draft_wipe) struct draft d = { 0 };
 	uint64_t first = w.next;
 
 	(void)state;
@@ -300,7 +300,7 @@ static void test_refused_numbers_are_not_to_be_had_again(void **state)
 
 static void test_no_serial_of_another_instance_or_length(void **state)
 {
-	AUTO(draft_wipe) struct draft d;
+	AUTO(draft_wipe) struct draft d = { 0 };
 	uint8_t tail[SERIAL_TAIL] = { 1 };
 
 	(void)state;
@@ -314,7 +314,7 @@ static void test_no_serial_of_another_instance_or_length(void **state)
 
 static void test_no_number_over_the_block_after_a_restart(void **state)
 {
-	AUTO(draft_wipe) struct draft d;
+	AUTO(draft_wipe) struct draft d = { 0 };
 	uint64_t first, before = w.s.mark.now.epoch;
 
 	(void)state;
@@ -339,8 +339,8 @@ static void test_no_number_over_the_block_after_a_restart(void **state)
  * (the random part of the serial; the key is looked at by who asked for it). */
 static void test_no_other_bytes(void **state)
 {
-	AUTO(draft_wipe) struct draft d;
-	AUTO(buf_wipe) struct buf tbs, bad;
+	AUTO(draft_wipe) struct draft d = { 0 };
+	AUTO(buf_wipe) struct buf tbs = { 0 }, bad = { 0 };
 	uint8_t *at;
 
 	(void)state;
@@ -374,8 +374,8 @@ static bool taken(enum err e)
 
 static void test_changed_bytes_make_no_other_certificate(void **state)
 {
-	AUTO(draft_wipe) struct draft d;
-	AUTO(buf_wipe) struct buf tbs;
+	AUTO(draft_wipe) struct draft d = { 0 };
+	AUTO(buf_wipe) struct buf tbs = { 0 };
 	unsigned passed = 0;
 
 	(void)state;

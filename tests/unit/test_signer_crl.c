@@ -59,7 +59,7 @@ static void entries_put(const struct list *l, struct buf *b)
 
 static void tbs_of(const struct list *l, struct buf *tbs)
 {
-	AUTO(buf_wipe) struct buf entries;
+	AUTO(buf_wipe) struct buf entries = { 0 };
 
 	buf_init(&entries, 64 << 20);
 	buf_init(tbs, 64 << 20);
@@ -88,7 +88,7 @@ static int file_of(const struct buf *tbs)
 
 static enum err signs(struct world *v, const struct list *l)
 {
-	AUTO(buf_wipe) struct buf tbs;
+	AUTO(buf_wipe) struct buf tbs = { 0 };
 	AUTO(fd_close) int fd = -1;
 	struct attr a;
 	enum err e;
@@ -222,7 +222,7 @@ static void test_no_list_of_another_time(void **state)
 static void test_no_cut_list_and_no_bytes_after_it(void **state)
 {
 	struct list l = list_of(&w, 300, "");
-	AUTO(buf_wipe) struct buf tbs;
+	AUTO(buf_wipe) struct buf tbs = { 0 };
 	AUTO(fd_close) int fd = -1;
 
 	(void)state;

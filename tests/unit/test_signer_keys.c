@@ -23,7 +23,7 @@ static int end(void **state)
 
 static void broken(const char *words)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct attr v;
 
 	assert_int_equal(w.s.state, SIGNER_BROKEN);
@@ -79,7 +79,7 @@ static void test_no_key_file_is_named(void **state)
 
 static void test_every_changed_byte_of_the_keys_is_refused(void **state)
 {
-	AUTO(buf_wipe) struct buf b, k;
+	AUTO(buf_wipe) struct buf b = { 0 }, k = { 0 };
 	struct signer_keys got;
 
 	(void)state;
@@ -102,7 +102,7 @@ static void test_every_changed_byte_of_the_keys_is_refused(void **state)
 
 static void test_no_key_lies_bare(void **state)
 {
-	AUTO(buf_wipe) struct buf b, k, der;
+	AUTO(buf_wipe) struct buf b = { 0 }, k = { 0 }, der = { 0 };
 
 	(void)state;
 	buf_init(&b, KEYS_FILE_MAX);

@@ -258,7 +258,7 @@ static void test_a_link_is_not_followed(void **state)
 static void test_every_cut_and_every_changed_byte_is_refused(void **state)
 {
 	struct mark_record r = { .turn = 1, .end = 3 }, got;
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	(void)state;
 	buf_init(&b, MARK_RECORD);

@@ -22,7 +22,7 @@ static struct span attr_bytes(const char *name)
 
 static void ask_use(struct span der)
 {
-	AUTO(buf_wipe) struct buf copy;
+	AUTO(buf_wipe) struct buf copy = { 0 };
 
 	buf_init(&copy, CERT_MAX);
 	assert_int_equal(buf_put(&copy, der.p, der.n), OK);
@@ -117,7 +117,7 @@ static void answer_add(struct answer *a, const struct ocsp_issuer *i,
 
 static void ask_answer(const struct answer *a)
 {
-	AUTO(buf_wipe) struct buf data;
+	AUTO(buf_wipe) struct buf data = { 0 };
 
 	buf_init(&data, OCSP_RESPONSE_MAX);
 	assert_int_equal(ocsp_data_build(&a->b, &data), OK);
@@ -143,7 +143,7 @@ static struct serial serial_at(uint64_t number, uint8_t instance)
 static void test_every_status_is_signed(void **state)
 {
 	struct serial never = serial_at(900000, 7);
-	AUTO(answer_wipe) struct answer a;
+	AUTO(answer_wipe) struct answer a = { 0 };
 	struct span got;
 
 	(void)state;
@@ -170,7 +170,7 @@ static void test_no_good_for_what_was_not_signed(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < NELEM(bad); i++) {
-		AUTO(answer_wipe) struct answer a;
+		AUTO(answer_wipe) struct answer a = { 0 };
 
 		answer_init(&a);
 		answer_add(&a, &w.s.ids, &signed_serial, OCSP_GOOD);
@@ -181,7 +181,7 @@ static void test_no_good_for_what_was_not_signed(void **state)
 
 static void test_no_answer_about_another_ca(void **state)
 {
-	AUTO(answer_wipe) struct answer a;
+	AUTO(answer_wipe) struct answer a = { 0 };
 	struct ocsp_issuer other = w.s.ids;
 
 	(void)state;
@@ -194,7 +194,7 @@ static void test_no_answer_about_another_ca(void **state)
 
 static void test_no_answer_of_another_time(void **state)
 {
-	AUTO(answer_wipe) struct answer a;
+	AUTO(answer_wipe) struct answer a = { 0 };
 	struct ocsp_single *o = &a.b.single[0];
 
 	(void)state;
@@ -214,7 +214,7 @@ static void test_no_answer_of_another_time(void **state)
 
 static void test_no_answer_of_another_responder(void **state)
 {
-	AUTO(answer_wipe) struct answer a;
+	AUTO(answer_wipe) struct answer a = { 0 };
 
 	(void)state;
 	answer_init(&a);
@@ -225,8 +225,8 @@ static void test_no_answer_of_another_responder(void **state)
 
 static void test_no_other_bytes(void **state)
 {
-	AUTO(buf_wipe) struct buf data;
-	AUTO(answer_wipe) struct answer a;
+	AUTO(buf_wipe) struct buf data = { 0 };
+	AUTO(answer_wipe) struct answer a = { 0 };
 
 	(void)state;
 	buf_init(&data, OCSP_RESPONSE_MAX);
@@ -260,7 +260,7 @@ static void test_no_other_certificate_is_used(void **state)
 
 static void test_a_changed_certificate_is_not_used(void **state)
 {
-	AUTO(buf_wipe) struct buf der;
+	AUTO(buf_wipe) struct buf der = { 0 };
 	struct span got;
 
 	(void)state;
@@ -279,7 +279,7 @@ static void test_a_changed_certificate_is_not_used(void **state)
 
 static void test_a_start_forgets_the_responder(void **state)
 {
-	AUTO(answer_wipe) struct answer a;
+	AUTO(answer_wipe) struct answer a = { 0 };
 
 	(void)state;
 	answer_init(&a);

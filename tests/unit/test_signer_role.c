@@ -28,7 +28,7 @@ static char folder[64], keyfile[80];
 
 static void send_list(int fd, uint32_t kind, const char *text)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct fault f = { 0 };
 
 	attrs_init(&a);
@@ -42,7 +42,7 @@ static void send_fd(int to, uint32_t kind, const struct attrs *a, int fd)
 		struct cmsghdr align;
 		char room[CMSG_SPACE(sizeof fd)];
 	} ctl = { 0 };
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	struct iovec iov;
 	struct msghdr m = { .msg_iov = &iov,
 			    .msg_iovlen = 1,
@@ -105,7 +105,7 @@ static _Noreturn void child(int sup)
 /* A new issuer is introduced. */
 static void meet(struct running *r)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	int pair[2];
 
 	attrs_init(&a);
@@ -120,7 +120,7 @@ static void meet(struct running *r)
 
 static void send_profiles(struct running *r, const char *text)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct fault f = { 0 };
 
 	attrs_init(&a);
@@ -171,8 +171,8 @@ static int stop(struct running *r, int signal)
 
 static void init_ca(struct running *r)
 {
-	AUTO(attrs_wipe) struct attrs a, list, scope;
-	AUTO(buf_wipe) struct buf box;
+	AUTO(attrs_wipe) struct attrs a = { 0 }, list = { 0 }, scope = { 0 };
+	AUTO(buf_wipe) struct buf box = { 0 };
 	struct fault f = { 0 };
 
 	attrs_init(&a);
@@ -233,8 +233,8 @@ static void ask_cert(struct running *r, struct known *k, uint64_t number)
 	struct profiles *p = world_profiles_of(world_profiles);
 	AUTO(signkey_free) struct signkey *key = NULL;
 	AUTO(profile_room_wipe) struct profile_room room = { 0 };
-	AUTO(attrs_wipe) struct attrs a;
-	AUTO(buf_wipe) struct buf tbs;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
+	AUTO(buf_wipe) struct buf tbs = { 0 };
 	uint8_t tail[SERIAL_TAIL] = { 1 };
 	struct fault f = { 0 };
 	struct serial serial;
@@ -304,7 +304,7 @@ static int end(void **state)
 
 static void test_makes_a_ca_and_signs(void **state)
 {
-	AUTO(known_wipe) struct known k;
+	AUTO(known_wipe) struct known k = { 0 };
 	struct running r;
 	struct msg m;
 
@@ -329,7 +329,7 @@ static void test_killed_it_signs_no_number_twice(void **state)
 
 	(void)state;
 	for (uint64_t i = 0; i < 3; i++) {
-		AUTO(known_wipe) struct known k;
+		AUTO(known_wipe) struct known k = { 0 };
 		struct running r;
 
 		start(&r);
@@ -351,7 +351,7 @@ static void test_killed_it_signs_no_number_twice(void **state)
 
 static void test_a_new_issuer_is_told_where_things_stand(void **state)
 {
-	AUTO(known_wipe) struct known k, again;
+	AUTO(known_wipe) struct known k = { 0 }, again = { 0 };
 	struct running r;
 
 	(void)state;
@@ -369,7 +369,7 @@ static void test_a_new_issuer_is_told_where_things_stand(void **state)
 /* A list of profiles with a mistake in it leaves the one before. */
 static void test_profiles_come_anew(void **state)
 {
-	AUTO(known_wipe) struct known k;
+	AUTO(known_wipe) struct known k = { 0 };
 	struct running r;
 
 	(void)state;
@@ -392,9 +392,9 @@ static void test_profiles_come_anew(void **state)
 
 static void test_a_crl_comes_with_its_descriptor(void **state)
 {
-	AUTO(known_wipe) struct known k;
-	AUTO(attrs_wipe) struct attrs a;
-	AUTO(buf_wipe) struct buf tbs;
+	AUTO(known_wipe) struct known k = { 0 };
+	AUTO(attrs_wipe) struct attrs a = { 0 };
+	AUTO(buf_wipe) struct buf tbs = { 0 };
 	struct crl_head h = { .this_update = clock_wall(), .number = 1 };
 	struct running r;
 	int fd = memfd_create("crl", MFD_CLOEXEC);

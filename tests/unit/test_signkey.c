@@ -63,7 +63,7 @@ static void test_what_they_sign_openssl_takes(void **state)
 	(void)state;
 	for (unsigned t = 0; t < KEY__MAX; t++) {
 		AUTO(signkey_free) struct signkey *k = make((enum key_type)t);
-		AUTO(buf_wipe) struct buf sig;
+		AUTO(buf_wipe) struct buf sig = { 0 };
 		struct pubkey p;
 
 		buf_init(&sig, KEY_MAX);
@@ -87,7 +87,7 @@ static void test_pieces_are_signed_as_the_whole(void **state)
 	(void)state;
 	for (unsigned t = 0; t < KEY__MAX; t++) {
 		AUTO(signkey_free) struct signkey *k = make((enum key_type)t);
-		AUTO(buf_wipe) struct buf sig;
+		AUTO(buf_wipe) struct buf sig = { 0 };
 
 		buf_init(&sig, KEY_MAX);
 		if (t == KEY_ED25519) {
@@ -148,7 +148,7 @@ static void test_a_key_that_came_back_signs(void **state)
 	for (unsigned t = 0; t < KEY__MAX; t++) {
 		AUTO(signkey_free) struct signkey *k = make((enum key_type)t);
 		AUTO(signkey_free) struct signkey *back = NULL;
-		AUTO(buf_wipe) struct buf sig;
+		AUTO(buf_wipe) struct buf sig = { 0 };
 		struct buf b;
 
 		format(k, &b);
@@ -258,7 +258,7 @@ static void test_a_full_buffer_gets_nothing(void **state)
 	(void)state;
 	for (unsigned t = 0; t < KEY__MAX; t++) {
 		AUTO(signkey_free) struct signkey *k = make((enum key_type)t);
-		AUTO(buf_wipe) struct buf sig, key;
+		AUTO(buf_wipe) struct buf sig = { 0 }, key = { 0 };
 
 		buf_init(&sig, 20);
 		assert_int_equal(signkey_sign(k, span_str("x"), &sig),

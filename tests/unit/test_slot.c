@@ -122,7 +122,7 @@ static void test_slot_opens_with_its_passphrase_only(void **state)
 static void test_salt_and_nonce_are_fresh(void **state)
 {
 	AUTO(secret_drop) struct secret *master = master_key();
-	AUTO(buf_wipe) struct buf header, blob;
+	AUTO(buf_wipe) struct buf header = { 0 }, blob = { 0 };
 	struct slot_header h = wanted();
 	struct fault f;
 
@@ -250,7 +250,7 @@ static void test_cost_out_of_bounds_is_refused_unpaid(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < NELEM(odd); i++) {
-		AUTO(buf_wipe) struct buf header, blob;
+		AUTO(buf_wipe) struct buf header = { 0 }, blob = { 0 };
 		struct slot_header h = wanted();
 
 		buf_init(&header, SLOT_HEADER);
@@ -280,7 +280,7 @@ static void test_newer_version_is_refused(void **state)
 static void test_key_file_needs_bytes(void **state)
 {
 	AUTO(secret_drop) struct secret *master = master_key();
-	AUTO(buf_wipe) struct buf header, blob;
+	AUTO(buf_wipe) struct buf header = { 0 }, blob = { 0 };
 	struct slot_header h = wanted();
 	uint8_t file[64] = { 1, 2, 3 };
 	struct slot_header got;

@@ -50,7 +50,7 @@ static void start(struct role *r)
 static struct msg ask(struct role *r, uint32_t kind, uint64_t id,
 		      const char *text)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 
 	attrs_init(&a);
 	list_of(&a, text);
@@ -72,7 +72,7 @@ static uint64_t size_of(const struct msg *m)
 /* A record is a list: here of one attribute. */
 static void add_record(struct attrs *a, const char *value)
 {
-	AUTO(attrs_wipe) struct attrs one;
+	AUTO(attrs_wipe) struct attrs one = { 0 };
 
 	attrs_init(&one);
 	assert_int_equal(attrs_add_str(&one, "event", value), OK);
@@ -95,7 +95,7 @@ static void assert_record(const struct msg *m, uint64_t index, const char *want)
 
 static struct msg append_one(struct role *r, uint64_t first, const char *value)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 
 	attrs_init(&a);
 	add_record(&a, value);
@@ -106,7 +106,7 @@ static struct msg append_one(struct role *r, uint64_t first, const char *value)
 
 static void append_three(struct role *r)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct msg m;
 
 	attrs_init(&a);
@@ -214,7 +214,7 @@ static void test_many_records_come_in_order(void **state)
 	memset(long_one, 'r', RECORD);
 	start(&r);
 	for (uint64_t n = 0; n < MANY; n += 100) {
-		AUTO(attrs_wipe) struct attrs a;
+		AUTO(attrs_wipe) struct attrs a = { 0 };
 
 		attrs_init(&a);
 		for (int i = 0; i < 100; i++)
@@ -233,7 +233,7 @@ static void test_many_records_come_in_order(void **state)
 
 static void test_questions_behind_a_long_answer_wait(void **state)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct role r;
 	struct msg m;
 

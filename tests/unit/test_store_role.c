@@ -56,7 +56,7 @@ static void add_row(struct attrs *changes, enum row_table t, uint64_t n,
 	struct row row = { .head = head_of(t, n, "prod", 1),
 			   .blob = blob,
 			   .blob_len = len };
-	AUTO(attrs_wipe) struct attrs one;
+	AUTO(attrs_wipe) struct attrs one = { 0 };
 
 	attrs_init(&one);
 	assert_int_equal(row_format(&row, &one), OK);
@@ -66,7 +66,7 @@ static void add_row(struct attrs *changes, enum row_table t, uint64_t n,
 
 static void add_drop(struct attrs *changes, const char *place)
 {
-	AUTO(attrs_wipe) struct attrs one;
+	AUTO(attrs_wipe) struct attrs one = { 0 };
 
 	attrs_init(&one);
 	list_of(&one, place);
@@ -92,7 +92,7 @@ static void assert_done(struct role *r, uint64_t id)
 
 static void make_store(struct role *r)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 
 	attrs_init(&a);
 	add_create(&a);
@@ -168,7 +168,7 @@ static void test_second_vault_is_served(void **state)
 
 static void test_failed_change_changes_nothing(void **state)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct role r;
 	struct msg m;
 
@@ -194,7 +194,7 @@ static void test_failed_change_changes_nothing(void **state)
 
 static void refuse(struct role *r, const char *name, const char *value)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 	struct msg m;
 
 	attrs_init(&a);
@@ -280,7 +280,7 @@ static void test_many_rows_are_streamed_not_piled_up(void **state)
 	(void)state;
 	start(&r);
 	for (uint64_t n = 0; n < MANY;) {
-		AUTO(attrs_wipe) struct attrs a;
+		AUTO(attrs_wipe) struct attrs a = { 0 };
 
 		attrs_init(&a);
 		if (!n)

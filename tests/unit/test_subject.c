@@ -5,7 +5,7 @@
 
 static enum err parse(const char *text, struct subject *s, struct fault *f)
 {
-	AUTO(attrs_wipe) struct attrs a;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
 
 	attrs_init(&a);
 	assert_int_equal(attrs_parse_text(&a, text, strlen(text), NULL), OK);
@@ -15,9 +15,9 @@ static enum err parse(const char *text, struct subject *s, struct fault *f)
 
 static void formats_as(const char *in, const char *want)
 {
-	AUTO(subject_wipe) struct subject s;
-	AUTO(attrs_wipe) struct attrs a;
-	AUTO(buf_wipe) struct buf b;
+	AUTO(subject_wipe) struct subject s = { 0 };
+	AUTO(attrs_wipe) struct attrs a = { 0 };
+	AUTO(buf_wipe) struct buf b = { 0 };
 	struct fault f;
 
 	assert_int_equal(parse(in, &s, &f), OK);
@@ -60,7 +60,7 @@ static void test_groups(void **state)
 
 static void test_of_too_many_groups_the_lowest_are_kept(void **state)
 {
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 	struct subject s;
 	struct fault f;
 

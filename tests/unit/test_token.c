@@ -55,7 +55,7 @@ static void test_reads_the_known_token(void **state)
 static void test_writes_the_known_token(void **state)
 {
 	AUTO(token_wipe) struct token t = sample();
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	(void)state;
 	buf_init_secret(&b, TOKEN_TEXT);
@@ -139,7 +139,7 @@ static void test_made_ones_are_read_again(void **state)
 {
 	AUTO(token_wipe) struct token a = { .seed = NULL };
 	AUTO(token_wipe) struct token b = { .seed = NULL };
-	AUTO(buf_wipe) struct buf text;
+	AUTO(buf_wipe) struct buf text = { 0 };
 
 	(void)state;
 	buf_init_secret(&text, TOKEN_TEXT);
@@ -155,7 +155,7 @@ static void test_made_ones_are_read_again(void **state)
 static void test_a_buffer_that_is_too_small_gets_nothing(void **state)
 {
 	AUTO(token_wipe) struct token t = sample();
-	AUTO(buf_wipe) struct buf b;
+	AUTO(buf_wipe) struct buf b = { 0 };
 
 	(void)state;
 	buf_init_secret(&b, TOKEN_TEXT - 1);
