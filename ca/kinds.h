@@ -74,7 +74,8 @@ enum issuer_store_kind {
 	IS_STATUS,
 	IS_STATUSES,
 	/* issuer -> store, id: any: token=BYTES(16), or alarms=yes (those that have
-	 * any, and whose certificate was not revoked since), or tokens=yes (unused and unexpired, now=); IS_ITEM for each, IS_DONE:
+	 * any, and whose certificate was not revoked since), or tokens=yes (unused
+	 * and unexpired, now=); IS_ITEM for each, IS_DONE:
 	 * the token's own attributes, [used=NUMBER request= address=] [alarms=N
 	 * alarm=LIST(time= text=) …]. At most 1,000 */
 	IS_TOKEN,

@@ -2,8 +2,8 @@
  *
  * `issuing`: 01 | store id[16] | generation u64 | BLAKE2b-256(key = master; all before
  * it) | a sealed row (lib/seal.h: table key, row 1, name "issuing") with issuing key,
- * log key, mark key, scope, both certificates and the root's CRL. Master = BLAKE2b-256(key file; salt =
- * store id, personal = "cretula-signer").
+ * log key, mark key, scope, both certificates and the root's CRL.
+ * Master = BLAKE2b-256(key file; salt = store id, personal = "cretula-signer").
  *
  * `root.key`: 01 | a key slot (lib/slot.h, passphrase) | a sealed row (row 2, name
  * "root") under the slot's key with the root's private key. Needed for IG_RENEW only:

@@ -113,6 +113,9 @@ enum cretula_err client_call(struct cretula *c, const char *verb,
 enum cretula_err client_box(struct cretula *c, const struct attrs *list,
 			    struct buf *out, struct cretula_error *err);
 
+/* True for verbs that change nothing when called twice. */
+bool client_is_harmless(const char *verb);
+
 /* What is known of a body. */
 struct client_body {
 	const void *p;   /* NULL: only its digest is known */

@@ -12,6 +12,34 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Verbs that change nothing when called twice. */
+static const char *const harmless[] = {
+	"run",
+	"status",
+	"slot.list",
+	"credential.list",
+	"credential.show",
+	"grant.list",
+	"grant.test",
+	"module.list",
+	"audit.show",
+	"audit.notes",
+	"audit.prove",
+	"ca.chain",
+	"ca.list",
+	"ca.show",
+	"ca.profiles",
+	"ca.enrol", /* the same CSR fetches its certificate again */
+};
+
+bool client_is_harmless(const char *verb)
+{
+	for (size_t i = 0; i < NELEM(harmless); i++)
+		if (!strcmp(harmless[i], verb))
+			return true;
+	return false;
+}
+
 enum {
 	PUB_TEXT_MAX = 512,
 };

@@ -21,34 +21,6 @@ enum {
 	WIRE_ITEM,
 };
 
-/* Verbs that change nothing when called twice. */
-static const char *const harmless[] = {
-	"run",
-	"status",
-	"slot.list",
-	"credential.list",
-	"credential.show",
-	"grant.list",
-	"grant.test",
-	"module.list",
-	"audit.show",
-	"audit.notes",
-	"audit.prove",
-	"ca.chain",
-	"ca.list",
-	"ca.show",
-	"ca.profiles",
-	"ca.enrol", /* the same CSR fetches its certificate again */
-};
-
-static bool is_harmless(const char *verb)
-{
-	for (size_t i = 0; i < NELEM(harmless); i++)
-		if (!strcmp(harmless[i], verb))
-			return true;
-	return false;
-}
-
 static struct cretula_answer *answer_new(void)
 {
 	struct cretula_answer *a = xcalloc(1, sizeof *a);
@@ -404,7 +376,7 @@ enum cretula_err client_submit(struct cretula *c, const char *verb,
 				   "message",
 				   MSG_MAX);
 	}
-	k->repeats = is_harmless(verb);
+	k->repeats = client_is_harmless(verb);
 	if (k->repeats) {
 		buf_init(&k->frame, 4 + MSG_MAX);
 		e = buf_put(&k->frame, c->out.p + before, c->out.len - before);

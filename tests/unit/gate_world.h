@@ -8,6 +8,7 @@
 #include "ca/roles.h"
 #include "lib/clock.h"
 #include "lib/kinds.h"
+#include "lib/num.h"
 
 #include "tests/unit/unit.h"
 
@@ -226,6 +227,16 @@ static inline void client_text(int fd, const char *text)
 	client_send(fd, text, strlen(text));
 }
 
+/* The number that a text begins with. */
+static inline uint64_t world_number(const char *text)
+{
+	uint64_t v = 0;
+
+	assert_int_equal(
+		num_u64(text, strspn(text, "0123456789"), INT64_MAX, &v), OK);
+	return v;
+}
+
 /* Reads by more(arg, p, n), which gives at least one byte, or 0 at the end. */
 static inline void answer_read(struct answer *r, bool head_only,
 			       ssize_t (*more)(void *arg, void *p, size_t n),
@@ -249,10 +260,10 @@ static inline void answer_read(struct answer *r, bool head_only,
 	assert_non_null(r->head);
 	memcpy(r->head, p, head);
 	assert_int_equal(strncmp(r->head, "HTTP/1.1 ", 9), 0);
-	r->status = (unsigned)atoi(r->head + 9);
+	r->status = (unsigned)world_number(r->head + 9);
 	at = strcasestr(r->head, "\r\nContent-Length: ");
 	if (at && !head_only)
-		length = (size_t)atol(at + 18);
+		length = (size_t)world_number(at + 18);
 	assert_true(length < WORLD_ANSWER);
 	for (n = 0; n < length;) {
 		ssize_t got = more(arg, p + n, length - n);

@@ -161,7 +161,8 @@ static inline void world_init(struct world *w, const char *type)
 static inline void world_open(struct world *w)
 {
 	memset(w, 0, sizeof *w);
-	strcpy(w->path, "/tmp/test_signer.XXXXXX");
+	(void)snprintf(w->path, sizeof w->path, "%s",
+		       "/tmp/test_signer.XXXXXX");
 	assert_non_null(mkdtemp(w->path));
 	attrs_init(&w->ask);
 	attrs_init(&w->reply);

@@ -14,7 +14,7 @@ static int begin(void **state)
 {
 	(void)state;
 	key = secret_random();
-	strcpy(path, "/tmp/test_mark.XXXXXX");
+	(void)snprintf(path, sizeof path, "%s", "/tmp/test_mark.XXXXXX");
 	assert_non_null(mkdtemp(path));
 	dir = open(path, O_RDONLY | O_DIRECTORY);
 	assert_true(dir >= 0);

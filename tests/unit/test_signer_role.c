@@ -273,7 +273,8 @@ static void new_world(void)
 	static const char bytes[64] = "0123456789abcdef0123456789abcdef";
 	int fd;
 
-	strcpy(folder, "/tmp/test_signer_role.XXXXXX");
+	(void)snprintf(folder, sizeof folder, "%s",
+		       "/tmp/test_signer_role.XXXXXX");
 	assert_non_null(mkdtemp(folder));
 	snprintf(keyfile, sizeof keyfile, "%s.key", folder);
 	fd = open(keyfile, O_WRONLY | O_CREAT | O_EXCL, 0600);
