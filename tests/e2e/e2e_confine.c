@@ -367,7 +367,7 @@ static const struct {
 	{ "io_uring", act_io_uring, "kkkkkkkkkkkkk", false },
 	{ "executable memory", act_exec_memory, "akkkkkkkkkkkk", false },
 	{ "map a library", act_map_library, "akkkkkakkkkkk", false },
-	{ "map a memfd", act_map_memfd, "akkaakakaaakk", false },
+	{ "map a memfd", act_map_memfd, "akkaakaaaaakk", false },
 	{ "make a memfd", act_make_memfd, "akkkkkkkakkkk", false },
 	{ "become root", act_setuid, "akkkkkfkkkkkk", true },
 	{ "signal the parent", act_kill, "akkkkkkkkkkkk", false },
