@@ -160,8 +160,11 @@ class World(contextlib.ExitStack):
         """(its DER, the path of it as PEM). The list is looked up, not made."""
         status, _, der = get(self.plain, name)
         check(status == 200, "%s is there" % name, status, der[:200])
-        path = self.path(name.strip("/").replace("/", "_") + ".crl")
-        put(path, x509.load_der_x509_crl(der).public_bytes(PEM))
+        crl = x509.load_der_x509_crl(der)
+        number = crl.extensions.get_extension_for_class(x509.CRLNumber)
+        path = self.path("%s-%d.crl" % (name.strip("/").replace("/", "_"),
+                                        number.value.crl_number))
+        put(path, crl.public_bytes(PEM))
         put(path + ".der", der)
         return der, path
 
