@@ -241,8 +241,7 @@ def crl_of_openssl(text):
         reason = one(r"CRL Reason Code: \n\s+(.*)", part, "unspecified")
         out["entries"][hexes(part.splitlines()[0])] = (
             when(one(r"Revocation Date: (.*)", part)),
-            reason.replace(" ", "").lower().replace("operation", "Operation")
-            .lower())
+            reason.replace(" ", "").lower())
     return out
 
 
@@ -317,12 +316,8 @@ def crl_of_certtool(text):
            "authority_key": one(r"Authority Key Identifier [^\n]*\n +(\S+)",
                                 text), "entries": {}}
     for part in text.split("Serial Number (hex): ")[1:]:
-        reason = one(r"Hexdump: 0a01(\S+)", part, "00")
         out["entries"][part.split()[0]] = (
-            when(one(r"Revoked at: (.*)", part)),
-            {"00": "unspecified", "01": "keycompromise",
-             "03": "affiliationchanged", "04": "superseded",
-             "05": "cessationofoperation", "09": "privilegewithdrawn"}[reason])
+            when(one(r"Revoked at: (.*)", part)), None)     # it shows no reasons
     return out
 
 
@@ -384,6 +379,26 @@ def nss_extension(name, value, out):
         raise AssertionError("NSS shows an extension nobody looks at: " + name)
 
 
+def crl_of_nss(text):
+    """crlutil -L -n"""
+    head, _, tail = text.partition("CRL Extensions:")
+    out = {"issuer": one(r'Issuer: "(.*)"', text),
+           "this_update": when(one(r"This Update: (.*)", text)),
+           "next_update": when(one(r"Next Update: (.*)", text)),
+           "number": int(one(r"Name: CRL Number\n +Data: (\d+)", tail)),
+           "authority_key": hexes(re.split(r"Key ID:|Name: CRL", tail)[1]),
+           "entries": {}}
+    for part in head.split("Serial Number:")[1:]:
+        serial, _, rest = part.partition("Revocation Date:")
+        reason = int(one(r"CRL reason code\n +Data: (\d+)", rest, "0"))
+        out["entries"][hexes(serial)] = (
+            when(rest.splitlines()[0]),
+            {0: "unspecified", 1: "keycompromise", 3: "affiliationchanged",
+             4: "superseded", 5: "cessationofoperation",
+             9: "privilegewithdrawn"}[reason])
+    return out
+
+
 def nss_name(text):
     kind, _, value = text.partition(": ")
     return {"DNS name": "DNS:", "URI": "URI:"}[kind] + value.strip('"')
@@ -424,7 +439,7 @@ def crl_of_strongswan(text):
            "number": int(hexes(one(r"serial: +(\S+)", text)), 16),
            "authority_key": hexes(one(r"authKeyId: +(\S+)", text)),
            "entries": {}}
-    for m in re.finditer(r"^ +([0-9a-f:]{53}) +(.*?), (.*)$", text, re.M):
+    for m in re.finditer(r"^ +([0-9a-f:]{53}):? +(.*?), (.*)$", text, re.M):
         out["entries"][hexes(m[1])] = (when(m[2]),
                                        m[3].replace(" ", "").lower())
     return out
