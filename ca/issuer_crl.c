@@ -85,9 +85,11 @@ static enum err append(const struct buf *b)
 
 /* Which one next, and when */
 
+/* Two lists of one second would be the same one for who goes by the time: NSS refuses
+ * the second of them as old, and If-Modified-Since gets a 304. */
 static bool is_due(const struct crl_list *l, int64_t now, uint64_t boot)
 {
-	if (boot < l->not_before)
+	if (boot < l->not_before || now == l->this_update)
 		return false;
 	return l->dirty || l->fd < 0 || now >= l->this_update + CRL_EVERY;
 }
@@ -408,10 +410,13 @@ static void step(void)
 	begin();
 }
 
+/* As soon as each second begins: a list may be waiting for it. */
 static void time_came(struct loop_timer *t)
 {
+	uint64_t left = CLOCK_SECOND - clock_wall_ns() % CLOCK_SECOND;
+
 	step();
-	loop_arm(issuer.loop, t, loop_now(issuer.loop) + CLOCK_SECOND);
+	loop_arm(issuer.loop, t, loop_now(issuer.loop) + left + CLOCK_MS);
 }
 
 void crl_revoked(uint64_t number)
