@@ -10,6 +10,8 @@ BENCH  := $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/bench_*
 BAD    := $(sort $(notdir $(patsubst %/,%,$(dir $(wildcard tests/modules/*/*.c)))))
 BAD_SO := $(BAD:%=$(B)/tests/modules/%.so)
 BENCH_LIB := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/bench/lib/*.c))
+BENCH_TOOL := $(patsubst tests/bench/tool/%.c,$(B)/bench/tool/%,$(wildcard tests/bench/tool/*.c))
+BENCH_PY := $(wildcard tests/bench/bench_*.py)
 E2E_LIB := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tests/e2e/lib/*.c))
 TEST_LIBS = $(LIBS) $(SUP_LIBS) -ldl
 
@@ -28,12 +30,14 @@ $(B)/tests/e2e/%: $(B)/obj/tests/e2e/%.o $(E2E_LIB) $(LIB)
 $(B)/bench/%: $(B)/obj/tests/bench/%.o $(BENCH_LIB) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) -pie $(filter %.o,$^) $(LIB) -o $@ $(LDFLAGS_ALL) $(TEST_LIBS)
+	$(Q)$(CC) -pie $(filter %.o,$^) $(LIB) -o $@ $(LDFLAGS_ALL) $(TEST_LIBS) $(BENCH_LIBS)
 $(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) $(filter %.o,$^) $(LIB) -o $@ $(LDFLAGS_ALL) -fsanitize=fuzzer $(TEST_LIBS)
 $(foreach m,$(BAD),$(eval $(call module_rule,$(m),tests/modules/$(m),$(B)/tests/modules/$(m).so)))
+
+BENCH_LIBS := -Wl,--as-needed -lssl -lmicrohttpd
 
 # What a test needs besides lib/, a line a test, e.g. for one that includes a
 # daemon's noun:  $(B)/tests/test_grant: $(B)/obj/credd/grant.o
@@ -94,8 +98,8 @@ demo: deps
 
 bench:
 	+@$(MAKE) --no-print-directory $(JOBS) all bench-programs
-	@set -e; for b in $(BENCH); do CRETULA_BUILD=$(abspath $(B)) $$b; done
-bench-programs: $(BENCH)
+	@set -e; for b in $(BENCH) $(BENCH_PY); do CRETULA_BUILD=$(abspath $(B)) $$b; done
+bench-programs: $(BENCH) $(BENCH_TOOL)
 
 # FUZZ_SECONDS for each target; FUZZ_ONLY=attr for one of them.
 FUZZ_SECONDS ?= 20
