@@ -10,6 +10,7 @@
  *	gate_page.c    certificates, health, metrics
  *	gate_tls.c     the gate's own key and certificate
  *	gate_linger.c  refused while they were still sending
+ *	gate_shake.c   TLS handshakes that wait for their client
  *	gate_due.c     deadlines of one length */
 #ifndef CA_GATE_H
 #define CA_GATE_H
@@ -19,6 +20,8 @@
 #include "lib/chan.h"
 #include "lib/der.h"
 #include "lib/mhd.h"
+
+#include <gnutls/gnutls.h>
 
 enum {
 	GATE_FD_TLS = 4, /* listeners, as the supervisor hands them over */
@@ -80,6 +83,11 @@ struct gate_conn {
 	uint64_t since,
 		began; /* last answer; this request was whole (0: not) */
 	struct gate_conn *older, *newer;
+	/* the TLS handshake: over; found nothing to read in this turn; set aside
+	 * while its descriptor is watched */
+	bool shaken, dry;
+	struct gate_conn *next_dry;
+	struct loop_fd shake;
 	/* the request */
 	const struct gate_route *route;
 	const char *rest; /* borrowed from MHD */
@@ -92,11 +100,11 @@ struct gate_conn {
 	bool linger; /* it was refused before its body came */
 	struct buf body;
 	size_t body_counted; /* … in gate.bodies */
+	struct gate_due due; /* of the handshake, then of a call */
 	/* waiting for the issuer */
 	bool suspended;
-	bool called;   /* in gate.calls */
-	uint64_t call; /* its id */
-	struct gate_due due;
+	bool called;                   /* in gate.calls */
+	uint64_t call;                 /* its id */
 	struct gate_conn *next_waiter; /* of one OCSP ask */
 	void *ask;
 	/* what it is waiting for, when it has come */
@@ -207,6 +215,12 @@ void gate_page_close(void);
 enum MHD_Result gate_page_cached(struct gate_conn *c, struct MHD_Response *r,
 				 const char *etag, int64_t modified);
 
+/* gate_shake.c */
+void gate_shake_open(void);
+void gate_shake_close(void); /* none is set aside any more */
+void gate_shake_begin(struct gate_conn *c, gnutls_session_t session);
+void gate_shake_end(struct gate_conn *c);
+
 /* gate_tls.c */
 struct MHD_Daemon *gate_tls_daemon(int fd, unsigned limit);
 MUST enum err gate_tls_open(struct fault *f);
@@ -215,8 +229,8 @@ void gate_tls_issuer(void); /* the issuer is there: ask */
 void gate_tls_chain(void);  /* the chain is known, or another one */
 bool gate_tls_reply(const struct msg *m); /* false: not one of ours */
 void gate_tls_lost(void);
-int64_t gate_tls_until(void); /* end of the certificate; 0: none */
-void gate_tls_ask_client(struct MHD_Connection *mc);
+int64_t gate_tls_until(void);             /* end of the certificate; 0: none */
+void gate_tls_begin(struct gate_conn *c); /* before its handshake */
 /* Appends cert= for each certificate the client showed. ERR_NOT_FOUND: none. */
 MUST enum err gate_tls_peer(struct MHD_Connection *mc, struct attrs *a,
 			    struct fault *f);

@@ -125,13 +125,15 @@ static struct gate_conn *conn_new(struct gate_port *p,
 	p->accepted++;
 	queue_add(c);
 	if (p->tls)
-		gate_tls_ask_client(mc);
+		gate_tls_begin(c);
 	return c;
 }
 
 static void conn_end(struct gate_conn *c)
 {
 	queue_drop(c);
+	if (c->port->tls)
+		gate_shake_end(c);
 	c->port->conns--;
 	if (c->linger)
 		gate_linger(c->fd);

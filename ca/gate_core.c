@@ -70,6 +70,7 @@ void gate_run(struct loop *l)
 	gate_call_open();
 	gate_ocsp_open();
 	gate_linger_open();
+	gate_shake_open();
 	gate_port_run(&gate.plain);
 	gate_port_run(&gate.tls);
 }
@@ -144,6 +145,7 @@ void gate_close(void)
 {
 	if (gate.up)
 		issuer_end(&gate.issuer, NULL);
+	gate_shake_close();
 	/* what the lost issuer woke is answered */
 	mhd_run(&gate.plain.mhd);
 	mhd_run(&gate.tls.mhd);

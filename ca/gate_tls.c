@@ -329,10 +329,12 @@ static gnutls_session_t session_of(struct MHD_Connection *mc)
 	return i->tls_session;
 }
 
-void gate_tls_ask_client(struct MHD_Connection *mc)
+void gate_tls_begin(struct gate_conn *c)
 {
-	gnutls_certificate_server_set_request(session_of(mc),
-					      GNUTLS_CERT_REQUEST);
+	gnutls_session_t session = session_of(c->mhd);
+
+	gnutls_certificate_server_set_request(session, GNUTLS_CERT_REQUEST);
+	gate_shake_begin(c, session);
 }
 
 enum err gate_tls_peer(struct MHD_Connection *mc, struct attrs *a,

@@ -37,9 +37,11 @@ void mhd_run(struct mhd *m)
 
 	ENSURE(!m->inside);
 	m->inside = true;
-	do
+	do {
 		ENSURE(MHD_run(m->daemon) == MHD_YES);
-	while (++passes < MHD_PASSES && mhd_ready(m));
+		if (m->after)
+			m->after(m);
+	} while (++passes < MHD_PASSES && mhd_ready(m));
 	m->inside = false;
 	mhd_next(m);
 }

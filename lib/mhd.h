@@ -14,6 +14,7 @@ struct mhd {
 	struct loop_timer timer;
 	struct loop_work work;
 	bool inside; /* MHD_run is on the stack */
+	void (*after)(struct mhd *m); /* each MHD_run, outside of it; or NULL */
 };
 
 /* Takes a daemon that was started with MHD_USE_EPOLL and no thread flag. It runs

@@ -1,0 +1,142 @@
+/* gate: TLS handshakes that wait for their client. libmicrohttpd tries such a one again
+ * and again until something comes, with a whole processor; so it is set aside, and its
+ * descriptor watched here until there is something to read. Holds nothing.
+ *
+ * GnuTLS reads by shake_pull, which notes who found nothing; after the turn those are
+ * suspended. What comes after the handshake libmicrohttpd knows how to wait for. */
+#include "ca/gate.h"
+
+#include "lib/clock.h"
+
+#include <errno.h>
+#include <sys/socket.h>
+
+static struct {
+	struct gate_conn *dry; /* of this turn, by next_dry */
+	struct gate_dues dues; /* of those set aside */
+	bool closing;
+} shake;
+
+static struct gate_conn *conn_of_due(struct gate_due *d)
+{
+	return (struct gate_conn *)((char *)d -
+				    offsetof(struct gate_conn, due));
+}
+
+static void go_on(struct gate_conn *c)
+{
+	gate_due_drop(&shake.dues, &c->due);
+	loop_unwatch(&c->shake);
+	MHD_resume_connection(c->mhd);
+	mhd_wake(&c->port->mhd);
+}
+
+static void readable(struct loop_fd *w, uint32_t events)
+{
+	(void)events;
+	go_on((struct gate_conn *)((char *)w -
+				   offsetof(struct gate_conn, shake)));
+}
+
+/* It meets its end of file. */
+static void overdue(struct gate_due *d)
+{
+	struct gate_conn *c = conn_of_due(d);
+
+	c->port->closed_slow++;
+	gate_due_add(&shake.dues, d);
+	(void)shutdown(c->fd, SHUT_RDWR);
+	go_on(c);
+}
+
+static ssize_t shake_pull(gnutls_transport_ptr_t arg, void *p, size_t n)
+{
+	struct gate_conn *c = arg;
+	ssize_t got = recv(c->fd, p, n, 0);
+
+	if (got < 0 && errno == EAGAIN && !c->shaken && !c->dry) {
+		c->dry = true;
+		c->next_dry = shake.dry;
+		shake.dry = c;
+	}
+	return got;
+}
+
+/* The client's Finished is the last that is read of a handshake. */
+static int finished(gnutls_session_t session, unsigned type, unsigned when,
+		    unsigned incoming, const gnutls_datum_t *msg)
+{
+	gnutls_transport_ptr_t in, out;
+
+	(void)type;
+	(void)when;
+	(void)msg;
+	gnutls_transport_get_ptr2(session, &in, &out);
+	if (incoming)
+		((struct gate_conn *)in)->shaken = true;
+	return 0;
+}
+
+void gate_shake_begin(struct gate_conn *c, gnutls_session_t session)
+{
+	gnutls_transport_ptr_t in, out;
+
+	c->shake = (struct loop_fd){ .fd = c->fd,
+				     .events = EPOLLIN | EPOLLRDHUP,
+				     .on = readable };
+	gnutls_transport_get_ptr2(session, &in, &out);
+	gnutls_transport_set_ptr2(session, c, out);
+	gnutls_transport_set_pull_function(session, shake_pull);
+	gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_FINISHED,
+					   GNUTLS_HOOK_POST, finished);
+}
+
+void gate_shake_end(struct gate_conn *c)
+{
+	struct gate_conn **at = &shake.dry;
+
+	if (c->shake.loop) {
+		gate_due_drop(&shake.dues, &c->due);
+		loop_unwatch(&c->shake);
+	}
+	if (!c->dry)
+		return;
+	while (*at != c)
+		at = &(*at)->next_dry;
+	*at = c->next_dry;
+}
+
+static void aside(struct mhd *m)
+{
+	struct gate_conn *c;
+
+	(void)m;
+	while ((c = shake.dry)) {
+		shake.dry = c->next_dry;
+		c->dry = false;
+		if (c->shaken || shake.closing)
+			continue;
+		/* Without a watch it would never go on. */
+		if (loop_watch(gate.loop, &c->shake) != OK)
+			continue;
+		MHD_suspend_connection(c->mhd);
+		gate_due_add(&shake.dues, &c->due);
+	}
+}
+
+void gate_shake_open(void)
+{
+	shake.dry = NULL;
+	shake.closing = false;
+	gate_dues_init(&shake.dues, gate.loop, GATE_IDLE_S * CLOCK_SECOND,
+		       overdue);
+	gate.tls.mhd.after = aside;
+}
+
+void gate_shake_close(void)
+{
+	shake.closing = true;
+	while (shake.dues.first)
+		go_on(conn_of_due(shake.dues.first));
+	gate_dues_end(&shake.dues);
+}
