@@ -148,7 +148,8 @@ class Place:
             equal(e.status, STATUS.get(e.error), "the status of " + e.error)
             equal(e.body.get("status"), e.status, "status in the body")
             equal(e.body.get("type"), "urn:cretula:error:" + e.error, "type")
-            check(e.body.get("title") and e.request_id, "title and id", e.body)
+            check(e.body.get("title") and e.body.get("request_id"),
+                  "title and id", e.body)
             return self.judge(e.error, e.text, json.dumps(e.body))
         return ("", "issued")
 
@@ -250,7 +251,7 @@ def csrs_of_weak_and_strange_keys(place):
                 (odd.by_openssl("-newkey", "ed448"), "algorithm"),
                 (odd.by_openssl("-newkey", "rsa:2048", "-sha1"), "algorithm")]:
             place.refused(csr, "invalid", says)
-        place.refused(make_csr(kind="p384")[1], "denied", "P-384")
+        place.refused(make_csr(kind="p384")[1], "denied", "p384")
 
 
 def by_numbers(e):
@@ -399,7 +400,7 @@ def strangers(place):
     ours = x509.load_der_x509_certificate(place.node[0])
     key = new_key()
     with place.nothing_issued():
-        cannot_ask(place, None, "none was shown")
+        cannot_ask(place, None, "needs a client certificate")
         cannot_ask(place, (forged(ours.subject, ours.subject, key, key), key),
                    "not one of this")
         cannot_ask(place, (forged(ours.subject, ours.issuer, key, new_key()),
@@ -561,7 +562,7 @@ def wrong_methods_types_and_paths(place):
 
 @case
 def bodies_over_the_limit(place):
-    full = b'{"names":["' + b"a" * (BODY_MAX - 13) + b'"]}'
+    full = b'{"names":["' + b"a" * (BODY_MAX - 14) + b'"]}'
     equal(len(full), BODY_MAX, "a body of the limit")
     with place.nothing_issued():
         is_problem(place, asks(place, "POST", "/v1/enrol",
@@ -595,7 +596,7 @@ def garbage_and_half_sent_http(place):
                      b"POST /v1/enrol HTTP/1.1\r\nHost: x\r\n"
                      b"Content-Length: 2\r\nContent-Length: 3\r\n\r\n{}x"):
             with Raw(place) as c:
-                with contextlib.suppress(ConnectionError, ssl.SSLError):
+                with contextlib.suppress(OSError, ValueError):
                     c.send(junk)
                     # what waits for more bytes gets none
                     c.tls.unwrap().shutdown(socket.SHUT_WR)
@@ -635,15 +636,15 @@ JSONS = [
     (b'{"csr":"\xff"}', "JSON"), (b"\xef\xbb\xbf{}", "JSON"),
     (b"[" * 30000, "JSON"), (b'{"csr":' * 8000, "JSON"),
     (b'{"names":' + b"[" * 3000 + b"]" * 3000 + b"}", ""),
-    (b'{"csr":"AA==","csr":"AAA="}', "twice"),
-    (b'{"c\\u0073r":"AA==","csr":"AAA="}', "twice"),
+    (b'{"csr":"AA==","csr":"AAA="}', "duplicate"),
+    (b'{"c\\u0073r":"AA==","csr":"AAA="}', "duplicate"),
     (b'{"evil":1}', "'evil'"), (b'{"' + b"x" * 5000 + b'":1}', "not one of"),
     (b'{"csr":1}', "'csr'"), (b'{"csr":[]}', "'csr'"),
     (b'{"csr":true}', "'csr'"), (b'{"csr":{"csr":"AA=="}}', "'csr'"),
     (b'{"csr":""}', "'csr'"), (b'{"csr":"!!!"}', "'csr'"),
     (b'{"csr":null}', ""), (b'{"csr":"AA==\\u0000"}', ""),
     (b'{"csr":1e999}', ""), (b'{"csr":' + b"9" * 5000 + b"}", ""),
-    (b'{"names":"a"}', "'names'"), (b'{"names":[1]}', "'names'"),
+    (b'{"names":{"a":"b"}}', "'names'"), (b'{"names":[1]}', "'names'"),
     (b'{"names":[["a"]]}', "'names'"), (b'{"names":[null]}', "'names'"),
     (b'{"lifetime":"forever"}', "'lifetime'"), (b'{"lifetime":"-1s"}',
                                                  "'lifetime'"),
