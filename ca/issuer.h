@@ -219,8 +219,6 @@ void show_run(const struct ask *a, struct attr_view v);
 /* revoke */
 void revoke_run(const struct ask *a, struct attr_view v);  /* of a peer */
 void verb_revoke(const struct ask *a, struct attr_view v); /* of an admin */
-/* One certificate, by the CA itself. */
-void revoke_one(uint64_t number, unsigned reason, const char *why);
 MUST enum err reason_parse(const char *text, unsigned *reason);
 const char *reason_name(unsigned reason);
 

@@ -14,10 +14,14 @@
 #include <stdlib.h>
 
 enum {
-	PROBE_EVERY = 1, /* seconds between two looks */
+	PROBES_MAX =
+		1000, /* owed at once: the store tells them in one message */
+	REVOKE_REASON = 9, /* privilegeWithdrawn */
 };
 
-#define PROBE_LONG (10 * CLOCK_SECOND) /* one look takes at most that */
+#define PROBE_EVERY  CLOCK_SECOND        /* between two looks */
+#define PROBE_LONG   (10 * CLOCK_SECOND) /* one look takes at most that */
+#define PROBE_MARGIN (250 * CLOCK_MS)    /* for revoking before notBefore */
 
 enum probe_state {
 	PROBE_WAITING,
@@ -33,6 +37,7 @@ struct probe {
 	struct loop_timer timer;
 	uint64_t number, id;
 	enum probe_state state;
+	bool proven; /* of one that is settled */
 	int fd;
 	char host[DNS_NAME_MAX + 1];
 	uint16_t port;
@@ -42,6 +47,7 @@ struct probe {
 };
 
 static struct probe *probes;
+static unsigned probe_count;
 
 static struct probe *probe_by(uint64_t id)
 {
@@ -59,6 +65,7 @@ static void probe_free(struct probe *p)
 	while (*at != p)
 		at = &(*at)->next;
 	*at = p->next;
+	probe_count--;
 	loop_disarm(&p->timer);
 	if (chan_is_open(&p->chan))
 		chan_close(&p->chan);
@@ -97,6 +104,11 @@ enum err probe_check(const char *endpoint, const char *node, struct fault *f)
 
 	enum err e = split(endpoint, node, host, &port);
 
+	if (probe_count >= PROBES_MAX)
+		return fault_set(f, ERR_LIMITED,
+				 "%d certificates wait for their proof: try "
+				 "again",
+				 PROBES_MAX);
 	if (e == ERR_DENIED)
 		return fault_set(f, e, "the endpoint '%s' is not on node '%s'",
 				 endpoint, node);
@@ -133,44 +145,100 @@ enum err probe_op(const struct order *o, struct attrs *ops)
 	return e;
 }
 
+/* Time left until it has to be decided, and the timer at most that far ahead. */
+
+static uint64_t time_left(const struct probe *p)
+{
+	uint64_t now = clock_wall_ns() + PROBE_MARGIN;
+	uint64_t end = (uint64_t)MAX(p->deadline, 0) * CLOCK_SECOND;
+
+	return end > now ? end - now : 0;
+}
+
+static void arm(struct probe *p, uint64_t longest)
+{
+	loop_arm(issuer.loop, &p->timer,
+		 loop_now(issuer.loop) + MIN(longest, time_left(p)));
+}
+
 /* The end of one */
+
+static void forgotten(void *arg)
+{
+	(void)arg;
+}
 
 static void settled(struct txn_entry *e, const struct fault *f)
 {
 	struct probe *p =
 		(struct probe *)((char *)e - offsetof(struct probe, entry));
 
-	if (!f) {
-		probe_free(p);
+	if (f) { /* it is still owed */
+		p->state = PROBE_WAITING;
+		loop_arm(issuer.loop, &p->timer,
+			 loop_now(issuer.loop) + PROBE_EVERY);
 		return;
 	}
-	p->state = PROBE_WAITING; /* looked at again; it is still owed */
-	loop_arm(issuer.loop, &p->timer,
-		 loop_now(issuer.loop) + PROBE_EVERY * CLOCK_SECOND);
+	if (!p->proven) {
+		peers_revoked(p->number);
+		crl_revoked(p->number);
+		gate_drop(&p->number, 1, forgotten, NULL);
+	}
+	probe_free(p);
 }
 
-static void settle(struct probe *p, bool proven)
+static void put_op(struct probe *p, const char *name, const struct attrs *op)
+{
+	ENSURE(attrs_add(&p->entry.ops, name, 0, op->bytes.p, op->bytes.len) ==
+	       OK);
+}
+
+static void put_forget(struct probe *p)
 {
 	struct attrs op;
 
-	p->state = PROBE_SETTLED;
-	loop_disarm(&p->timer);
-	txn_entry_wipe(&p->entry);
-	txn_entry_init(&p->entry, settled);
 	attrs_init(&op);
 	ENSURE(attrs_add_fmt(&op, "name", "probe.%llu",
 			     (unsigned long long)p->number) == OK);
 	ENSURE(attrs_add_str(&op, "value", "") == OK);
-	ENSURE(attrs_add(&p->entry.ops, "meta", 0, op.bytes.p, op.bytes.len) ==
-	       OK);
+	put_op(p, "meta", &op);
 	attrs_wipe(&op);
-	ENSURE(attrs_add_str(&p->entry.record, "event", "probe") == OK);
-	ENSURE(attrs_add_str(&p->entry.record, "subject", "ca") == OK);
-	ENSURE(attrs_add_u64(&p->entry.record, "number", p->number) == OK);
-	ENSURE(attrs_add_str(&p->entry.record, "result",
-			     proven ? "proven" : "unproven") == OK);
+}
+
+static void put_revoke(struct probe *p)
+{
+	struct attrs op;
+
+	attrs_init(&op);
+	ENSURE(attrs_add_u64(&op, "number", p->number) == OK);
+	ENSURE(attrs_add_u64(&op, "time", (uint64_t)clock_wall()) == OK);
+	ENSURE(attrs_add_u64(&op, "reason", REVOKE_REASON) == OK);
+	put_op(p, "revoke", &op);
+	attrs_wipe(&op);
+}
+
+/* What was owed and what came of it change in one transaction: whoever dies in between,
+ * no certificate stays that was neither proven nor revoked. */
+static void settle(struct probe *p, bool proven)
+{
+	struct attrs *r = &p->entry.record;
+
+	p->state = PROBE_SETTLED;
+	p->proven = proven;
+	loop_disarm(&p->timer);
+	txn_entry_wipe(&p->entry);
+	txn_entry_init(&p->entry, settled);
+	put_forget(p);
 	if (!proven)
-		revoke_one(p->number, 9, "its key was not found in time");
+		put_revoke(p);
+	ENSURE(attrs_add_str(r, "event", "probe") == OK);
+	ENSURE(attrs_add_str(r, "subject", "ca") == OK);
+	ENSURE(attrs_add_u64(r, "number", p->number) == OK);
+	ENSURE(attrs_add_str(r, "result", proven ? "proven" : "unproven") ==
+	       OK);
+	if (!proven)
+		ENSURE(attrs_add_str(r, "reason", reason_name(REVOKE_REASON)) ==
+		       OK);
 	txn_add(&p->entry);
 }
 
@@ -182,8 +250,7 @@ static void again(struct probe *p)
 		chan_close(&p->chan);
 	fd_close(&p->fd);
 	p->state = PROBE_WAITING;
-	loop_arm(issuer.loop, &p->timer,
-		 loop_now(issuer.loop) + PROBE_EVERY * CLOCK_SECOND);
+	arm(p, PROBE_EVERY);
 }
 
 static void dial(struct probe *p)
@@ -200,7 +267,7 @@ static void dial(struct probe *p)
 	if (chan_is_open(&issuer.dialer))
 		chan_tell(&issuer.dialer, ID_DIAL, p->id, attrs_view(&a));
 	attrs_wipe(&a);
-	loop_arm(issuer.loop, &p->timer, loop_now(issuer.loop) + PROBE_LONG);
+	arm(p, PROBE_LONG);
 }
 
 static void time_came(struct loop_timer *t)
@@ -209,7 +276,7 @@ static void time_came(struct loop_timer *t)
 		(struct probe *)((char *)t - offsetof(struct probe, timer));
 	struct fault f;
 
-	if (clock_wall() >= p->deadline)
+	if (!time_left(p))
 		settle(p, false);
 	else if (p->state == PROBE_WAITING && issuer_open(&f) == OK)
 		dial(p);
@@ -324,6 +391,7 @@ static void add(uint64_t number, const char *endpoint, const char *node,
 	txn_entry_init(&p->entry, settled);
 	p->next = probes;
 	probes = p;
+	probe_count++;
 	if (split(endpoint, node, p->host, &p->port) != OK ||
 	    buf_put(&p->spki, spki.p, spki.n) != OK)
 		p->deadline = 0;

@@ -42,9 +42,7 @@ struct revocation {
 	struct find find;
 	struct ask ask;
 	struct attrs filter;
-	bool answered_by_us; /* somebody waits */
 	unsigned reason;
-	const char *why;
 	uint64_t number[ISSUER_PAGE];
 	size_t count; /* of this page */
 	uint64_t last, total;
@@ -66,9 +64,9 @@ static void answer(struct revocation *r, const struct fault *f)
 	char text[CLOCK_TEXT];
 	struct attrs reply;
 
-	if (f && r->answered_by_us)
+	if (f)
 		ask_fault(&r->ask, f);
-	if (!f && r->answered_by_us) {
+	if (!f) {
 		attrs_init(&reply);
 		ENSURE(attrs_add_u64(&reply, "revoked", r->total) == OK);
 		if (r->already)
@@ -133,8 +131,6 @@ static enum err put_record(struct revocation *r)
 	TRY(attrs_add_str(rec, "event", "revoke"));
 	TRY(ask_said(&r->ask, rec));
 	TRY(ask_id(&r->ask, rec));
-	if (r->why)
-		TRY(attrs_add_str(rec, "why", r->why));
 	TRY(attrs_add_str(rec, "reason", reason_name(r->reason)));
 	for (size_t i = 0; i < r->count; i++)
 		TRY(attrs_add_u64(rec, "number", r->number[i]));
@@ -224,12 +220,7 @@ static struct revocation *revocation_new(const struct ask *a)
 
 	txn_entry_init(&r->entry, durable);
 	attrs_init(&r->filter);
-	if (a) {
-		r->ask = *a;
-		r->answered_by_us = true;
-	} else {
-		r->ask = ask_of_client(CALL_NOBODY);
-	}
+	r->ask = *a;
 	return r;
 }
 
@@ -296,17 +287,6 @@ void verb_revoke(const struct ask *a, struct attr_view v)
 		answer(r, &f);
 		return;
 	}
-	next_page(r);
-}
-
-void revoke_one(uint64_t number, unsigned reason, const char *why)
-{
-	struct revocation *r = revocation_new(NULL);
-
-	r->reason = reason;
-	r->why = why;
-	r->one = true;
-	ENSURE(attrs_add_u64(&r->filter, "number", number) == OK);
 	next_page(r);
 }
 

@@ -59,7 +59,7 @@ enum issuer_store_kind {
 	 *     all are counted
 	 *   revoke=LIST(number= time= reason=N): fails if there is no such row;
 	 *     one that is revoked already keeps its time, reason only to keyCompromise
-	 *   meta=LIST(name= value=)
+	 *   meta=LIST(name= value=): an empty value forgets the name
 	 *   first=INDEX record=BYTES …: of the audit log
 	 *   note=LIST(text= frontier=): a checkpoint, after the records it covers
 	 * generation= the transaction's, one more than the last. Answered by IS_DONE or

@@ -109,11 +109,13 @@ static enum err op_alarm(struct commit *t, const struct attr *a,
 static enum err op_meta(struct commit *t, const struct attr *a, struct fault *f)
 {
 	struct attr_view v = get_list(a);
+	struct attr_view value = get_bytes(v, "value", 0, STORE_META_MAX);
 	sqlite3_stmt *s;
 
-	TRY(store_sql(t->db, SQL_META_PUT, &s, f));
+	TRY(store_sql(t->db, value.len ? SQL_META_PUT : SQL_META_DROP, &s, f));
 	store_bind_text(s, 1, get_bytes(v, "name", 1, ATTR_NAME_MAX));
-	store_bind_blob(s, 2, get_bytes(v, "value", 0, STORE_META_MAX));
+	if (value.len)
+		store_bind_blob(s, 2, value);
 	return store_run(t->db, s, f);
 }
 

@@ -64,6 +64,7 @@ const char *const store_sql_text[SQL__MAX] = {
 	[SQL_FRONTIER_PUT] = "UPDATE state SET frontier = ?1 WHERE id = 1",
 	[SQL_META_ALL] = "SELECT name, value FROM meta ORDER BY name",
 	[SQL_META_PUT] = "INSERT OR REPLACE INTO meta VALUES (?1, ?2)",
+	[SQL_META_DROP] = "DELETE FROM meta WHERE name = ?1",
 	[SQL_NAME_ID] = "SELECT id FROM name WHERE text = ?1",
 	[SQL_NAME_TEXT] = "SELECT text FROM name WHERE id = ?1",
 	[SQL_NAME_ADD] = "INSERT INTO name (text) VALUES (?1)",
