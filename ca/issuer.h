@@ -85,11 +85,13 @@ struct txn_entry {
 	struct attrs record; /* of the audit log: event= … ; or empty */
 	struct attrs once;   /* of a denial: what equal ones need not share */
 	bool denial;         /* counted if one like it was written just now */
+	bool alone;          /* one of a transaction that was refused */
 	/* f NULL: it is durable. Called once; the entry is its owner's then. */
 	void (*done)(struct txn_entry *e, const struct fault *f);
 };
 
 void txn_init(void);
+bool txn_open(void); /* there is a store to write to */
 void txn_entry_init(struct txn_entry *e,
 		    void (*done)(struct txn_entry *e, const struct fault *f));
 void txn_entry_wipe(struct txn_entry *e);

@@ -180,7 +180,7 @@ static void settled(struct txn_entry *e, const struct fault *f)
 		return;
 	}
 	if (!p->proven) {
-		peers_revoked(p->number);
+		peers_revoked(&p->number, 1);
 		crl_revoked(p->number);
 		gate_drop(&p->number, 1, forgotten, NULL);
 	}

@@ -106,13 +106,21 @@ static enum err sink_checkpoint(void *arg, const struct note *n,
 	return e;
 }
 
+/* The row itself stays as it was: it may go once more, with another record. */
 static enum err add_cert(struct txn_entry *e, uint64_t index)
 {
+	struct attrs before = e->cert;
+	enum err err;
+
 	if (!e->cert.count)
 		return OK;
-	TRY(attrs_add_u64(&e->cert, "log", index));
-	return attrs_add(&txn.msg, "cert", 0, e->cert.bytes.p,
-			 e->cert.bytes.len);
+	err = attrs_add_u64(&e->cert, "log", index);
+	if (err == OK)
+		err = attrs_add(&txn.msg, "cert", 0, e->cert.bytes.p,
+				e->cert.bytes.len);
+	e->cert.count = before.count;
+	e->cert.bytes.len = before.bytes.len;
+	return err;
 }
 
 /* One entry into the message, its record into the log. */
@@ -152,8 +160,8 @@ static struct txn_entry *take_entries(void)
 		bytes += e->ops.bytes.len + e->cert.bytes.len + 16;
 		records += record_size(e);
 		attrs += e->ops.count + 2; /* a row, a record */
-		if (n && (bytes > TXN_BYTES_MAX || records > TXN_RECORDS_MAX ||
-			  attrs > TXN_ATTRS_MAX))
+		if (n && (e->alone || first->alone || bytes > TXN_BYTES_MAX ||
+			  records > TXN_RECORDS_MAX || attrs > TXN_ATTRS_MAX))
 			break;
 		at = &(*at)->next;
 		n++;
@@ -204,7 +212,7 @@ static struct txn_entry *put_entries(struct txn_entry *e)
 	return put;
 }
 
-static bool store_there(void)
+bool txn_open(void)
 {
 	return issuer.audit && issuer.store_told &&
 	       chan_is_open(&issuer.store) && issuer.state == ISSUER_READY;
@@ -229,7 +237,7 @@ static void send_msg(void)
 static void flush(struct loop_work *w)
 {
 	(void)w;
-	if (txn.id || !store_there() || !something())
+	if (txn.id || !txn_open() || !something())
 		return;
 	attrs_clear(&txn.msg);
 	txn.flying = put_entries(take_entries());
@@ -309,6 +317,26 @@ static void finish(const struct fault *f)
 	end_step();
 }
 
+/* One of several was refused for what it says (used by another meanwhile, there
+ * already, …), which is no fault of the others: each goes by itself, in order. */
+static void take_apart(const struct fault *f)
+{
+	struct txn_entry *last = txn.flying;
+
+	if (f->code == ERR_UNAVAILABLE || !last || !last->next)
+		return;
+	last->alone = true;
+	while (last->next) {
+		last = last->next;
+		last->alone = true;
+	}
+	last->next = txn.head;
+	if (!txn.head)
+		txn.end = &last->next;
+	txn.head = txn.flying;
+	txn.flying = NULL;
+}
+
 static bool records_flying(void)
 {
 	struct attr a;
@@ -345,9 +373,13 @@ void txn_done(uint64_t id, const struct fault *f)
 	log_text(LOG_ERR, "not_written", "%s", f->text);
 	if (f->code == ERR_UNAVAILABLE)
 		issuer.unwritten = *f;
-	if (records_flying() && audit_failed(issuer.audit, first_flying(),
-					     loop_now(issuer.loop)) != OK)
+	/* the disk is given a moment; a refusal holds nobody up */
+	if (records_flying() &&
+	    audit_failed(issuer.audit, first_flying(),
+			 f->code == ERR_UNAVAILABLE ? loop_now(issuer.loop)
+						    : 0) != OK)
 		child_broken("store");
+	take_apart(f);
 	finish(f);
 }
 
@@ -374,7 +406,7 @@ static void end_step(void)
 {
 	if (!txn.ending)
 		return;
-	if (!store_there() || !chan_is_open(&issuer.signer))
+	if (!txn_open() || !chan_is_open(&issuer.signer))
 		_exit(0);
 	if (txn.id || txn.noting || something())
 		return;
@@ -399,7 +431,7 @@ void txn_end(void)
 
 void txn_note(bool now)
 {
-	if (!store_there() || txn.noting || txn.note.count)
+	if (!txn_open() || txn.noting || txn.note.count)
 		return;
 	if (now || audit_checkpoint_due(issuer.audit, loop_now(issuer.loop)))
 		(void)!audit_checkpoint(issuer.audit, issuer_now(),
@@ -429,59 +461,4 @@ void txn_note_refused(const struct fault *f)
 	audit_noted(issuer.audit, false);
 	if (txn.ending)
 		_exit(0);
-}
-
-/* Records by themselves */
-
-struct told {
-	struct txn_entry entry; /* first member */
-	struct ask ask;
-	struct fault fault;
-	bool answer;
-};
-
-static void told(struct txn_entry *e, const struct fault *f)
-{
-	struct told *t = (struct told *)e;
-
-	if (t->answer)
-		ask_fault(&t->ask, f ? f : &t->fault);
-	txn_entry_wipe(e);
-	free(t);
-}
-
-void txn_tell(struct attr_view record)
-{
-	struct told *t = xcalloc(1, sizeof *t);
-
-	txn_entry_init(&t->entry, told);
-	ENSURE(attrs_add_view(&t->entry.record, record) == OK);
-	txn_add(&t->entry);
-}
-
-void txn_refuse(const struct ask *a, const char *event, struct attr_view about,
-		const struct fault *f)
-{
-	struct told *t;
-	struct attrs *r;
-
-	if (!store_there()) {
-		ask_fault(a, f);
-		return;
-	}
-	t = xcalloc(1, sizeof *t);
-	txn_entry_init(&t->entry, told);
-	t->ask = *a;
-	t->fault = *f;
-	t->answer = true;
-	t->entry.denial = true;
-	r = &t->entry.record;
-	ENSURE(attrs_add_str(r, "event", event) == OK);
-	ENSURE(attrs_add_str(r, "result", "refused") == OK);
-	ENSURE(attrs_add_str(r, "error", err_name(f->code)) == OK);
-	ENSURE(attrs_add_str(r, "text", f->text) == OK);
-	ENSURE(attrs_add_view(r, about) == OK);
-	ENSURE(ask_said(a, r) == OK);
-	ENSURE(ask_id(a, &t->entry.once) == OK);
-	txn_add(&t->entry);
 }

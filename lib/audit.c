@@ -349,7 +349,8 @@ enum err audit_failed(struct audit *a, uint64_t first, uint64_t boot)
 	while (a->count)
 		drop_last(a);
 	a->flying = 0;
-	a->full_until = boot + CLOCK_SECOND;
+	if (boot)
+		a->full_until = boot + CLOCK_SECOND;
 	drop_denials(a, first);
 	return OK;
 }

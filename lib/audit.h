@@ -133,6 +133,8 @@ MUST enum err audit_send(struct audit *a);
  * what was handed over: the keeper is broken); the record `first` and all after it
  * were not written. */
 MUST enum err audit_acked(struct audit *a, uint64_t size);
+/* boot: now; others are refused for a second, so that a full disk is left alone. 0: it
+ * was not the disk, and nobody is. */
 MUST enum err audit_failed(struct audit *a, uint64_t first, uint64_t boot);
 
 uint64_t audit_size(const struct audit *a); /* records made */
