@@ -426,4 +426,19 @@ def read_log(admin):
     return Log(records, notes)
 
 
+def read_all(admin):
+    """(inventory, log) that agree. ca certifies its own keys whenever it likes, so
+    the log is read before the inventory and after it: what is in the first is in
+    the inventory, what is in the inventory is in the second. The first is the
+    log that is returned."""
+    first, rows, last = read_log(admin), inventory(admin), read_log(admin)
+    equal(last.records[:len(first.records)], first.records, "the log only grows")
+    inner, outer = set(first.certificates()), set(last.certificates())
+    check(inner <= set(rows), "what is in the log is in the inventory",
+          inner - set(rows))
+    check(set(rows) <= outer, "what is in the inventory is in the log",
+          set(rows) - outer)
+    return rows, first
+
+
 __all__ = [n for n in dir() if not n.startswith("_")]
