@@ -6,14 +6,34 @@
 #include "lib/child.h"
 #include "lib/log.h"
 
+/* The signer counts its starts and what it signs, and each checkpoint says both. */
+static enum err check_signer(const struct note *n, struct fault *f)
+{
+	if (n->epoch < issuer.signer_epoch ||
+	    (n->epoch == issuer.signer_epoch &&
+	     n->count <= issuer.signer_count))
+		return OK;
+	return fault_set(f, ERR_CONFLICT,
+			 "the signer is older than the CA's database: in its "
+			 "start %llu it has signed %llu certificates, a "
+			 "checkpoint says %llu and %llu: put back the newer "
+			 "file 'mark' in the folder 'signer'",
+			 (unsigned long long)issuer.signer_epoch,
+			 (unsigned long long)issuer.signer_count,
+			 (unsigned long long)n->epoch,
+			 (unsigned long long)n->count);
+}
+
 /* The log of the database, against what the signer remembers of it. */
 static enum err open_log(struct fault *f)
 {
 	struct note n;
 
-	if (issuer.tail_note_len)
+	if (issuer.tail_note_len) {
 		TRY(note_verify(issuer.tail_note, issuer.tail_note_len,
 				issuer.log_key, issuer.origin, &n, f));
+		TRY(check_signer(&n, f));
+	}
 	TRY(audit_tail_end(&issuer.tail, issuer.tail_size, f));
 	if (issuer.audit)
 		return audit_resume(issuer.audit, &issuer.tail, f);
@@ -27,11 +47,23 @@ static enum err open_log(struct fault *f)
 			 (unsigned long long)issuer.signer_log);
 }
 
+/* Whoever asks is answered from now on. */
+static void serve(void)
+{
+	conns_pause(&issuer.conns, false);
+	if (chan_is_open(&issuer.gate))
+		chan_pause(&issuer.gate, false);
+}
+
+/* The first reason stays: what follows may come of it. Whoever asks is told that it is
+ * the CA's trouble, not his. */
 void issuer_break(const struct fault *f)
 {
 	log_text(LOG_CRIT, "broken", "%s", f->text);
-	issuer.broken = *f;
+	if (issuer.state != ISSUER_BROKEN)
+		(void)fault_set(&issuer.broken, ERR_UNAVAILABLE, "%s", f->text);
 	issuer.state = ISSUER_BROKEN;
+	serve();
 }
 
 /* Signed and never committed, because somebody died in between; or by a signer that was
@@ -94,9 +126,7 @@ void issuer_settle(void)
 	} else {
 		begin();
 	}
-	conns_pause(&issuer.conns, false);
-	if (chan_is_open(&issuer.gate))
-		chan_pause(&issuer.gate, false);
+	serve();
 }
 
 /* Store */
