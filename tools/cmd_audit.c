@@ -1,6 +1,7 @@
 /* cretula audit …: the log's records. Holds nothing: a record has no secret. */
 #include "tools/audit.h"
 
+#include "lib/enc.h"
 #include "lib/num.h"
 
 #include <stdlib.h>
@@ -9,6 +10,68 @@
 enum {
 	AUDIT_PAGE = 1000, /* what audit.show gives at once */
 };
+
+void audit_choose(struct cli *cli)
+{
+	if (cli_opt(cli, "ca"))
+		cli->daemon = CLIENT_CA;
+}
+
+/* As it is, or as base64. */
+static bool take_key(struct attr a, uint8_t key[NOTE_PUBLIC])
+{
+	struct buf b;
+	bool good;
+
+	buf_init(&b, NOTE_PUBLIC);
+	good = a.len == NOTE_PUBLIC ? buf_put(&b, a.value, a.len) == OK
+				    : enc_base64_parse((const char *)a.value,
+						       a.len, &b) == OK;
+	good = good && b.len == NOTE_PUBLIC;
+	if (good)
+		memcpy(key, b.p, NOTE_PUBLIC);
+	buf_wipe(&b);
+	return good;
+}
+
+int audit_log_of(const struct cli *cli, const struct cretula_answer *answer,
+		 struct audit_log *log)
+{
+	struct attr_view v = attrs_view(&answer->reply.a);
+	struct attr origin, key, size;
+
+	if (!attr_find(v, "origin", &origin) || !attr_find(v, "key", &key) ||
+	    !attr_find(v, "size", &size) || origin.len > NOTE_ORIGIN_MAX ||
+	    !take_key(key, log->key) ||
+	    attr_u64(&size, UINT64_MAX, &log->size) != OK) {
+		cli_say("%s does not say which log it keeps",
+			client_name(cli->daemon));
+		return EXIT_FAILED;
+	}
+	memcpy(log->origin, origin.value, origin.len);
+	log->origin[origin.len] = '\0';
+	return 0;
+}
+
+int audit_key(const struct cli *cli, uint8_t key[NOTE_PUBLIC], bool *given)
+{
+	const char *text = cli_opt(cli, "key");
+	struct buf b;
+	bool good;
+
+	*given = text;
+	if (!text)
+		return 0;
+	buf_init(&b, NOTE_PUBLIC);
+	good = enc_base64_parse(text, strlen(text), &b) == OK &&
+	       b.len == NOTE_PUBLIC;
+	if (good)
+		memcpy(key, b.p, NOTE_PUBLIC);
+	buf_wipe(&b);
+	return good ? 0
+		    : cli_usage(cli, "--key is the log's public key, 32 bytes "
+				     "as base64");
+}
 
 int audit_pages(struct cli *cli, uint64_t from, uint64_t count,
 		int (*on)(void *arg, const struct cretula_answer *page),
@@ -71,7 +134,8 @@ static int log_size(struct cli *cli, uint64_t *size)
 	rc = cli_ask(cli, true, "audit.show", attrs_view(&args), NULL, &page);
 	if (!rc && (!attr_find(attrs_view(&page->reply.a), "size", &a) ||
 		    attr_u64(&a, UINT64_MAX, size) != OK)) {
-		cli_say("credd does not say how long its log is");
+		cli_say("%s does not say how long its log is",
+			client_name(cli->daemon));
 		rc = EXIT_FAILED;
 	}
 	cretula_answer_free(page);
@@ -110,6 +174,7 @@ static int run_show(struct cli *cli)
 	uint64_t from, count, last, size = 0;
 	int rc = number(cli, "from", 0, &from);
 
+	audit_choose(cli);
 	if (cli_opt(cli, "checkpoint"))
 		return show_checkpoint(cli);
 	if (!rc)
@@ -129,26 +194,59 @@ static int run_show(struct cli *cli)
 	return audit_pages(cli, from, count, print_page, cli);
 }
 
+#define CA_OPT                                                                 \
+	{                                                                      \
+		"ca", NULL, "of ca, not of credd"                              \
+	}
+
 static const struct opt show_opts[] = {
 	{ "from", "N", "the first record, counted from 0" },
 	{ "count", "N", "how many; without: all" },
 	{ "last", "N", "only the last N" },
 	{ "checkpoint", NULL, "the last signed checkpoint instead" },
+	CA_OPT,
 	{ 0 },
 };
 
 static const struct opt verify_opts[] = {
 	{ "since", "FILE", "a checkpoint kept from before" },
+	{ "from", "FILE", "what 'audit export' has written, not a daemon" },
+	{ "key", "BASE64", "with --from: the log's key, not what FILE says" },
+	CA_OPT,
+	{ 0 },
+};
+
+static const struct opt prove_opts[] = {
+	{ "index", "N", "of that record" },
+	{ "verify", "FILE", "check a proof" },
+	{ "key", "BASE64", "with --verify: the log's key, not the proof's" },
+	CA_OPT,
+	{ 0 },
+};
+
+static const struct opt export_opts[] = {
+	CA_OPT,
 	{ 0 },
 };
 
 const struct verb verbs_audit[] = {
-	{ "audit", "show", "[--from N | --last N] [--count N] | --checkpoint",
+	{ "audit", "show",
+	  "[--ca] [--from N | --last N] [--count N] | --checkpoint",
 	  "the records of every decision", NULL,
 	  "cretula audit show --last 20 --json", show_opts, run_show },
-	{ "audit", "verify", "[--since FILE]",
+	{ "audit", "verify",
+	  "[--ca | --from FILE [--key BASE64]] [--since FILE]",
 	  "whether the log is whole and as it was signed", NULL,
 	  "cretula audit verify --since /mnt/elsewhere/checkpoint", verify_opts,
 	  audit_verify_run },
+	{ "audit", "prove",
+	  "SERIAL | [--ca] --index N | --verify FILE [--key BASE64]",
+	  "that a record is in the log, for others to check", NULL,
+	  "cretula audit prove 0100000000178c1f0e4d5a6b7c8d9eafb0c1d2 >proof",
+	  prove_opts, audit_prove_run },
+	{ "audit", "export", "[--ca]",
+	  "all of the log, to be verified elsewhere", NULL,
+	  "cretula audit export --ca >log.ndjson", export_opts,
+	  audit_export_run },
 	{ 0 },
 };

@@ -1,10 +1,10 @@
 /* cretula audit verify: recomputes the log's tree from every record and compares
- * it with the signed checkpoints. Holds nothing. */
+ * it with the signed checkpoints; of a daemon, or of an exported log. Holds nothing. */
 #include "tools/audit.h"
 
 #include "lib/audit_verify.h"
-#include "lib/enc.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,30 +17,6 @@ struct check {
 	struct audit_verify *v;
 	uint64_t size; /* what the log says of itself */
 };
-
-/* The log's origin and key. */
-static int start(const struct cretula_answer *notes, struct check *ch)
-{
-	struct attr_view reply = attrs_view(&notes->reply.a);
-	AUTO(mem_free) char *origin = NULL;
-	struct attr a, k, n;
-	struct buf key;
-	int rc = 0;
-
-	buf_init(&key, NOTE_PUBLIC);
-	if (!attr_find(reply, "origin", &a) || attr_str(&a, &origin) != OK ||
-	    !attr_find(reply, "key", &k) ||
-	    enc_base64_parse((const char *)k.value, k.len, &key) != OK ||
-	    key.len != NOTE_PUBLIC || !attr_find(reply, "size", &n) ||
-	    attr_u64(&n, UINT64_MAX, &ch->size) != OK) {
-		cli_say("credd does not say which log it keeps");
-		rc = EXIT_FAILED;
-	} else {
-		ch->v = audit_verify_new(origin, key.p);
-	}
-	buf_wipe(&key);
-	return rc;
-}
 
 static int since(const struct cli *cli, struct check *ch)
 {
@@ -79,7 +55,7 @@ static int add_records(void *arg, const struct cretula_answer *page)
 
 	for (unsigned i = 0; i < page->count; i++) {
 		if (!attr_find(attrs_view(&page->item[i].a), "record", &a)) {
-			cli_say("credd sent a record without its bytes");
+			cli_say("a record came without its bytes");
 			return EXIT_FAILED;
 		}
 		if (audit_verify_record(ch->v, a.value, a.len) != OK)
@@ -115,28 +91,135 @@ static int print_verdict(const struct cli *cli, const struct audit_verdict *v)
 	return rc == EXIT_DONE && !v->good ? EXIT_FAILED : rc;
 }
 
-int audit_verify_run(struct cli *cli)
+/* The log of a daemon. */
+static int read_daemon(struct cli *cli, struct check *ch)
 {
 	struct cretula_answer *notes = NULL;
 	struct attr_view none = { 0 };
-	struct audit_verdict verdict;
-	struct check ch = { 0 };
+	struct audit_log log;
 	int rc;
 
-	if (cli->words)
-		return cli_usage(cli, "'%s' is one word too many",
-				 cli->word[0]);
+	if (cli_opt(cli, "key"))
+		return cli_usage(cli, "--key goes with --from");
 	/* The notes first: every record they cover is there by then. */
 	rc = cli_ask(cli, true, "audit.notes", none, NULL, &notes);
 	if (!rc)
-		rc = start(notes, &ch);
-	if (!rc)
-		rc = since(cli, &ch);
+		rc = audit_log_of(cli, notes, &log);
 	if (!rc) {
-		add_notes(notes, &ch);
-		rc = audit_pages(cli, 0, ch.size, add_records, &ch);
+		ch->v = audit_verify_new(log.origin, log.key);
+		ch->size = log.size;
+		rc = since(cli, ch);
+	}
+	if (!rc) {
+		add_notes(notes, ch);
+		rc = audit_pages(cli, 0, ch->size, add_records, ch);
 	}
 	cretula_answer_free(notes);
+	return rc;
+}
+
+/* An exported log. */
+
+static int line_log(const struct cli *cli, const struct audit_log *log,
+		    struct check *ch)
+{
+	uint8_t key[NOTE_PUBLIC];
+	bool given;
+	int rc = audit_key(cli, key, &given);
+
+	if (rc)
+		return rc;
+	ch->v = audit_verify_new(log->origin, given ? key : log->key);
+	ch->size = log->size;
+	return since(cli, ch);
+}
+
+/* What is wrong with a checkpoint or record stays in the verdict. */
+static int one_line(const struct cli *cli, const char *line, size_t len,
+		    struct check *ch, struct buf *bytes, struct fault *f)
+{
+	struct audit_log log;
+	char kind;
+	enum err e = audit_line_parse(line, len, &kind, &log, bytes, f);
+
+	if (e == OK && (kind == 'l') == !!ch->v)
+		e = fault_set(f, ERR_INVALID,
+			      "the first line, and no other, says which log it "
+			      "is");
+	if (e != OK)
+		return cli_fault(e, f);
+	switch (kind) {
+	case 'l':
+		return line_log(cli, &log, ch);
+	case 'n':
+		(void)!audit_verify_note(ch->v, bytes->p, bytes->len);
+		return 0;
+	default:
+		(void)!audit_verify_record(ch->v, bytes->p, bytes->len);
+		return 0;
+	}
+}
+
+static int read_lines(const struct cli *cli, FILE *in, struct check *ch)
+{
+	char *line = xcalloc(1, AUDIT_LINE_MAX);
+	struct fault f = { 0 };
+	struct buf bytes;
+	int rc = 0;
+
+	buf_init(&bytes, AUDIT_LINE_MAX);
+	while (!rc && fgets(line, AUDIT_LINE_MAX, in)) {
+		size_t n = strlen(line);
+
+		if (n && line[n - 1] == '\n')
+			rc = one_line(cli, line, n, ch, &bytes, &f);
+		else
+			rc = cli_fault(fault_set(&f, ERR_INVALID,
+						 "the export ends within a "
+						 "line, or has one that is too "
+						 "long"),
+				       &f);
+	}
+	buf_wipe(&bytes);
+	free(line);
+	return rc;
+}
+
+static int read_file(const struct cli *cli, const char *path, struct check *ch)
+{
+	bool standard = !strcmp(path, "-");
+	FILE *in = standard ? stdin : fopen(path, "re");
+	struct fault f;
+	int rc;
+
+	if (cli_opt(cli, "ca"))
+		return cli_usage(cli, "--ca and --from exclude each other");
+	if (!in)
+		return cli_fault(fault_set(&f, ERR_INVALID,
+					   "'%s' cannot be opened: %s", path,
+					   strerror(errno)),
+				 &f);
+	rc = read_lines(cli, in, ch);
+	if (!rc && !ch->v)
+		rc = cli_fault(fault_set(&f, ERR_INVALID,
+					 "'%s' is no exported log", path),
+			       &f);
+	if (!standard)
+		(void)fclose(in);
+	return rc;
+}
+
+int audit_verify_run(struct cli *cli)
+{
+	const char *from = cli_opt(cli, "from");
+	struct audit_verdict verdict;
+	struct check ch = { 0 };
+	int rc = cli_words(cli, 0);
+
+	if (rc)
+		return rc;
+	audit_choose(cli);
+	rc = from ? read_file(cli, from, &ch) : read_daemon(cli, &ch);
 	if (!rc) {
 		/* A fault is in the verdict, and said there. */
 		(void)!audit_verify_end(ch.v, ch.size, &verdict);
