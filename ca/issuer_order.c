@@ -9,6 +9,7 @@
 #include "lib/lint.h"
 #include "lib/log.h"
 #include "lib/merkle.h"
+#include "lib/num.h"
 
 #include <stdlib.h>
 
@@ -84,6 +85,22 @@ static enum err take_csr(struct order *o, struct attr_view v, struct fault *f)
 	return OK;
 }
 
+/* A duration as JSON has them, or seconds. */
+static enum err take_life(struct order *o, struct attr_view v, struct fault *f)
+{
+	struct attr a;
+	enum err e = attr_only(v, "lifetime", &a);
+
+	if (e == ERR_NOT_FOUND)
+		return OK;
+	if (e == OK && num_duration((const char *)a.value, a.len, true,
+				    PROFILE_LIFE_MAX, &o->life) == OK)
+		return OK;
+	return fault_set(f, ERR_INVALID,
+			 "'lifetime' is not one duration of at most %d days",
+			 PROFILE_LIFE_MAX / 86400);
+}
+
 enum err order_take(struct order *o, struct attr_view v, struct fault *f)
 {
 	struct attr_view it = v;
@@ -113,7 +130,7 @@ enum err order_take(struct order *o, struct attr_view v, struct fault *f)
 					 "digits");
 		o->has_replaces = true;
 	}
-	return call_number(v, "lifetime", 0, PROFILE_LIFE_MAX, &o->life, f);
+	return take_life(o, v, f);
 }
 
 /* Judging */
