@@ -1,115 +1,21 @@
 #!/usr/bin/python3
-"""`cretula ca …` and `cretula audit … --ca`: every verb with good and bad input, its
-exit code and what it prints."""
-import base64
+"""`cretula ca …`: every verb with good and bad input, its exit code and what it
+prints."""
 import json
 import os
 import re
 import socket
 import subprocess
 import sys
-import time
 
+from lib.ca_cli import (NOWHERE, csr, enrol, fields, init, path, refused, served,
+                        text, token, until, url, usage, write, x509)
 from lib.case import case, check, equal, run
-from lib.daemon import Ca, PASSPHRASE, as_uid, OTHER_UID
+from lib.daemon import OTHER_UID, as_uid
 
-SECONDS = 30
 TOKEN = re.compile(r"ct1_[a-z2-7]{84}\n")
 SERIAL = re.compile(r"[0-9a-f]{36}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
-NOWHERE = "/nowhere/api.sock"
-
-
-def path(ca, name):
-    return os.path.join(ca.base, name)
-
-
-def served():
-    return Ca(probe_loopback="yes", tls_names="localhost")
-
-
-def write(ca, name, data):
-    with open(path(ca, name), "wb") as f:
-        f.write(data)
-    return path(ca, name)
-
-
-def until(what, condition):
-    """Waits for what tells nobody."""
-    end = time.monotonic() + SECONDS
-    while not condition():
-        check(time.monotonic() < end, what, "not within %d s" % SECONDS)
-        time.sleep(0.02)
-
-
-def init(ca, *more):
-    write(ca, "pass", PASSPHRASE.encode() + b"\n")
-    ca.cli("ca", "init", "--domain", "example", "--domain", "localhost",
-           "--passphrase", "@" + path(ca, "pass"), *more)
-    with open(path(ca, "root.pem"), "wb") as f:
-        f.write(ca.cli("ca", "root").stdout)
-    until("ca serves", lambda: ca.cli(
-        "ca", "status", check=False).returncode == 0 and ready(ca))
-
-
-def ready(ca):
-    host, port = ca.http.rsplit(":", 1)
-    with socket.create_connection((host, int(port)), SECONDS) as s:
-        s.sendall(b"GET /readyz HTTP/1.1\r\nHost: ca\r\n"
-                  b"Connection: close\r\n\r\n")
-        return b" 200 " in s.makefile("rb").readline()
-
-
-def url(ca):
-    return "https://localhost:" + ca.https.rsplit(":", 1)[1]
-
-
-def text(done):
-    return done.stdout.decode()
-
-
-def fields(line):
-    return dict(w.split("=", 1) for w in line.split())
-
-
-def refused(ca, code, says, *words, **options):
-    """The command ends with that code, and an error that says this."""
-    done = ca.cli(*words, check=False, **options)
-    equal(done.returncode, code, "exit code of %s: %s" % (words, done.stderr))
-    check(says in done.stderr.decode(), "says " + says, done.stderr)
-    check(not done.stdout, "nothing is printed", done.stdout)
-    check(done.stderr.startswith(b"cretula: "), "one line", done.stderr)
-
-
-def usage(ca, says, *words):
-    refused(ca, 2, says, *words)
-
-
-def csr(ca, name="csr", *more):
-    subprocess.run(["openssl", "req", "-new", "-newkey", "ec", "-pkeyopt",
-                    "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-                    path(ca, name + ".key"), "-out", path(ca, name), "-subj",
-                    "/", *more], check=True, stderr=subprocess.DEVNULL)
-    return path(ca, name)
-
-
-def token(ca, *more, name="token"):
-    done = ca.cli("ca", "token", "--node", "web.example", *more)
-    return "@" + write(ca, name, done.stdout)
-
-
-def enrol(ca, *more, name="csr"):
-    """A certificate as (serial, PEM chain)."""
-    done = ca.cli("ca", "enrol", "--token", token(ca), "--csr",
-                  csr(ca, name), "--json", *more)
-    got = json.loads(done.stdout)
-    return got["serial"], got["certificate"] + got["chain"]
-
-
-def x509(pem, *what):
-    return subprocess.run(["openssl", "x509", "-noout", *what], check=True,
-                          input=pem.encode(),
-                          stdout=subprocess.PIPE).stdout.decode()
 
 
 # init, root, status
@@ -518,100 +424,6 @@ def lists_are_published_anew(ca):
     numbers("--publish")
     until("all are new", lambda: all(
         a > b for a, b in zip(numbers(), before)))
-
-
-# audit
-
-@case
-def the_log_is_shown_and_verified(ca):
-    serial, _ = enrol(ca)
-    check("serial=" + serial in text(ca.cli("audit", "show", "--ca", "--last",
-                                            "30")), "show")
-    done = ca.cli("audit", "verify", "--ca")
-    check("records agree with" in text(done), "verify", done)
-    note = ca.cli("audit", "show", "--ca", "--checkpoint").stdout
-    check(note.startswith(b"cretula/ca/"), "a checkpoint", note)
-    write(ca, "note", note)
-    done = ca.cli("audit", "verify", "--ca", "--since", path(ca, "note"),
-                  "--json")
-    equal(json.loads(done.stdout)["since"], "yes", "since")
-
-
-@case
-def a_certificate_is_proven(ca):
-    serial, _ = enrol(ca)
-    done = ca.cli("audit", "prove", serial)
-    proof = json.loads(done.stdout)
-    write(ca, "proof", done.stdout)
-    checked = ca.cli("audit", "prove", "--verify", path(ca, "proof"),
-                     env={"CRETULA_CA": NOWHERE})
-    check("serial=" + serial in text(checked), "which one", checked)
-    check("is it the log's?" in text(checked), "the key is not trusted")
-    got = json.loads(ca.cli("audit", "prove", "--verify", path(ca, "proof"),
-                            "--key", proof["key"], "--json").stdout)
-    equal((got["good"], got["key_given"], got["record"]["serial"]),
-          ("yes", "yes", serial), "as JSON")
-    equal(json.loads(ca.cli("audit", "prove", "--ca", "--index", str(
-        proof["index"])).stdout)["record"], proof["record"], "by its index")
-    key = base64.b64encode(bytes(32)).decode()
-    refused(ca, 1, "another key", "audit", "prove", "--verify",
-            path(ca, "proof"), "--key", key)
-    flipped = bytearray(base64.b64decode(proof["record"]))
-    flipped[-1] ^= 1
-    for change in ({"index": proof["index"] - 1}, {"size": proof["size"] + 1},
-                   {"record": base64.b64encode(flipped).decode()},
-                   {"hashes": proof["hashes"][:-1]},
-                   {"hashes": proof["hashes"] + [key]},
-                   {"checkpoint": proof["checkpoint"].replace("epoch=1",
-                                                              "epoch=2")},
-                   {"origin": "cretula/ca/" + "0" * 32},
-                   {"hashes": "x"}, {"type": "x"}, {"index": -1},
-                   {"key": None}):
-        refused(ca, 1, "", "audit", "prove", "--verify", write(
-            ca, "bad", json.dumps({**proof, **change}).encode()))
-    for end in range(0, len(done.stdout) - 1, 97):
-        refused(ca, 1, "no proof", "audit", "prove", "--verify",
-                write(ca, "cut", done.stdout[:end]))
-
-
-@case
-def what_cannot_be_proven(ca):
-    refused(ca, 4, "no record", "audit", "prove", "--ca", "--index", "99999")
-    usage(ca, "say which", "audit", "prove")
-    usage(ca, "no serial", "audit", "prove", "xyz")
-    usage(ca, "--index is a number", "audit", "prove", "--index", "x")
-    usage(ca, "goes alone", "audit", "prove", "--verify", "f", "--index", "1")
-    usage(ca, "--key is", "audit", "prove", "--verify", "f", "--key", "AA==")
-
-
-@case
-def an_export_is_verified_elsewhere(ca):
-    done = ca.cli("audit", "export", "--ca")
-    lines = done.stdout.splitlines(keepends=True)
-    first = json.loads(lines[0])
-    records = [i for i, line in enumerate(lines) if b'"record"' in line]
-    equal(len(records), first["size"], "every record")
-    nobody = {"CRETULA_CA": NOWHERE}
-
-    def verify(data, *more):
-        return ca.cli("audit", "verify", "--from", write(ca, "log", data),
-                      "--json", *more, env=nobody, check=False)
-    good = verify(done.stdout, "--key", first["key"])
-    equal((good.returncode, json.loads(good.stdout)["good"]), (0, "yes"),
-          "whole")
-    bad = verify(b"".join(lines[:records[0]] + lines[records[0] + 1:]))
-    equal((bad.returncode, json.loads(bad.stdout)["good"]), (1, "no"),
-          "one record less")
-    swapped = list(lines)
-    a, b = records[:2]
-    swapped[a], swapped[b] = swapped[b], swapped[a]
-    equal(verify(b"".join(swapped)).returncode, 1, "two in another order")
-    equal(verify(done.stdout, "--key", base64.b64encode(
-        bytes(32)).decode()).returncode, 1, "another key")
-    for data in (b"", b"{}\n", b"".join(lines[1:]), done.stdout[:-1],
-                 lines[0] + done.stdout, b"x" * 300000 + b"\n"):
-        equal(verify(data).returncode, 1, "no export")
-    usage(ca, "exclude", "audit", "verify", "--ca", "--from", path(ca, "log"))
 
 
 # the frame
