@@ -143,8 +143,8 @@ static void answered(struct run *r, struct conn *c, size_t n)
 	r->busy--;
 	if (c->have != n)
 		bench_die("there is more than one answer");
-	if (n > 12 && (!memcmp(c->in + 9, "200", 3) ||
-		       !memcmp(c->in + 9, "201", 3))) {
+	if (n > 12 &&
+	    (!memcmp(c->in + 9, "200", 3) || !memcmp(c->in + 9, "201", 3))) {
 		o->answers += !r->over;
 		o->bytes = n;
 	} else if (!o->refused++) {

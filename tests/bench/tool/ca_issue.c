@@ -40,8 +40,9 @@ static uint64_t number(const char *text, uint64_t max)
 static void csr_json(struct buf *out)
 {
 	AUTO(signkey_free) struct signkey *k = NULL;
-	AUTO(buf_wipe) struct buf der = { .max = CSR_MAX },
-				  pem = { .max = CSR_MAX };
+	AUTO(buf_wipe)
+	struct buf der = { .max = CSR_MAX },
+		   pem = { .max = CSR_MAX };
 	struct fault f;
 
 	ENSURE(signkey_new(KEY_P256, 0, &k, &f) == OK);
