@@ -38,7 +38,7 @@ enum err issuer_open(struct fault *f)
 		return fault_set(f, ERR_UNAVAILABLE,
 				 "the CA is starting: try again");
 	case ISSUER_EMPTY:
-		return fault_set(f, ERR_UNAVAILABLE,
+		return fault_set(f, ERR_SEALED,
 				 "there is no CA yet: run 'cretula ca init'");
 	case ISSUER_BROKEN:
 		*f = issuer.broken;

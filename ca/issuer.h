@@ -285,6 +285,9 @@ void probe_dialer_gone(void);
 
 /* profiles: files of this host, which the supervisor reads for us and the signer. */
 void reload_message(const struct msg *m);
+/* Appends attention=, for status. */
+MUST enum err profiles_attention(struct attrs *out);
+MUST enum err tls_attention(struct attrs *out);
 void verb_profiles(const struct ask *a, struct attr_view v);
 void verb_reload(const struct ask *a, struct attr_view v);
 

@@ -128,10 +128,23 @@ void renew_run(const struct ask *a, struct attr_view v)
 
 /* gate's own: names come from the configuration, the key from gate. */
 
+static struct fault tls_fault; /* why gate has got none; code OK: it has */
+
+enum err tls_attention(struct attrs *out)
+{
+	if (tls_fault.code == OK)
+		return OK;
+	return attrs_add_fmt(out, "attention",
+			     "the HTTPS port has no certificate: %s: set "
+			     "tls_names= in ca.conf",
+			     tls_fault.text);
+}
+
 static void tls_finish(struct order *o, const struct fault *f)
 {
 	struct attrs reply;
 
+	tls_fault = f ? *f : (struct fault){ .code = OK };
 	if (f) {
 		log_text(LOG_ERR, "tls_certificate", "%s", f->text);
 		ask_fault(&o->ask, f);

@@ -306,6 +306,7 @@ static enum err put_record(struct order *o, const struct msg *m)
 {
 	char hex[2 * SERIAL_SIZE + 1], hash[2 * MERKLE_HASH + 1];
 	struct attrs *r = &o->entry.record;
+	struct cert_signed s;
 	struct merkle_hash h;
 	struct attr a;
 
@@ -321,6 +322,11 @@ static enum err put_record(struct order *o, const struct msg *m)
 	merkle_sha256(o->der.p, o->der.len, NULL, 0, &h);
 	enc_hex(h.b, sizeof h.b, hash);
 	TRY(attrs_add_str(r, "sha256", hash));
+	if (cert_split(span_of(o->der.p, o->der.len), &s, NULL) != OK)
+		return ERR_INTERNAL;
+	merkle_sha256(s.tbs.p, s.tbs.n, NULL, 0, &h);
+	enc_hex(h.b, sizeof h.b, hash);
+	TRY(attrs_add_str(r, "tbs", hash));
 	if (o->has_token) {
 		enc_hex(o->token, sizeof o->token, hash);
 		TRY(attrs_add_str(r, "token", hash));

@@ -89,6 +89,18 @@ void reload_message(const struct msg *m)
 	child_broken("supervisor");
 }
 
+enum err profiles_attention(struct attrs *out)
+{
+	struct attr_view it = attrs_view(&reload.wrong);
+	struct attr a;
+
+	while (attr_next(&it, &a))
+		TRY(attrs_add_fmt(out, "attention",
+				  "a profile cannot be read: %.*s", (int)a.len,
+				  (const char *)a.value));
+	return OK;
+}
+
 void verb_reload(const struct ask *a, struct attr_view v)
 {
 	struct fault f;

@@ -51,6 +51,8 @@ static enum err attention(struct attrs *r)
 		TRY(attrs_add_fmt(r, "attention",
 				  "nothing can be issued or revoked: %s",
 				  issuer.unwritten.text));
+	TRY(profiles_attention(r));
+	TRY(tls_attention(r));
 	if (!ocsp_signer_end())
 		TRY(attrs_add_str(r, "attention",
 				  "there is no OCSP signer: answers say "

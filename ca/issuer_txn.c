@@ -27,7 +27,7 @@ static struct {
 	struct attrs msg;
 	bool ending, last_note;
 	uint64_t last_size; /* of the log, when last_note was asked for */
-	bool again; /* the same one is being sent to another store */
+	bool again;         /* the same one is being sent to another store */
 	struct loop_work work;
 	struct loop_timer timer;
 	bool noting; /* a checkpoint is with the signer */

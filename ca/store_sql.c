@@ -114,7 +114,7 @@ const char *const store_sql_text[SQL__MAX] = {
 	[SQL_TOKEN_ALARMED] = "SELECT id FROM token INDEXED BY token_alarms "
 			      "WHERE alarms > 0 AND NOT EXISTS (SELECT 1 "
 			      "FROM revoked WHERE number = token.used "
-			      "AND at > (SELECT max(alarm.time) FROM alarm "
+			      "AND at >= (SELECT max(alarm.time) FROM alarm "
 			      "WHERE alarm.token = token.id)) LIMIT ?1",
 	[SQL_ALARM_ADD] = "INSERT INTO alarm VALUES (?1, ?2, ?3, ?4)",
 	[SQL_ALARM_OF] = "SELECT time, text FROM alarm WHERE token = ?1 "

@@ -2,6 +2,7 @@
  * it with the signed checkpoints; of a daemon, or of an exported log. Holds nothing. */
 #include "tools/audit.h"
 
+#include "lib/audit_chain.h"
 #include "lib/audit_verify.h"
 
 #include <errno.h>
@@ -16,7 +17,28 @@ enum {
 struct check {
 	struct audit_verify *v;
 	uint64_t size; /* what the log says of itself */
+	/* of a CA's log: its signer's running hash */
+	struct audit_chain chain;
+	struct note last;
+	struct fault broken; /* code OK: it follows */
 };
+
+/* The tree is audit_verify's matter; this is the signer's. */
+static void chain_note(struct check *ch, const void *text, size_t len)
+{
+	struct note n;
+
+	if (note_parse(text, len, &n, NULL) == OK && n.size >= ch->last.size)
+		ch->last = n;
+}
+
+static void chain_record(struct check *ch, const void *record, size_t len)
+{
+	struct attr_view v;
+
+	if (ch->broken.code == OK && attr_parse(record, len, &v, NULL) == OK)
+		(void)!audit_chain_record(&ch->chain, v, &ch->broken);
+}
 
 static int since(const struct cli *cli, struct check *ch)
 {
@@ -41,10 +63,13 @@ static void add_notes(const struct cretula_answer *notes, struct check *ch)
 {
 	struct attr a;
 
-	for (unsigned i = 0; i < notes->count; i++)
-		if (attr_find(attrs_view(&notes->item[i].a), "note", &a) &&
-		    audit_verify_note(ch->v, a.value, a.len) != OK)
+	for (unsigned i = 0; i < notes->count; i++) {
+		if (!attr_find(attrs_view(&notes->item[i].a), "note", &a))
+			continue;
+		chain_note(ch, a.value, a.len);
+		if (audit_verify_note(ch->v, a.value, a.len) != OK)
 			return;
+	}
 }
 
 /* A page of records. The first fault ends the reading, not with an error. */
@@ -58,6 +83,7 @@ static int add_records(void *arg, const struct cretula_answer *page)
 			cli_say("a record came without its bytes");
 			return EXIT_FAILED;
 		}
+		chain_record(ch, a.value, a.len);
 		if (audit_verify_record(ch->v, a.value, a.len) != OK)
 			return 0;
 	}
@@ -77,16 +103,48 @@ static enum err verdict_attrs(const struct audit_verdict *v, struct attrs *a)
 	return attrs_add_str(a, "summary", v->summary);
 }
 
-static int print_verdict(const struct cli *cli, const struct audit_verdict *v)
+/* What the log cannot show by itself: signatures that are not in it. */
+static void print_chain(const struct audit_chain *c)
+{
+	if (!c->begun)
+		return;
+	printf("the signer has signed %llu certificates",
+	       (unsigned long long)c->count);
+	if (c->missing)
+		printf(", of which %llu are not in the log (signed, and not "
+		       "kept when a process died; or by a broken issuer)",
+		       (unsigned long long)c->missing);
+	if (c->restarts)
+		printf("; it died and lost count %llu times",
+		       (unsigned long long)c->restarts);
+	printf("\n");
+}
+
+static int print_verdict(const struct cli *cli, struct check *ch,
+			 struct audit_verdict *v)
 {
 	struct attrs a;
 	int rc = EXIT_DONE;
 
+	if (ch->broken.code == OK)
+		(void)!audit_chain_end(&ch->chain, &ch->last, &ch->broken);
+	if (v->good && ch->broken.code != OK) {
+		v->good = false;
+		v->fault = ch->broken;
+		memcpy(v->summary, ch->broken.text, sizeof v->summary);
+	}
 	attrs_init(&a);
-	if (!cli->json && !cli->field)
+	if (!cli->json && !cli->field) {
 		printf("%s\n", v->summary);
-	else if (verdict_attrs(v, &a) == OK)
+		if (v->good)
+			print_chain(&ch->chain);
+	} else if (verdict_attrs(v, &a) == OK &&
+		   (!ch->chain.begun ||
+		    (attrs_add_u64(&a, "signed", ch->chain.count) == OK &&
+		     attrs_add_u64(&a, "not_logged", ch->chain.missing) ==
+			     OK))) {
 		rc = out_list(cli, attrs_view(&a), NULL);
+	}
 	attrs_wipe(&a);
 	return rc == EXIT_DONE && !v->good ? EXIT_FAILED : rc;
 }
@@ -152,9 +210,11 @@ static int one_line(const struct cli *cli, const char *line, size_t len,
 	case 'l':
 		return line_log(cli, &log, ch);
 	case 'n':
+		chain_note(ch, bytes->p, bytes->len);
 		(void)!audit_verify_note(ch->v, bytes->p, bytes->len);
 		return 0;
 	default:
+		chain_record(ch, bytes->p, bytes->len);
 		(void)!audit_verify_record(ch->v, bytes->p, bytes->len);
 		return 0;
 	}
@@ -223,7 +283,7 @@ int audit_verify_run(struct cli *cli)
 	if (!rc) {
 		/* A fault is in the verdict, and said there. */
 		(void)!audit_verify_end(ch.v, ch.size, &verdict);
-		rc = print_verdict(cli, &verdict);
+		rc = print_verdict(cli, &ch, &verdict);
 	}
 	audit_verify_free(&ch.v);
 	return rc;
