@@ -1,7 +1,7 @@
 /* Gate: HTTPS and HTTP for everybody, by libmicrohttpd and GnuTLS. Holds the key of
- * its own TLS certificate and public data; a broken gate can refuse, lie about what
- * is public (which is signed), and speak in the name of whom it is connected to for
- * as long as that lasts, and no more.
+ * its own TLS certificate and public data; a broken gate can refuse, withhold what
+ * is public (which is signed), and speak in the name of any holder of a certificate,
+ * since only it sees the proof of possession: within that certificate's rights.
  *	3 supervisor, 4 TLS listener, 5 plain listener
  *	supervisor -> gate	SUP_START | SUP_PEER peer=issuer + channel
  *	gate <-> issuer		enum gate_issuer_kind */
