@@ -210,7 +210,7 @@ def space_again_and_all_of_it_works(w):
     issued.append(w.issue(make_csr()[1]))
     w.revoke(w.certs[0])
     equal(w.ocsp(w.certs[0], False), "REVOKED", "OCSP")
-    equal(w.crl(), {serial_hex(w.certs[0])}, "the CRL")
+    until_crl(w, {serial_hex(w.certs[0])})
     rows, _ = w.everything()
     check({serial_hex(d) for d in issued} <= set(rows), "the inventory")
     with w.ca.admin() as a:
@@ -236,6 +236,14 @@ def deaths_on_a_full_disk_lose_nothing(w):
     until("issue", w.issue, make_csr()[1])
     equal(until_ocsp(w, w.certs[1]), "GOOD", "OCSP")
     w.everything()
+
+
+def until_crl(w, serials):
+    """A revocation is acknowledged when OCSP tells it; the list follows."""
+    end = time.monotonic() + SECONDS
+    while w.crl() != serials:
+        check(time.monotonic() < end, "the CRL", w.crl(), serials)
+        time.sleep(0.02)
 
 
 def until_ocsp(w, der):
