@@ -31,9 +31,12 @@ struct enrolment {
 struct lock {
 	uint8_t id[TOKEN_ID];
 	struct enrolment *first, **end;
+	struct lock *next; /* whose first is to begin, too */
 };
 
 static struct map *locks;
+static struct lock *to_begin;
+static struct loop_work begins;
 
 static void lock_key(const void *value, const void **key, size_t *len)
 {
@@ -41,12 +44,25 @@ static void lock_key(const void *value, const void **key, size_t *len)
 	*len = TOKEN_ID;
 }
 
+static void look_up(struct enrolment *n);
+
+/* Not where the one before ended: thousands may wait, and all end at once. */
+static void begin(struct loop_work *w)
+{
+	struct lock *l = to_begin, *next;
+
+	(void)w;
+	for (to_begin = NULL; l; l = next) {
+		next = l->next;
+		look_up(l->first);
+	}
+}
+
 void enrol_init(void)
 {
 	locks = map_new(lock_key);
+	begins.on = begin;
 }
-
-static void look_up(struct enrolment *n);
 
 static void enrolment_free(struct enrolment *n)
 {
@@ -85,7 +101,9 @@ static void lock_release(const uint8_t id[TOKEN_ID])
 	l->first = done->next;
 	enrolment_free(done);
 	if (l->first) {
-		look_up(l->first);
+		l->next = to_begin;
+		to_begin = l;
+		loop_defer(issuer.loop, &begins);
 		return;
 	}
 	(void)map_drop(locks, id, TOKEN_ID);
