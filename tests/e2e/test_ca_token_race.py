@@ -14,17 +14,16 @@ import sys
 import threading
 from collections import Counter
 
-from lib.ca_client import (NODE, Chain, Https, NoAnswer, Problem, add_token,
-                           context, enrol, init, make_csr, pem_to_der, read_all,
+from lib.ca_client import (Chain, Https, NoAnswer, Problem, add_token,
+                           context, enrol, enrol_attrs, init, make_csr, pem_to_der, read_all,
                            read_log, serial_hex, sha256, shown, until_https,
                            until_open)
 from lib.case import case, check, equal, is_sanitized, run
 from lib.daemon import Ca, wait_end
 
-from cretula_native import Client, ProtocolError, Refused
+from cretula_native import Client, Refused
 
 CLIENTS = 60 if is_sanitized() else 200
-THREADS = 100           # of them start at once; each has two CSRs' worth to do
 WAIT = 60
 # What a loser may hear: it was too late, or ca was being started anew.
 ANSWERS = ("conflict", "unavailable", "limited", "timeout")
@@ -40,7 +39,7 @@ class Race:
         self.ca, self.chain = ca, chain
         self.token = add_token(ca)
         self.csrs = [make_csr(cn="client-%d" % i)[1] for i in range(clients)]
-        self.heard = [None] * clients
+        self.heard = [("nothing", "not asked")] * clients
         self.answered = threading.Semaphore(0)
         self.lines = threading.Barrier(clients + 1)
         self.https = ca.https
@@ -259,6 +258,37 @@ def front_dies():
 @case
 def door_dies():
     killed("door", 2)
+
+
+@case
+def thousands_wait_for_one_token_and_the_store_dies():
+    """All of them are answered at once, by the same issuer."""
+    clients, calls = 160, 16000
+    with a_ca() as (ca, chain):
+        race = Race(ca, chain, 1)
+        issuer = ca.roles()["issuer"]
+        call = [("verb", "ca.enrol")] + enrol_attrs(race.token, race.csrs[0],
+                                                    chain.spki)
+        with contextlib.ExitStack() as stack:
+            some = [stack.enter_context(Client(ca.api, timeout=WAIT))
+                    for _ in range(clients)]
+            store, = ca.roles()["store"]
+            os.kill(store, signal.SIGSTOP)
+            for i in range(calls):
+                some[i % clients].send(call)
+            # the issuer answers this alone: it has read what came before
+            for c in some:
+                c.send([("verb", "ca.chain")])
+                equal(c.receive()[2].text("error"), None, "ca.chain")
+            heard = Counter()
+            os.kill(store, signal.SIGKILL)
+            for c in some:
+                for _ in range(calls // clients):
+                    heard[c.receive()[2].text("error", "none")] += 1
+        check(set(heard) <= {"none", "unavailable", "limited"}, "answers", heard)
+        equal(ca.roles()["issuer"], issuer, "the issuer")
+        until_open(ca)
+        judge(ca, race)
 
 
 @case
