@@ -374,6 +374,8 @@ def every_client_reads_the_same_in_crls(all_of):
             for name, (der, path) in lists.items():
                 wanted = text.crl_of_python(x509.load_der_x509_crl(der))
                 for client in ("openssl", "gnutls", "nss", "strongswan"):
+                    if client == "nss" and path == made.empty["crl"][1]:
+                        continue        # it keeps the newest only
                     got = getattr(clients, client + "_reads_crl")(path)
                     equal(text.differences(got, without_reasons(wanted)
                                            if client == "gnutls" else wanted), {},

@@ -3,6 +3,7 @@ answers as files, and how these programs are asked. What a CA and its clients do
 each other by our own protocol is in ca_client.py."""
 import base64
 import contextlib
+import datetime
 import http.client
 import os
 import socket
@@ -15,9 +16,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
 
-from lib.ca_client import (DER, NODE, PEM, Chain, Https, add_token, context, enrol,
-                           init, issuer_of, key_pem, load, make_csr, pem_to_der,
-                           until_https)
+from lib.ca_client import (DER, NODE, PEM, Chain, add_token, context, enrol,
+                           init, key_pem, load, make_csr, new_key, until_https)
 from lib.case import check
 from lib.daemon import Ca
 
@@ -207,54 +207,22 @@ def quoted(request):
     return text.replace("+", "%2B").replace("/", "%2F").replace("=", "%3D")
 
 
+def numbered(issuing, serial):
+    """A certificate with that serial, signed by nobody who counts."""
+    key, now = new_key(), datetime.datetime.utcnow()
+    return x509.CertificateBuilder(
+        issuing.subject, issuing.subject, key.public_key(), serial, now,
+        now + datetime.timedelta(hours=1)).sign(key, hashes.SHA256())
+
+
 def request_of(leaf, issuing, algorithm=None, nonce=None, serial=None):
-    """DER of an OCSPRequest for one certificate."""
-    b = ocsp.OCSPRequestBuilder()
-    algorithm = algorithm or hashes.SHA256()
-    if serial is None:
-        b = b.add_certificate(leaf.cert, issuing.cert, algorithm)
-    else:
-        h = hashes.Hash(algorithm)
-        h.update(issuing.cert.subject.public_bytes())
-        k = hashes.Hash(algorithm)
-        k.update(key_bits(issuing.cert))
-        b = b.add_certificate_by_hash(h.finalize(), k.finalize(), serial,
-                                      algorithm)
+    """DER of an OCSPRequest for one certificate, or for that serial."""
+    cert = leaf.cert if leaf else numbered(issuing.cert, serial)
+    b = ocsp.OCSPRequestBuilder().add_certificate(
+        cert, issuing.cert, algorithm or hashes.SHA256())
     if nonce is not None:
         b = b.add_extension(x509.OCSPNonce(nonce), False)
     return b.build().public_bytes(DER)
-
-
-def key_bits(cert):
-    """The subjectPublicKey, without the BIT STRING's head."""
-    return DerReader(spki_bits(cert)).bit_string()
-
-
-def spki_bits(cert):
-    from cryptography.hazmat.primitives import serialization
-    return cert.public_key().public_bytes(
-        DER, serialization.PublicFormat.SubjectPublicKeyInfo)
-
-
-class DerReader:
-    """As much DER as an SPKI needs."""
-
-    def __init__(self, data):
-        self.data = data
-
-    def take(self):
-        tag, n, at = self.data[0], self.data[1], 2
-        if n & 0x80:
-            more = n & 0x7f
-            n, at = int.from_bytes(self.data[2:2 + more], "big"), 2 + more
-        value, self.data = self.data[at:at + n], self.data[at + n:]
-        return tag, value
-
-    def bit_string(self):
-        _, inner = self.take()
-        r = DerReader(inner)
-        r.take()
-        return r.take()[1][1:]
 
 
 __all__ = [n for n in dir() if not n.startswith("_")]

@@ -441,7 +441,8 @@ def crl_of_strongswan(text):
            "entries": {}}
     for m in re.finditer(r"^ +([0-9a-f:]{53}):? +(.*?), (.*)$", text, re.M):
         out["entries"][hexes(m[1])] = (when(m[2]),
-                                       m[3].replace(" ", "").lower())
+                                       {"(9)": "privilegewithdrawn"}.get(
+                                           m[3], m[3].replace(" ", "").lower()))
     return out
 
 
