@@ -6,10 +6,8 @@ exceptions are those of docs/clients.md, no more and no fewer. Name constraints 
 test: seconds=200"""
 import contextlib
 import datetime
-import fnmatch
 import ipaddress
 import os
-import re
 import sys
 import tempfile
 
@@ -19,11 +17,9 @@ from cryptography.x509.oid import NameOID
 
 from lib.case import case, check, equal, run
 from lib.ca_client import DER, NODE, PEM, key_pem, new_key
-from lib.pki import (AGENT_KEYS, CA_KEYS, REASONS, Leaf, World, put, request_of, tool)
+from lib.pki import (AGENT_KEYS, CA_KEYS, REASONS, Leaf, Table, World, put, tool)
 from lib import x509_text as text
 
-TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..",
-                     "docs", "clients.md")
 AGENT = "0197b8a0-0000-7000-8000-000000000001"
 ENDPOINT = "https+tcp://%s.%s:8443" % (AGENT, NODE)
 SIGNER = ["sign:prod@" + NODE]
@@ -244,43 +240,11 @@ STRONGSWAN_SHOWS = {"serial", "subject", "issuer", "not_before", "not_after",
                     "subject_key", "ca"}
 
 
-class Table:
-    """The exceptions of docs/clients.md: rows of client, artefacts, words."""
-
-    def __init__(self):
-        with open(TABLE) as f:
-            rows = re.findall(r"^\| (\w+) \| `([^`]+)` \| `([^`]+)` \|", f.read(),
-                              re.M)
-        self.rows = {row: False for row in rows}
-        check(rows, "docs/clients.md has exceptions")
-
-    def find(self, client, artefact):
-        for row in self.rows:
-            if row[0] == client and fnmatch.fnmatchcase(artefact, row[1]):
-                return row
-        return None
-
-    def judge(self, client, artefact, said):
-        """None if that is as the table says, else what is wrong."""
-        row = self.find(client, artefact)
-        if row is None:
-            return None if said is None else "%s does not take %s: %s" % (
-                client, artefact, said)
-        self.rows[row] = True
-        if said is None:
-            return "%s takes %s now: an exception of docs/clients.md is gone" % (
-                client, artefact)
-        if row[2] not in said:
-            return "%s says of %s: %s\n  and not: %s" % (client, artefact, said,
-                                                         row[2])
-        return None
-
-
 class Everything:
     def __init__(self, stack):
         self.made = {}
         self.clients = {}
-        self.table = Table()
+        self.table = Table(*NAMES.values())
         for key_type in CA_KEYS:
             self.made[key_type] = m = Made(stack, key_type)
             folder = stack.enter_context(tempfile.TemporaryDirectory(
@@ -544,9 +508,7 @@ def name_constraints_hold(all_of):
 @case
 def every_exception_was_met(all_of):
     """Runs last: a row of the table that fits nothing is of no use."""
-    left = [row for row, met in all_of.table.rows.items()
-            if not met and "/ocsp-" not in row[1]]
-    equal(left, [], "rows of docs/clients.md that no artefact fits")
+    equal(all_of.table.unmet(), [], "rows of docs/clients.md that nothing fits")
 
 
 if __name__ == "__main__":

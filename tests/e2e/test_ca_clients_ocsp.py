@@ -24,7 +24,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
 from cryptography.x509 import ocsp
 
 from lib.case import case, check, equal, run
-from lib.pki import CA_KEYS, REASONS, World, get, put, request_of, tool
+from lib.pki import CA_KEYS, REASONS, Table, World, get, put, request_of, tool
 from lib.x509_text import hexes, one, when
 
 HASHES = {"sha1": hashes.SHA1, "sha256": hashes.SHA256}
@@ -222,6 +222,21 @@ def ocsptool_asks_for_itself(worlds):
                 equal(of_gnutls(out)["status"], status, "ocsptool --ask")
                 check("Verifying OCSP Response: Success" in out, "verified", out)
                 equal("Nonce:" in out, bool(more), "with a nonce if asked")
+
+
+@case
+def ocsptool_wants_the_issuing_ca_as_its_trust(worlds):
+    table, wrong = Table("ocsptool"), []
+    for made in worlds:
+        w = made.world
+        path = put(w.path("answer"), w.ocsp_raw(request_of(made.good, w.issuing))[2])
+        code, out = tool("ocsptool", "-e", "--load-response", path, "--load-trust",
+                         w.root.pem, "--load-cert", made.good.pem)
+        good = "Verifying OCSP Response: Success" in out
+        wrong.append(table.judge("ocsptool", made.key_type + "/ocsp-by-root",
+                                 None if good else out))
+    check(not any(wrong), "as the table says", *wrong)
+    check(not table.unmet(), "rows that nothing fits", table.unmet())
 
 
 @case

@@ -4,8 +4,10 @@ each other by our own protocol is in ca_client.py."""
 import base64
 import contextlib
 import datetime
+import fnmatch
 import http.client
 import os
+import re
 import socket
 import ssl
 import subprocess
@@ -26,11 +28,49 @@ AGENT_KEYS = ("p256", "p384", "ed25519", "rsa2048")
 REASONS = {"unspecified": None, "keyCompromise": 1, "affiliationChanged": 3,
            "superseded": 4, "cessationOfOperation": 5, "privilegeWithdrawn": 9}
 SECONDS = 30
+TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..",
+                     "docs", "clients.md")
 PROFILES = """\
 profile=web life=24h usage=server,client dns={node} dns=*.{node} capability=sign:prod@{node}
 profile=mesh kind=spiffe life=1h
 profile=batch life=1h usage=client
 """
+
+
+class Table:
+    """The exceptions of docs/clients.md: rows of client, artefacts, words."""
+
+    def __init__(self, *clients):
+        """Of these clients; the test that knows the others has theirs."""
+        with open(TABLE) as f:
+            rows = re.findall(r"^\| (\w+) \| `([^`]+)` \| `([^`]+)` \|", f.read(),
+                              re.M)
+        self.rows = {row: False for row in rows if row[0] in clients}
+        check(self.rows, "docs/clients.md has exceptions of", clients)
+
+    def find(self, client, artefact):
+        for row in self.rows:
+            if row[0] == client and fnmatch.fnmatchcase(artefact, row[1]):
+                return row
+        return None
+
+    def judge(self, client, artefact, said):
+        """None if that is as the table says, else what is wrong."""
+        row = self.find(client, artefact)
+        if row is None:
+            return None if said is None else "%s does not take %s: %s" % (
+                client, artefact, said)
+        self.rows[row] = True
+        if said is None:
+            return "%s takes %s now: an exception of docs/clients.md is gone" % (
+                client, artefact)
+        if row[2] not in said:
+            return "%s says of %s: %s\n  and not: %s" % (client, artefact, said,
+                                                         row[2])
+        return None
+
+    def unmet(self):
+        return [row for row, met in self.rows.items() if not met]
 
 
 def free_port():
@@ -120,8 +160,16 @@ class World(contextlib.ExitStack):
         self.plain, self.url = self.ca.http, "http://127.0.0.1:%d" % port
         self.root = Leaf(self.dir, "root", self.chain.root_der)
         self.issuing = Leaf(self.dir, "issuing", self.chain.issuing_der)
+        self.listed()
         self.issuing.bundle = put(self.path("bundle.pem"), self.chain.issuing.
                                   public_bytes(PEM) + self.chain.root_pem())
+
+    def listed(self):
+        """Waits for the first lists; the full one is the last of them."""
+        end = time.monotonic() + SECONDS
+        while get(self.plain, "/crl")[0] != 200:
+            check(time.monotonic() < end, "the CA publishes its lists")
+            time.sleep(0.005)
 
     def path(self, name):
         return os.path.join(self.dir, name)
