@@ -10,14 +10,15 @@ import ipaddress
 import os
 import sys
 import tempfile
+import time
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from lib.case import case, check, equal, run
-from lib.ca_client import DER, NODE, PEM, key_pem, new_key
-from lib.pki import (AGENT_KEYS, CA_KEYS, REASONS, Leaf, Table, World, put, tool)
+from lib.ca_client import DER, NODE, PASSPHRASE, PEM, key_pem, new_key
+from lib.pki import (AGENT_KEYS, CA_KEYS, REASONS, Leaf, Table, World, get, put, tool)
 from lib import x509_text as text
 
 AGENT = "0197b8a0-0000-7000-8000-000000000001"
@@ -503,6 +504,30 @@ def name_constraints_hold(all_of):
                 if w:
                     wrong.append(w)
     check(not wrong, "constraints hold", *wrong)
+
+
+@case
+def a_renewed_issuing_ca_comes_with_a_list_of_the_root(all_of):
+    made, clients = all_of.made["p256"], all_of.clients["p256"]
+    w, before = made.world, text.crl_of_python(x509.load_der_x509_crl(
+        made.empty["root-crl"][0]))
+    with w.ca.admin() as a:
+        a.boxed("ca.renew", [], [("passphrase", PASSPHRASE)])
+    end = time.monotonic() + 30
+    while get(w.plain, "/issuer.der")[2] == w.issuing.der:
+        check(time.monotonic() < end, "the new certificate is served")
+    issuing = Leaf(w.dir, "renewed", get(w.plain, "/issuer.der")[2])
+    der, path = w.crl("/root.crl")
+    after = text.crl_of_python(x509.load_der_x509_crl(der))
+    check(after["number"] > before["number"], "the number grows", before, after)
+    equal(after["next_update"], text.of_python(issuing.cert)["not_after"],
+          "it ends with the issuing certificate")
+    lists = clients.bundle("renewed-lists", w.crl()[1], path)
+    for leaf in (made.leaves["agent-p256"], w.enrolled("after-renewal")):
+        code, out = tool("openssl", "verify", "-x509_strict", "-crl_check_all",
+                         "-CAfile", w.root.pem, "-untrusted", issuing.pem,
+                         "-CRLfile", lists, leaf.pem)
+        equal(code, 0, "certificates of before and after: " + out)
 
 
 @case
