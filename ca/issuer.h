@@ -114,6 +114,10 @@ void txn_tell(struct attr_view record);
 /* Refuses a after writing why: event= … result=denied error= text=. */
 void txn_refuse(const struct ask *a, const char *event, struct attr_view about,
 		const struct fault *f);
+/* The same for who has shown nothing yet: what he says is in the first record, and
+ * whatever else he says within a second is only counted. Else anybody fills the log. */
+void txn_refuse_stranger(const struct ask *a, const char *event,
+			 struct attr_view about, const struct fault *f);
 
 /* order: one certificate on its way. */
 struct order {

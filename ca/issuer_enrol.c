@@ -132,7 +132,10 @@ static void refuse(struct enrolment *n, const struct fault *f)
 
 	attrs_init(&a);
 	ENSURE(about(n, &a) == OK);
-	txn_refuse(&n->order->ask, "enrol", attrs_view(&a), f);
+	if (n->known)
+		txn_refuse(&n->order->ask, "enrol", attrs_view(&a), f);
+	else
+		txn_refuse_stranger(&n->order->ask, "enrol", attrs_view(&a), f);
 	attrs_wipe(&a);
 	release(n);
 }
@@ -479,6 +482,6 @@ void enrol_run(const struct ask *a, struct attr_view v)
 		lock_take(n);
 		return;
 	}
-	txn_refuse(a, "enrol", (struct attr_view){ 0 }, &f);
+	txn_refuse_stranger(a, "enrol", (struct attr_view){ 0 }, &f);
 	enrolment_free(n);
 }

@@ -30,29 +30,51 @@ void txn_tell(struct attr_view record)
 	txn_add(&t->entry);
 }
 
-void txn_refuse(const struct ask *a, const char *event, struct attr_view about,
-		const struct fault *f)
+static struct told *told_new(const struct ask *a, const char *event,
+			     const struct fault *f)
 {
-	struct told *t;
-	struct attrs *r;
+	struct told *t = xcalloc(1, sizeof *t);
+	struct attrs *r = &t->entry.record;
 
-	if (!txn_open()) {
-		ask_fault(a, f);
-		return;
-	}
-	t = xcalloc(1, sizeof *t);
 	txn_entry_init(&t->entry, told);
 	t->ask = *a;
 	t->fault = *f;
 	t->answer = true;
 	t->entry.denial = true;
-	r = &t->entry.record;
 	ENSURE(attrs_add_str(r, "event", event) == OK);
 	ENSURE(attrs_add_str(r, "result", "refused") == OK);
 	ENSURE(attrs_add_str(r, "error", err_name(f->code)) == OK);
-	ENSURE(attrs_add_str(r, "text", f->text) == OK);
-	ENSURE(attrs_add_view(r, about) == OK);
+	return t;
+}
+
+static void refuse(const struct ask *a, const char *event,
+		   struct attr_view about, const struct fault *f, bool stranger)
+{
+	struct attrs *r, *varies;
+	struct told *t;
+
+	if (!txn_open()) {
+		ask_fault(a, f);
+		return;
+	}
+	t = told_new(a, event, f);
+	r = &t->entry.record;
+	varies = stranger ? &t->entry.once : r;
+	ENSURE(attrs_add_str(varies, "text", f->text) == OK);
+	ENSURE(attrs_add_view(varies, about) == OK);
 	ENSURE(ask_said(a, r) == OK);
 	ENSURE(ask_id(a, &t->entry.once) == OK);
 	txn_add(&t->entry);
+}
+
+void txn_refuse(const struct ask *a, const char *event, struct attr_view about,
+		const struct fault *f)
+{
+	refuse(a, event, about, f, false);
+}
+
+void txn_refuse_stranger(const struct ask *a, const char *event,
+			 struct attr_view about, const struct fault *f)
+{
+	refuse(a, event, about, f, true);
 }
