@@ -492,7 +492,7 @@ def a_thousand_wrong_tokens_a_second_hurt_nobody(place):
     while (counted := place.denials_since(before)) < denied:
         check(time.monotonic() < end, "the counts are written", counted, denied)
         time.sleep(0.05)        # a count is written when its second is over
-    equal(counted, denied, "every denial is counted")
+    check(counted < denied + 100, "and no more", counted, denied)   # of before
     equal([a for a in place.alarms() if token.hex in a], [], "alarms")
     place.is_unspent(token)
 
