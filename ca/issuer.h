@@ -130,6 +130,8 @@ struct order {
 	struct buf csr;     /* DER */
 	bool bare_key;      /* … or only a key, in parsed already */
 	struct csr parsed;  /* borrows from csr */
+	/* of a renewal, until it is with the signer: what it takes the place of */
+	const struct cert *old;
 	uint8_t csr_hash[32];
 	uint64_t life, delay;
 	uint64_t number;
@@ -219,6 +221,8 @@ void gate_gone(void);
 /* issue, renew, and what belongs to them */
 void issue_run(const struct ask *a, struct attr_view v);
 void renew_run(const struct ask *a, struct attr_view v);
+/* A new key, and no other names than the certificate's. */
+MUST enum err renew_check(const struct order *o, struct fault *f);
 void tls_run(const struct ask *a, struct attr_view v); /* gate's own */
 void show_run(const struct ask *a, struct attr_view v);
 

@@ -2,6 +2,7 @@
  * one's own; and the gate's own certificate. */
 #include "ca/issuer.h"
 
+#include "lib/dns_name.h"
 #include "lib/log.h"
 
 #include <stdio.h>
@@ -104,6 +105,37 @@ static enum err keep_names(struct order *o, const struct cert *c,
 	return OK;
 }
 
+static enum err only_old(const struct cert_names *asked,
+			 const struct cert_names *old, struct fault *f)
+{
+	char room[DNS_SHOWN];
+	unsigned j;
+
+	for (unsigned i = 0; i < asked->count; i++) {
+		for (j = 0; j < old->count; j++)
+			if (span_equal(asked->at[i], old->at[j]))
+				break;
+		if (j == old->count)
+			return fault_set(
+				f, ERR_DENIED,
+				"name '%s' is not in the certificate: "
+				"a renewal keeps the names as they "
+				"are, for others have a new one issued",
+				dns_shown(asked->at[i], room));
+	}
+	return OK;
+}
+
+enum err renew_check(const struct order *o, struct fault *f)
+{
+	if (span_equal(o->parsed.key.spki, o->old->spki))
+		return fault_set(f, ERR_INVALID,
+				 "this is the key of the certificate: a "
+				 "renewal needs a new key");
+	TRY(only_old(&o->parsed.dns, &o->old->dns, f));
+	return only_old(&o->parsed.uri, &o->old->uri, f);
+}
+
 void renew_run(const struct ask *a, struct attr_view v)
 {
 	const struct tls_peer *p = peer_find(a->peer);
@@ -120,10 +152,12 @@ void renew_run(const struct ask *a, struct attr_view v)
 	copy(o->agent, sizeof o->agent, dn->uid);
 	o->replaces = p->serial;
 	o->has_replaces = true;
-	if (keep_names(o, &p->cert, &f) != OK)
+	o->old = &p->cert;
+	if (keep_names(o, &p->cert, &f) != OK) {
 		refuse(o, &f);
-	else
-		order_run(o);
+		return;
+	}
+	order_run(o);
 }
 
 /* gate's own: names come from the configuration, the key from gate. */

@@ -153,8 +153,10 @@ static enum err wish_names(const struct order *o, struct wish *w,
 	struct attr_view it = attrs_view(&o->asked);
 	struct attr a;
 
-	w->dns = o->parsed.dns;
-	w->uri = o->parsed.uri;
+	if (!o->old) {
+		w->dns = o->parsed.dns;
+		w->uri = o->parsed.uri;
+	}
 	while (attr_next(&it, &a))
 		TRY(add_name(attr_named(&a, "dns") ? &w->dns : &w->uri, a.value,
 			     a.len, f));
@@ -251,6 +253,8 @@ static enum err try_order(struct order *o, struct fault *f)
 	}
 	if (!o->bare_key)
 		TRY(csr_parse(span_of(o->csr.p, o->csr.len), &o->parsed, f));
+	if (o->old)
+		TRY(renew_check(o, f));
 	TRY(wish_names(o, &w, f));
 	if (!o->bare_key)
 		TRY(profile_csr_check(p, &issuer.scope, &w, &o->parsed, f));

@@ -84,7 +84,7 @@ static enum err decode(const struct json_field *d, const char *text, size_t len,
 		return buf_put(out, text, len);
 	case JSON_DURATION:
 		TRY(num_duration(text, len, false, DURATION_MAX, &seconds));
-		return buf_put(out, text, len);
+		return buf_fmt(out, "%llu", (unsigned long long)seconds);
 	case JSON_HEX:
 		return decode_hex(text, len, out);
 	case JSON_BASE64:

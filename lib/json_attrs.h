@@ -18,7 +18,7 @@ enum json_kind {
 	JSON_LIST,     /* an array of strings, or one: an attribute each */
 	JSON_HEX,      /* a string of hex digits: bytes */
 	JSON_BASE64,   /* a string of base64: bytes */
-	JSON_DURATION, /* "24h": checked, passed on as text */
+	JSON_DURATION, /* "24h": passed on in seconds */
 	JSON_DER,      /* PEM of one of its labels, or base64 of DER: bytes */
 	/* only for formatting */
 	JSON_PEM,    /* bytes, as PEM of its first label; several: one text */

@@ -42,7 +42,7 @@ static void every_kind_of_field_becomes_its_attribute(void **state)
 	assert_int_equal(buf_u8(&text, 0), OK);
 	assert_string_equal((char *)text.p,
 			    "id=\"\\x00\\xFF\" !token? csr=abc signature=a "
-			    "names=a names=b agent=x lifetime=24h");
+			    "names=a names=b agent=x lifetime=86400");
 	buf_wipe(&text);
 	attrs_wipe(&a);
 	/* one name is a list of one; null is absent */
