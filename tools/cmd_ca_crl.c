@@ -15,57 +15,74 @@
 enum {
 	SHARD_MAX = 4096,
 	FILE_MODE = 0644,
+	PATH_ROOM = 32,
 	LINE = 48, /* bytes of a line of PEM */
 };
 
-/* Which list: `place` in the answer, the full one first. */
-static int which(const struct cli *cli, bool *one, uint64_t *place)
+/* Which list is wanted: its address after the base, "" for none. 0 or an exit code. */
+static int which(const struct cli *cli, char path[PATH_ROOM])
 {
 	const char *shard = cli_opt(cli, "shard");
-	bool full = cli_opt(cli, "full");
+	bool full = cli_opt(cli, "full"), root = cli_opt(cli, "root");
+	bool one = shard || full || root;
+	uint64_t n = 0;
 	int rc = cli_words(cli, 0);
 
-	*one = shard || full;
-	*place = 0;
-	if (!rc && shard && full)
-		rc = cli_usage(cli, "--shard and --full exclude each other");
-	if (!rc && *one && cli_opt(cli, "publish"))
-		rc = cli_usage(cli,
-			       "--publish goes without --shard and --full");
-	if (!rc && !*one && (cli_opt(cli, "pem") || cli_opt(cli, "out")))
-		rc = cli_usage(cli,
-			       "--pem and --out go with --shard or --full");
-	if (!rc && shard &&
-	    num_u64(shard, strlen(shard), SHARD_MAX, place) != OK)
+	if (!rc && !!shard + full + root > 1)
+		rc = cli_usage(cli, "--shard, --full and --root exclude each "
+				    "other");
+	if (!rc && one && cli_opt(cli, "publish"))
+		rc = cli_usage(cli, "--publish prints no list");
+	if (!rc && !one && (cli_opt(cli, "pem") || cli_opt(cli, "out")))
+		rc = cli_usage(cli, "--pem and --out go with --shard, --full "
+				    "or --root");
+	if (!rc && shard && num_u64(shard, strlen(shard), SHARD_MAX, &n) != OK)
 		rc = cli_usage(cli, "--shard is a number");
+	(void)snprintf(path, PATH_ROOM, "%s",
+		       root   ? "/root.crl"
+		       : full ? "/crl"
+			      : "");
 	if (!rc && shard)
-		++*place;
+		(void)snprintf(path, PATH_ROOM, "/crl/%llu",
+			       (unsigned long long)n);
 	return rc;
 }
 
 /* The list's address: as published, but from CRETULA_CA_HTTP if that is said. */
-static int url_of(const struct cretula_answer *answer, uint64_t place,
+static int url_of(const struct cretula_answer *answer, const char *path,
 		  char **url)
 {
 	const char *base = getenv("CRETULA_CA_HTTP");
+	const size_t tail = sizeof "/crl" - 1; /* of the first one's address */
 	struct attr a;
 
-	if (place >= answer->count) {
-		cli_say("there is no such list: the shards are 0 to %u",
-			answer->count ? answer->count - 2 : 0);
-		return err_exit(ERR_NOT_FOUND);
-	}
-	if (base && place)
-		ENSURE(asprintf(url, "%s/crl/%llu", base,
-				(unsigned long long)place - 1) > 0);
-	else if (base)
-		ENSURE(asprintf(url, "%s/crl", base) > 0);
-	else if (!attr_find(attrs_view(&answer->item[place].a), "url", &a) ||
-		 attr_str(&a, url) != OK) {
-		cli_say("ca does not say where that list is");
+	if (!answer->count ||
+	    !attr_find(attrs_view(&answer->item[0].a), "url", &a) ||
+	    a.len <= tail) {
+		cli_say("ca does not say where its lists are");
 		return EXIT_FAILED;
 	}
+	if (base)
+		ENSURE(asprintf(url, "%s%s", base, path) > 0);
+	else
+		ENSURE(asprintf(url, "%.*s%s", (int)(a.len - tail),
+				(const char *)a.value, path) > 0);
 	return 0;
+}
+
+/* Only the daemon knows how many shards there are. */
+static int check_shard(const struct cli *cli,
+		       const struct cretula_answer *answer)
+{
+	const char *shard = cli_opt(cli, "shard");
+	uint64_t n;
+
+	if (!shard || num_u64(shard, strlen(shard), SHARD_MAX, &n) != OK ||
+	    n + 1 < answer->count)
+		return 0;
+	cli_say("there is no such list: the shards are 0 to %u",
+		answer->count ? answer->count - 2 : 0);
+	return err_exit(ERR_NOT_FOUND);
 }
 
 /* Lists are larger than what pem_put is for. */
@@ -122,10 +139,9 @@ int ca_crl_run(struct cli *cli)
 {
 	struct cretula_answer *answer = NULL;
 	AUTO(mem_free) char *url = NULL;
+	char path[PATH_ROOM];
 	struct attrs args;
-	uint64_t place;
-	bool one;
-	int rc = which(cli, &one, &place);
+	int rc = which(cli, path);
 
 	if (rc)
 		return rc;
@@ -134,10 +150,12 @@ int ca_crl_run(struct cli *cli)
 		ENSURE(attrs_add_str(&args, "publish", "yes") == OK);
 	rc = ca_ask(cli, true, "ca.crl", attrs_view(&args), NULL, &answer);
 	attrs_wipe(&args);
-	if (!rc && !one)
+	if (!rc && !path[0])
 		rc = out_items(cli, answer, NULL);
-	if (!rc && one)
-		rc = url_of(answer, place, &url);
+	if (!rc && path[0])
+		rc = check_shard(cli, answer);
+	if (!rc && path[0])
+		rc = url_of(answer, path, &url);
 	cretula_answer_free(answer);
-	return rc || !one ? rc : fetch(cli, url);
+	return rc || !path[0] ? rc : fetch(cli, url);
 }

@@ -389,7 +389,7 @@ def bad_profiles_are_not_written(ca):
 
 @case
 def lists_of_revoked_ones(ca):
-    serial, _ = enrol(ca)
+    serial, revoked = enrol(ca)
     ca.cli("ca", "revoke", serial)
     env = {"CRETULA_CA_HTTP": "http://" + ca.http}
     lines = text(ca.cli("ca", "crl")).splitlines()
@@ -407,6 +407,20 @@ def lists_of_revoked_ones(ca):
     ca.cli("ca", "crl", "--full", "--out", path(ca, "full.crl"))
     with open(path(ca, "full.crl"), "rb") as f:
         check(f.read() == ca.cli("ca", "crl", "--full").stdout, "the file")
+    write(ca, "root.crl", ca.cli("ca", "crl", "--root", "--pem",
+                                 env=env).stdout)
+    write(ca, "full.pem", ca.cli("ca", "crl", "--full", "--pem").stdout)
+    _, good = enrol(ca)
+    for chain, code in ((good, 0), (revoked, 2)):
+        done = subprocess.run(
+            ["openssl", "verify", "-crl_check_all", "-CAfile",
+             path(ca, "root.pem"), "-untrusted", write(
+                 ca, "issuing.pem", ca.cli("ca", "root", "--issuing").stdout),
+             "-CRLfile", path(ca, "root.crl"), "-CRLfile",
+             path(ca, "full.pem"), write(ca, "leaf.pem", chain.encode())],
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+        equal(done.returncode, code, done.stdout)
+    usage(ca, "exclude", "ca", "crl", "--full", "--root")
     refused(ca, 4, "the shards are 0 to 15", "ca", "crl", "--shard", "16")
     usage(ca, "exclude", "ca", "crl", "--full", "--shard", "1")
     usage(ca, "--shard is a number", "ca", "crl", "--shard", "one")
