@@ -70,26 +70,47 @@ static enum err enc_bits(const uint8_t *b, size_t n, unsigned bits,
 	return OK;
 }
 
+static int b64_digit(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+static int b32_digit(char c)
+{
+	if (c >= 'a' && c <= 'z')
+		return c - 'a';
+	return c >= '2' && c <= '7' ? c - '2' + 26 : -1;
+}
+
+/* What was decoded before it fails stays in out. */
 static enum err enc_bits_parse(const char *text, size_t len, unsigned bits,
-			       const char *digits, struct buf *out)
+			       int (*digit)(char c), struct buf *out)
 {
 	unsigned have = 0;
 	uint32_t acc = 0;
+	uint8_t *at;
+	int d = 0;
 
-	for (size_t i = 0; i < len; i++) {
-		const char *at = text[i] ? strchr(digits, text[i]) : NULL;
-
-		if (!at)
-			return ERR_INVALID;
-		acc = acc << bits | (uint32_t)(at - digits);
+	if (len > 2 * out->max)
+		return ERR_TOO_LARGE;
+	TRY(buf_grow(out, len * bits / 8, &at));
+	for (size_t i = 0; i < len && (d = digit(text[i])) >= 0; i++) {
+		acc = acc << bits | (uint32_t)d;
 		have += bits;
 		if (have >= 8) {
 			have -= 8;
-			TRY(buf_u8(out, (uint8_t)(acc >> have)));
+			*at++ = (uint8_t)(acc >> have);
 		}
 	}
+	out->len = (size_t)(at - out->p);
 	/* fewer bits left than a digit has, and all of them zero */
-	if (have >= bits || (acc & ((1u << have) - 1)))
+	if (d < 0 || have >= bits || (acc & ((1u << have) - 1)))
 		return ERR_INVALID;
 	return OK;
 }
@@ -110,7 +131,7 @@ enum err enc_base64_parse(const char *text, size_t len, struct buf *out)
 		return ERR_INVALID;
 	while (pad < 2 && pad < len && text[len - 1 - pad] == '=')
 		pad++;
-	return enc_bits_parse(text, len - pad, 6, B64, out);
+	return enc_bits_parse(text, len - pad, 6, b64_digit, out);
 }
 
 enum err enc_base32(const void *p, size_t n, struct buf *out)
@@ -120,7 +141,7 @@ enum err enc_base32(const void *p, size_t n, struct buf *out)
 
 enum err enc_base32_parse(const char *text, size_t len, struct buf *out)
 {
-	return enc_bits_parse(text, len, 5, B32, out);
+	return enc_bits_parse(text, len, 5, b32_digit, out);
 }
 
 /* Length of the well-formed sequence at b, 0 if there is none (RFC 3629). */

@@ -3,6 +3,7 @@
 
 #include "lib/clock.h"
 #include "lib/enc.h"
+#include "lib/json_put.h"
 #include "lib/num.h"
 #include "lib/pem.h"
 #include "lib/secret.h"
@@ -218,114 +219,103 @@ enum err json_attrs_parse(const void *text, size_t len,
 
 /* Out */
 
-static json_t *text_of(const void *p, size_t len)
+/* As text if it is some, else as base64. */
+static enum err put_text(struct buf *out, const void *p, size_t n)
 {
-	struct buf b;
-	json_t *j;
+	AUTO(buf_wipe) struct buf b = { .max = 2 * ATTR_VALUE_MAX };
 
-	if (enc_utf8_ok(p, len) && !memchr(p, 0, len))
-		return json_stringn_nocheck(p, len);
-	buf_init(&b, 2 * ATTR_VALUE_MAX);
-	j = enc_base64(p, len, &b) == OK
-		    ? json_stringn_nocheck((const char *)b.p, b.len)
-		    : NULL;
-	buf_wipe(&b);
-	return j;
+	if (enc_utf8_ok(p, n) && !memchr(p, 0, n))
+		return json_put_string(out, p, n);
+	TRY(enc_base64(p, n, &b));
+	return json_put_string(out, b.p, b.len);
 }
 
-static json_t *time_of(const struct attr *a)
+static enum err put_time(struct buf *out, const struct attr *a)
 {
 	char text[CLOCK_TEXT];
 	uint64_t t;
 
-	if (attr_u64(a, INT32_MAX * 100ull, &t) != OK)
-		return NULL;
+	TRY(attr_u64(a, INT32_MAX * 100ull, &t));
 	clock_format((int64_t)t, text);
-	return json_string_nocheck(text);
+	return json_put_string(out, text, strlen(text));
 }
 
-static json_t *hex_of(const struct attr *a)
+static enum err put_hex(struct buf *out, const struct attr *a)
 {
 	char *text = xcalloc(1, 2 * (size_t)a->len + 1);
-	json_t *j;
+	enum err e;
 
 	enc_hex(a->value, a->len, text);
-	j = json_string_nocheck(text);
+	e = json_put_string(out, text, strlen(text));
 	free(text);
-	return j;
+	return e;
 }
 
-static json_t *base64_of(const struct attr *a)
+static enum err put_base64(struct buf *out, const struct attr *a)
 {
-	struct buf b;
-	json_t *j = NULL;
-
-	buf_init(&b, 2 * ATTR_VALUE_MAX);
-	if (enc_base64(a->value, a->len, &b) == OK)
-		j = json_stringn_nocheck((const char *)b.p, b.len);
-	buf_wipe(&b);
-	return j;
+	TRY(buf_str(out, "\""));
+	TRY(enc_base64(a->value, a->len, out));
+	return buf_str(out, "\"");
 }
 
-static json_t *number_of(const struct attr *a)
+static enum err put_number(struct buf *out, const struct attr *a)
 {
 	uint64_t v;
 
-	return attr_u64(a, INT64_MAX, &v) == OK ? json_integer((json_int_t)v)
-						: NULL;
+	TRY(attr_u64(a, INT64_MAX, &v));
+	return buf_fmt(out, "%llu", (unsigned long long)v);
 }
 
 /* All attributes of that name, in one text: a chain. */
-static json_t *pem_of(const struct json_field *d, struct attr_view v)
+static enum err put_pem(struct buf *out, const struct json_field *d,
+			struct attr_view v)
 {
-	struct attr a;
-	struct buf b;
-	json_t *j = NULL;
-	enum err e = OK;
-
-	buf_init(&b, 2 * ATTR_VALUE_MAX);
-	while (e == OK && attr_next(&v, &a))
-		if (attr_named(&a, d->name))
-			e = pem_put(d->label[0], span_of(a.value, a.len), &b);
-	if (e == OK)
-		j = json_stringn_nocheck((const char *)b.p, b.len);
-	buf_wipe(&b);
-	return j;
-}
-
-static json_t *list_of(const struct json_field *d, struct attr_view v)
-{
-	json_t *list = json_array();
+	AUTO(buf_wipe) struct buf b = { .max = 2 * ATTR_VALUE_MAX };
 	struct attr a;
 
 	while (attr_next(&v, &a))
 		if (attr_named(&a, d->name))
-			(void)json_array_append_new(list,
-						    text_of(a.value, a.len));
-	return list;
+			TRY(pem_put(d->label[0], span_of(a.value, a.len), &b));
+	return json_put_string(out, b.p, b.len);
 }
 
-static json_t *value_of(const struct json_field *d, struct attr_view v,
-			const struct attr *a)
+static enum err put_list(struct buf *out, const struct json_field *d,
+			 struct attr_view v)
+{
+	const char *before = "[";
+	struct attr a;
+
+	while (attr_next(&v, &a)) {
+		if (!attr_named(&a, d->name))
+			continue;
+		TRY(buf_str(out, before));
+		TRY(put_text(out, a.value, a.len));
+		before = ",";
+	}
+	return buf_str(out, "]");
+}
+
+static enum err put_value(struct buf *out, const struct json_field *d,
+			  struct attr_view v, const struct attr *a)
 {
 	switch (d->kind) {
 	case JSON_TEXT:
 	case JSON_DURATION:
-		return text_of(a->value, a->len);
+		return put_text(out, a->value, a->len);
 	case JSON_LIST:
-		return list_of(d, v);
+		return put_list(out, d, v);
 	case JSON_HEX:
-		return hex_of(a);
+		return put_hex(out, a);
 	case JSON_BASE64:
-		return base64_of(a);
+		return put_base64(out, a);
 	case JSON_PEM:
-		return pem_of(d, v);
+		return put_pem(out, d, v);
 	case JSON_TIME:
-		return time_of(a);
+		return put_time(out, a);
 	case JSON_NUMBER:
-		return number_of(a);
+		return put_number(out, a);
 	case JSON_BOOL:
-		return json_boolean(attr_is(a, "yes"));
+		return buf_str(out, attr_is(a, "yes") ? "true" : "false");
 	case JSON_SECRET:
 	case JSON_DER:
 		break;
@@ -333,28 +323,31 @@ static json_t *value_of(const struct json_field *d, struct attr_view v,
 	UNREACHABLE("a field that is only parsed");
 }
 
-static int dump_to(const char *text, size_t n, void *arg)
+static enum err put_object(struct attr_view v, const struct json_field *fields,
+			   size_t n, struct buf *out)
 {
-	return buf_put(arg, text, n) == OK ? 0 : -1;
+	const char *before = "{\"";
+	struct attr a;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!attr_find(v, fields[i].name, &a))
+			continue;
+		TRY(buf_str(out, before));
+		TRY(buf_str(out, json_name(&fields[i])));
+		TRY(buf_str(out, "\":"));
+		TRY(put_value(out, &fields[i], v, &a));
+		before = ",\"";
+	}
+	return buf_str(out, *before == '{' ? "{}\n" : "}\n");
 }
 
 enum err json_attrs_format(struct attr_view v, const struct json_field *fields,
 			   size_t n, struct buf *out)
 {
-	AUTO(json_end) json_t *root = json_object();
-	struct attr a;
+	size_t start = out->len;
+	enum err e = put_object(v, fields, n, out);
 
-	for (size_t i = 0; i < n; i++) {
-		const struct json_field *d = &fields[i];
-		json_t *j;
-
-		if (!attr_find(v, d->name, &a))
-			continue;
-		j = value_of(d, v, &a);
-		if (!j || json_object_set_new_nocheck(root, json_name(d), j))
-			return ERR_INVALID;
-	}
-	if (json_dump_callback(root, dump_to, out, JSON_COMPACT))
-		return ERR_TOO_LARGE;
-	return buf_str(out, "\n");
+	if (e != OK)
+		out->len = start;
+	return e;
 }

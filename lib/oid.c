@@ -75,8 +75,15 @@ struct span oid_bytes(enum oid o)
 
 enum oid oid_find(struct span bytes)
 {
+	uint8_t last;
+
+	if (!bytes.n)
+		return OID_NONE;
+	/* They differ at their ends. */
+	last = bytes.p[bytes.n - 1];
 	for (unsigned i = OID_NONE + 1; i < OID__MAX; i++)
 		if (table[i].n == bytes.n &&
+		    (uint8_t)table[i].bytes[bytes.n - 1] == last &&
 		    !memcmp(table[i].bytes, bytes.p, bytes.n))
 			return (enum oid)i;
 	return OID_NONE;

@@ -1,7 +1,7 @@
 /* Used by every gate; holds nothing. */
 #include "lib/problem.h"
 
-#include "lib/enc.h"
+#include "lib/json_put.h"
 
 #include <string.h>
 
@@ -42,25 +42,6 @@ const char *problem_title(enum err code)
 	return problems[code].title;
 }
 
-static enum err json_char(unsigned char c, bool plain, struct buf *out)
-{
-	if (c == '"' || c == '\\')
-		return buf_fmt(out, "\\%c", c);
-	if (c < 0x20 || c == 0x7f)
-		return buf_fmt(out, "\\u%04x", c);
-	return buf_u8(out, plain || c < 0x80 ? c : '?');
-}
-
-enum err problem_json_string(const char *text, struct buf *out)
-{
-	bool plain = enc_utf8_ok(text, strlen(text));
-
-	TRY(buf_str(out, "\""));
-	for (; *text; text++)
-		TRY(json_char((unsigned char)*text, plain, out));
-	return buf_str(out, "\"");
-}
-
 enum err problem_format(const struct problem *p, struct buf *out)
 {
 	TRY(buf_fmt(out,
@@ -68,10 +49,10 @@ enum err problem_format(const struct problem *p, struct buf *out)
 		    "\"status\":%u,\"detail\":",
 		    err_name(p->code), problem_title(p->code),
 		    p->status ? p->status : problem_status(p->code)));
-	TRY(problem_json_string(p->detail, out));
+	TRY(json_put_string(out, p->detail, strlen(p->detail)));
 	if (p->request_id) {
 		TRY(buf_str(out, ",\"request_id\":"));
-		TRY(problem_json_string(p->request_id, out));
+		TRY(json_put_string(out, p->request_id, strlen(p->request_id)));
 	}
 	return buf_str(out, "}\n");
 }

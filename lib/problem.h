@@ -25,7 +25,4 @@ const char *problem_title(enum err code);
 /* Appends the JSON object: type title status detail request_id. */
 MUST enum err problem_format(const struct problem *p, struct buf *out);
 
-/* Appends text as a JSON string, with its quotes. */
-MUST enum err problem_json_string(const char *text, struct buf *out);
-
 #endif

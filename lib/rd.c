@@ -34,10 +34,10 @@ static enum err rd_be(struct rd *r, size_t n, uint64_t *v)
 
 enum err rd_u8(struct rd *r, uint8_t *v)
 {
-	uint64_t x;
+	const uint8_t *b;
 
-	TRY(rd_be(r, 1, &x));
-	*v = (uint8_t)x;
+	TRY(rd_bytes(r, 1, &b));
+	*v = *b;
 	return OK;
 }
 

@@ -184,7 +184,7 @@ static void a_problem_is_json_whatever_its_text(void **state)
 	assert_string_equal((char *)b.p,
 			    "{\"type\":\"urn:cretula:error:unsupported\","
 			    "\"title\":\"unsupported\",\"status\":405,"
-			    "\"detail\":\"a\\\"b\\\\c\\u000a?\"}\n");
+			    "\"detail\":\"a\\\"b\\\\c\\n?\"}\n");
 	buf_wipe(&b);
 }
 
