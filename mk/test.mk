@@ -57,6 +57,7 @@ $(B)/tests/test_signer_role: $(SIGNER_OBJ) $(B)/obj/ca/signer.o
 $(B)/tests/e2e/e2e_sandbox $(B)/tests/e2e/e2e_worker: $(addprefix $(B)/obj/credd/,zygote.o cage.o worker.o host.o host_list.o)
 $(B)/tests/e2e/e2e_sandbox: $(addprefix $(B)/obj/credd/,zygote.o cage.o worker.o host.o host_list.o)
 $(B)/bench/bench_sign: $(addprefix $(B)/obj/credd/,host.o host_list.o)
+$(B)/bench/tool/ca_fill: $(SIGNER_OBJ) $(CA_STORE_OBJ)
 GATE_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard ca/gate*.c))
 GATE_USERS := $(addprefix $(B)/tests/,test_gate test_gate_slow test_gate_shake test_gate_tls test_json_attrs replay_json_attrs)
 $(GATE_USERS) $(B)/fuzz/fuzz_json_attrs: TEST_LIBS += $(CA_LIBS)

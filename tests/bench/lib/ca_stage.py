@@ -133,6 +133,20 @@ class Stage:
                     self.path("root.pem"), self.path("node.pem"),
                     self.path("node.key"), "web", NODE)
 
+    def fill(self, count, revoked, der_bytes):
+        """Adds so many certificates to the inventory; the CA is stopped."""
+        self.ca.stop()
+        return tool("ca_fill", self.ca.options["state"], count, revoked,
+                    der_bytes)
+
+    def restart(self):
+        """Starts it anew; seconds until it was ready."""
+        start = time.monotonic()
+        self.ca.start()
+        took = time.monotonic() - start
+        self.wait_tls()
+        return took
+
     def used(self):
         """{role: seconds of processor}"""
         return {role: sum(cpu_seconds(p) for p in pids)

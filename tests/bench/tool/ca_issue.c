@@ -41,8 +41,7 @@ static void csr_json(struct buf *out)
 {
 	AUTO(signkey_free) struct signkey *k = NULL;
 	AUTO(buf_wipe)
-	struct buf der = { .max = CSR_MAX },
-		   pem = { .max = CSR_MAX };
+	struct buf der = { .max = CSR_MAX }, pem = { .max = CSR_MAX };
 	struct fault f;
 
 	ENSURE(signkey_new(KEY_P256, 0, &k, &f) == OK);
