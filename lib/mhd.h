@@ -13,7 +13,7 @@ struct mhd {
 	struct loop_fd watch;
 	struct loop_timer timer;
 	struct loop_work work;
-	bool inside; /* MHD_run is on the stack */
+	bool inside;                  /* MHD_run is on the stack */
 	void (*after)(struct mhd *m); /* each MHD_run, outside of it; or NULL */
 };
 
