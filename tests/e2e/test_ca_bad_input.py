@@ -747,7 +747,8 @@ def nothing_was_lost_by_it(place):
 @case
 def the_expired(place):
     """By the clock: it was enrolled before all the others."""
-    end = x509.load_der_x509_certificate(place.brief[0]).not_valid_after_utc
+    end = x509.load_der_x509_certificate(
+        place.brief[0]).not_valid_after.replace(tzinfo=datetime.timezone.utc)
     with place.https(place.brief) as kept:
         got = place.web(lambda: kept.issue("web", NODE, make_csr()[1]))
         said = "denied" if datetime.datetime.now(

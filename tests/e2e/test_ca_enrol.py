@@ -258,7 +258,7 @@ def what_a_token_is_bound_to(place):
 
 def life_of(got):
     cert = x509.load_der_x509_certificate(got.get("certificate"))
-    return (cert.not_valid_after_utc - cert.not_valid_before_utc) \
+    return (cert.not_valid_after - cert.not_valid_before) \
         .total_seconds() - 60
 
 

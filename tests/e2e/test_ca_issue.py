@@ -112,7 +112,7 @@ def issued_by_a_capability(place):
     equal(names_of(der), ([got["agent"] + ".n1.example", "n1.example",
                            "a.n1.example"], []), "names")
     equal(caps_of(der), ["sign:prod@n1.example"], "capabilities")
-    life = cert_of(der).not_valid_after_utc - cert_of(der).not_valid_before_utc
+    life = cert_of(der).not_valid_after - cert_of(der).not_valid_before
     equal(life.total_seconds(), 660, "life")
     equal(pem_to_der(got["chain"]), place.chain.issuing_der, "chain")
     equal(place.show(der).get("certificate"), der, "the inventory's")

@@ -120,7 +120,7 @@ class Pending:
         self.der = self.answer.get("certificate")
         self.serial = serial_hex(self.der)
         self.begins = x509.load_der_x509_certificate(self.der) \
-            .not_valid_before_utc.timestamp()
+            .not_valid_before.replace(tzinfo=datetime.timezone.utc).timestamp()
         check(self.begins > time.time(), "it begins later")
 
     def row(self):
