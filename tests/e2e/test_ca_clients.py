@@ -374,6 +374,25 @@ def every_client_refuses_the_revoked(all_of):
 
 
 @case
+def two_lists_of_one_name_never_have_the_same_time(all_of):
+    """Else NSS takes the second one for old, and a 304 hides it."""
+    w, seen = all_of.made["p256"].world, []
+    for i in range(3):
+        leaf = w.enrolled("in-a-row-%d" % i)
+        w.revoke(leaf.serial)
+        w.crl_with([leaf.serial])
+        status, headers, der = get(w.plain, "/crl")
+        seen.append(text.crl_of_python(x509.load_der_x509_crl(der))["this_update"])
+        if i:
+            equal(get(w.plain, "/crl", headers={"If-Modified-Since": before})[0],
+                  200, "what is new is given")
+        before = headers["last-modified"]
+        equal(get(w.plain, "/crl", headers={"If-Modified-Since": before})[0], 304,
+              "what is not is not")
+    equal(seen, sorted(set(seen)), "each has a later thisUpdate")
+
+
+@case
 def openssl_takes_a_shard_for_its_own_certificates_only(all_of):
     for key_type, made, clients in all_of.each():
         w = made.world

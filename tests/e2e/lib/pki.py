@@ -58,12 +58,12 @@ class Table:
         """None if that is as the table says, else what is wrong."""
         row = self.find(client, artefact)
         if row is None:
-            return None if said is None else "%s does not take %s: %s" % (
+            return None if said is None else "%s says of %s: %s" % (
                 client, artefact, said)
         self.rows[row] = True
         if said is None:
-            return "%s takes %s now: an exception of docs/clients.md is gone" % (
-                client, artefact)
+            return "%s is right about %s now: an exception of docs/clients.md is " \
+                "gone" % (client, artefact)
         if row[2] not in said:
             return "%s says of %s: %s\n  and not: %s" % (client, artefact, said,
                                                          row[2])
