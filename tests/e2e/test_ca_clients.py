@@ -1,9 +1,7 @@
 #!/usr/bin/python3
 """Other people's programs and what ca makes: OpenSSL, GnuTLS, NSS, strongSwan and Python
 take every certificate and CRL of every key type, and read the same in them; the
-exceptions are those of docs/clients.md, no more and no fewer. Name constraints hold.
-
-test: seconds=200"""
+exceptions are those of docs/clients.md, no more and no fewer. Name constraints hold."""
 import contextlib
 import datetime
 import ipaddress
@@ -17,7 +15,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.x509.oid import NameOID
 
 from lib.case import case, check, equal, run
-from lib.ca_client import DER, NODE, PASSPHRASE, PEM, key_pem, new_key
+from lib.ca_client import DER, NODE, PASSPHRASE, PEM, new_key
 from lib.pki import (AGENT_KEYS, CA_KEYS, REASONS, Leaf, Table, World, get, put, tool)
 from lib import x509_text as text
 

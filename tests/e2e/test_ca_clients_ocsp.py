@@ -2,9 +2,7 @@
 """OCSP as other people's programs ask and read it: OpenSSL, GnuTLS's ocsptool, NSS and
 Python take each kind of answer under each CA key and agree; and by raw HTTP: paths as
 clients send them, HEAD, ETag, dates, what may be kept, and that a revocation
-replaces what was kept.
-
-test: seconds=200"""
+replaces what was kept."""
 import base64
 import calendar
 import contextlib

@@ -1,9 +1,7 @@
 #!/usr/bin/python3
 """TLS servers and clients of others honour a revocation: each accepts a certificate
 before `ca revoke` and refuses it after; the time from the command to the refusal is
-printed. OpenSSL's s_server and s_client, nginx and curl, by CRL and by OCSP.
-
-test: seconds=200"""
+printed. OpenSSL's s_server and s_client, nginx and curl, by CRL and by OCSP."""
 import contextlib
 import os
 import re
