@@ -195,7 +195,7 @@ int role_issuer(void)
 	attrs_init(&issuer.tls_names);
 	attrs_init(&issuer.notes);
 	buf_init(&issuer.root, CERT_MAX);
-	buf_init(&issuer.root_crl, CERT_MAX);
+	buf_init(&issuer.root_says, 4 * CERT_MAX);
 	buf_init(&issuer.issuing, CERT_MAX);
 	find_init();
 	peer_init();

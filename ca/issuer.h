@@ -326,7 +326,9 @@ struct issuer {
 	struct attrs notes;     /* note=LIST … of the roles, for status */
 	/* from the signer */
 	bool signer_told, signer_ready;
-	struct buf root, root_crl, issuing; /* DER */
+	struct buf root, issuing; /* DER */
+	struct buf root_says;     /* LIST: crl= ocsp_sha1= ocsp_sha256= */
+	struct ocsp_issuer root_ocsp;
 	struct ca_scope scope;
 	struct cert issuing_cert; /* borrows from issuing */
 	struct pubkey issuing_key;

@@ -105,6 +105,7 @@ void gate_message(struct chan *ch, const struct msg *m)
 void gate_tell_chain(void)
 {
 	struct attrs a;
+	struct attr crl;
 
 	if (!chan_is_open(&issuer.gate) || !issuer.signer_ready)
 		return;
@@ -112,8 +113,10 @@ void gate_tell_chain(void)
 	ENSURE(attrs_add(&a, "issuer", 0, issuer.issuing.p,
 			 issuer.issuing.len) == OK);
 	ENSURE(attrs_add(&a, "root", 0, issuer.root.p, issuer.root.len) == OK);
-	ENSURE(attrs_add(&a, "root_crl", 0, issuer.root_crl.p,
-			 issuer.root_crl.len) == OK);
+	if (attr_find((struct attr_view){ issuer.root_says.p,
+					  issuer.root_says.len },
+		      "crl", &crl))
+		ENSURE(attrs_add(&a, "root_crl", 0, crl.value, crl.len) == OK);
 	chan_tell(&issuer.gate, GI_CHAIN, 0, attrs_view(&a));
 	attrs_wipe(&a);
 }

@@ -62,6 +62,24 @@ static void keep_chain(void)
 			 &issuer.ocsp_issuer);
 }
 
+/* Who asks about the issuing CA names the root. */
+static void keep_root(void)
+{
+	struct cert_signed s;
+	struct attr_view says;
+	struct pubkey key;
+	struct cert c;
+	struct fault f;
+
+	if (attr_parse(issuer.root_says.p, issuer.root_says.len, &says, &f) !=
+		    OK ||
+	    cert_split(span_of(issuer.root.p, issuer.root.len), &s, &f) != OK ||
+	    cert_parse_tbs(s.tbs, &c, &f) != OK ||
+	    pubkey_parse(c.spki, &key, &f) != OK)
+		child_broken("signer");
+	ocsp_issuer_make(c.subject_der, &key, &issuer.root_ocsp);
+}
+
 static void keep_ready(const struct msg *m)
 {
 	struct attr_view scope;
@@ -72,10 +90,11 @@ static void keep_ready(const struct msg *m)
 	if (attr_parse(a.value, a.len, &scope, &f) != OK ||
 	    ca_scope_parse(scope, &issuer.scope, &f) != OK ||
 	    keep(m, "root", &issuer.root) != OK ||
-	    keep(m, "root_crl", &issuer.root_crl) != OK ||
+	    keep(m, "root_says", &issuer.root_says) != OK ||
 	    keep(m, "issuing", &issuer.issuing) != OK)
 		child_broken("signer");
 	keep_chain();
+	keep_root();
 	a = need(m, "log_key");
 	if (a.len != NOTE_PUBLIC)
 		child_broken("signer");

@@ -119,8 +119,8 @@ static enum err ready_format(const struct signer *s, struct attrs *out)
 	TRY(attrs_add(out, "scope", 0, s->keys.scope.bytes.p,
 		      s->keys.scope.bytes.len));
 	TRY(attrs_add(out, "root", 0, s->keys.root.p, s->keys.root.len));
-	TRY(attrs_add(out, "root_crl", 0, s->keys.root_crl.p,
-		      s->keys.root_crl.len));
+	TRY(attrs_add(out, "root_says", 0, s->keys.root_says.p,
+		      s->keys.root_says.len));
 	TRY(attrs_add(out, "issuing", 0, s->keys.issuing_cert.p,
 		      s->keys.issuing_cert.len));
 	TRY(attrs_add(out, "store", 0, s->keys.store, STORE_ID_SIZE));

@@ -1,6 +1,7 @@
 /* Part of the signer: makes root and issuing CA, and renews the issuing certificate.
  * The root's private key is here for as long as that takes. */
 #include "ca/signer.h"
+#include "ca/signer_root.h"
 
 #include "ca/signer_file.h"
 #include "lib/crl.h"
@@ -87,7 +88,7 @@ struct names {
 	struct serial serial;
 	uint8_t subject_key[20], authority_key[20];
 	char uri[CERT_DOMAINS_MAX][DN_DOMAIN_MAX + 2];
-	char crl[SCOPE_URL_MAX + 16];
+	char crl[SCOPE_URL_MAX + 16], ocsp[SCOPE_URL_MAX + 16];
 };
 
 static void serial_of(const struct ca_scope *sc, uint64_t number,
@@ -204,21 +205,11 @@ static enum err issuing_fill(const struct plan *p, const struct parent *by,
 	c->authority_key = span_of(n->authority_key, sizeof n->authority_key);
 	(void)snprintf(n->crl, sizeof n->crl, "%s/root.crl", p->scope.url);
 	c->crl_url = span_str(n->crl);
+	(void)snprintf(n->ocsp, sizeof n->ocsp, "%s/ocsp", p->scope.url);
+	c->ocsp_url = span_str(n->ocsp);
 	c->not_before = p->now - PROFILE_BACKDATE;
 	c->not_after =
 		MIN(p->now + (int64_t)p->issuing_life, by->cert->not_after);
-	return OK;
-}
-
-static enum err root_read(struct span der, struct cert *root, struct fault *f)
-{
-	struct cert_signed split;
-
-	TRY(cert_split(der, &split, f));
-	TRY(cert_parse_tbs(split.tbs, root, f));
-	if (root->subject_key.n != 20)
-		return fault_set(f, ERR_INVALID,
-				 "the root certificate has no key identifier");
 	return OK;
 }
 
@@ -244,34 +235,6 @@ static enum err issuing_make(const struct plan *p, struct signkey *root,
 	li.key_id = parent.subject_key;
 	li.not_after = parent.not_after;
 	return ca_sign(&c, &li, root, out, f);
-}
-
-/* The root's own list, appended: empty, because whose issuing CA is revoked makes a new
- * CA. Clients that check whole chains (CRL_CHECK_ALL: curl, nginx) take no chain
- * without it. Made whenever the root key is here, it ends with the issuing certificate. */
-static enum err root_crl_make(const struct plan *p, struct signkey *root,
-			      struct span root_der, uint64_t number,
-			      struct buf *out, struct fault *f)
-{
-	AUTO(buf_wipe) struct buf tbs = { 0 }, sig = { 0 };
-	struct crl_head h = { .alg = signkey_alg(root), .number = number };
-	struct span s;
-	struct cert c;
-
-	buf_init(&tbs, CRL_HEAD_MAX + CRL_TAIL_MAX);
-	buf_init(&sig, CRL_SIG_MAX);
-	TRY(root_read(root_der, &c, f));
-	h.issuer = c.subject;
-	h.authority_key = c.subject_key;
-	h.this_update = p->now - PROFILE_BACKDATE;
-	h.next_update = MIN(p->now + (int64_t)p->issuing_life, c.not_after);
-	TRY(crl_head_put(&tbs, &h, 0));
-	TRY(crl_tail_put(&tbs, &h));
-	TRY(signkey_sign(root, span_of(tbs.p, tbs.len), &sig));
-	s = span_of(sig.p, sig.len);
-	TRY(crl_outer_put(out, tbs.len, h.alg, s.n));
-	TRY(buf_put(out, tbs.p, tbs.len));
-	return crl_sig_put(out, h.alg, s);
 }
 
 enum err signer_take_issuing(struct signer *s, struct fault *f)
@@ -300,6 +263,21 @@ enum err signer_take_issuing(struct signer *s, struct fault *f)
 	return OK;
 }
 
+static enum err root_says_of(const struct plan *p, struct signkey *root,
+			     struct span root_der, struct span issuing_der,
+			     uint64_t number, struct buf *out, struct fault *f)
+{
+	struct root_statement st = {
+		.root = root_der,
+		.issuing = issuing_der,
+		.number = number,
+		.from = p->now - PROFILE_BACKDATE,
+		.until = p->now + (int64_t)p->issuing_life,
+	};
+
+	return root_says_make(&st, root, out, f);
+}
+
 /* Root, issuing key and their certificates, in memory. */
 static enum err all_make(struct signer *s, const struct plan *p,
 			 struct signkey **root, struct fault *f)
@@ -314,7 +292,9 @@ static enum err all_make(struct signer *s, const struct plan *p,
 	root_der = span_of(k->root.p, k->root.len);
 	TRY(issuing_make(p, *root, root_der, signkey_spki(k->issuing), 2,
 			 &k->issuing_cert, f));
-	TRY(root_crl_make(p, *root, root_der, 2, &k->root_crl, f));
+	TRY(root_says_of(p, *root, root_der,
+			 span_of(k->issuing_cert.p, k->issuing_cert.len), 2,
+			 &k->root_says, f));
 	k->root_next = SIGNER_FIRST;
 	return signer_take_issuing(s, f);
 }
@@ -382,26 +362,26 @@ static enum err renew_plan(const struct signer *s, struct attr_view v,
 /* Puts der and crl in the place of the issuing certificate and the root's list, on the
  * disk first. */
 static enum err issuing_replace(struct signer *s, struct buf *der,
-				struct buf *crl, struct fault *f)
+				struct buf *says, struct fault *f)
 {
 	struct signer_keys *k = &s->keys;
-	struct buf old = k->issuing_cert, old_crl = k->root_crl;
+	struct buf old = k->issuing_cert, old_says = k->root_says;
 	struct fault again;
 	enum err e;
 
 	k->issuing_cert = *der;
-	k->root_crl = *crl;
+	k->root_says = *says;
 	k->root_next++;
 	e = signer_take_issuing(s, f);
 	if (e == OK)
 		e = keys_save(k, s->dir, &s->keyfile, f);
 	if (e == OK) {
 		*der = old;
-		*crl = old_crl;
+		*says = old_says;
 		return OK;
 	}
 	k->issuing_cert = old;
-	k->root_crl = old_crl;
+	k->root_says = old_says;
 	k->root_next--;
 	ENSURE(signer_take_issuing(s, &again) == OK);
 	return e;
@@ -413,18 +393,19 @@ enum err signer_renew(struct signer *s, struct attr_view v, int64_t now,
 	AUTO(signkey_free) struct signkey *root = NULL;
 	AUTO(plan_wipe) struct plan p = { .now = now };
 	AUTO(attrs_wipe) struct attrs list = { 0 };
-	AUTO(buf_wipe) struct buf der = { 0 }, crl = { 0 };
+	AUTO(buf_wipe) struct buf der = { 0 }, says = { 0 };
 	struct attr_view passphrase;
 	struct span root_der = span_of(s->keys.root.p, s->keys.root.len);
 
 	buf_init(&der, KEYS_CERT_MAX);
-	buf_init(&crl, KEYS_CERT_MAX);
+	buf_init(&says, KEYS_CERT_MAX);
 	attrs_init_secret(&list);
 	TRY(passphrase_take(s, v, &list, &passphrase, f));
 	TRY(renew_plan(s, v, &p, f));
 	TRY(root_load(&s->keys, s->dir, passphrase, &root, f));
 	TRY(issuing_make(&p, root, root_der, signkey_spki(s->keys.issuing),
 			 s->keys.root_next, &der, f));
-	TRY(root_crl_make(&p, root, root_der, s->keys.root_next, &crl, f));
-	return issuing_replace(s, &der, &crl, f);
+	TRY(root_says_of(&p, root, root_der, span_of(der.p, der.len),
+			 s->keys.root_next, &says, f));
+	return issuing_replace(s, &der, &says, f);
 }

@@ -24,7 +24,7 @@ void keys_init(struct signer_keys *k)
 	*k = (struct signer_keys){ 0 };
 	attrs_init(&k->scope);
 	buf_init(&k->root, KEYS_CERT_MAX);
-	buf_init(&k->root_crl, KEYS_CERT_MAX);
+	buf_init(&k->root_says, KEYS_CERT_MAX);
 	buf_init(&k->issuing_cert, KEYS_CERT_MAX);
 }
 
@@ -35,7 +35,7 @@ void keys_wipe(struct signer_keys *k)
 	secret_drop(&k->mark_key);
 	attrs_wipe(&k->scope);
 	buf_wipe(&k->root);
-	buf_wipe(&k->root_crl);
+	buf_wipe(&k->root_says);
 	buf_wipe(&k->issuing_cert);
 	keys_init(k);
 }
@@ -111,7 +111,7 @@ static enum err plain_format(const struct signer_keys *k, struct attrs *a)
 		      KEY_SIZE));
 	TRY(attrs_add(a, "scope", 0, k->scope.bytes.p, k->scope.bytes.len));
 	TRY(attrs_add(a, "root", 0, k->root.p, k->root.len));
-	TRY(attrs_add(a, "root_crl", 0, k->root_crl.p, k->root_crl.len));
+	TRY(attrs_add(a, "root_says", 0, k->root_says.p, k->root_says.len));
 	TRY(attrs_add(a, "issuing", 0, k->issuing_cert.p, k->issuing_cert.len));
 	return attrs_add_u64(a, "root_next", k->root_next);
 }
@@ -195,7 +195,7 @@ static enum err plain_take(struct signer_keys *k, struct attr_view v,
 	TRY(take_secret(v, "mark", &k->mark_key));
 	TRY(take_scope(v, &k->scope));
 	TRY(take_bytes(v, "root", &k->root));
-	TRY(take_bytes(v, "root_crl", &k->root_crl));
+	TRY(take_bytes(v, "root_says", &k->root_says));
 	TRY(take_bytes(v, "issuing", &k->issuing_cert));
 	TRY(attr_only(v, "root_next", &a));
 	TRY(attr_u64(&a, UINT64_MAX, &k->root_next));

@@ -53,6 +53,9 @@ struct ocsp_issuer {
 };
 void ocsp_issuer_make(struct span name_der, const struct pubkey *key,
 		      struct ocsp_issuer *out);
+/* The CertID of that issuer's serial, appended. */
+MUST enum err ocsp_id_put(struct buf *b, enum ocsp_hash hash,
+			  const struct ocsp_issuer *i, struct span serial);
 bool ocsp_issuer_is(const struct ocsp_issuer *i, const struct ocsp_id *id);
 
 enum ocsp_cert_status {

@@ -243,6 +243,27 @@ void ocsp_issuer_make(struct span name_der, const struct pubkey *key,
 	digest(EVP_sha256(), key->key, out->sha256_key);
 }
 
+enum err ocsp_id_put(struct buf *b, enum ocsp_hash hash,
+		     const struct ocsp_issuer *i, struct span serial)
+{
+	bool old = hash == OCSP_SHA1;
+	size_t id, alg;
+
+	TRY(der_begin(b, DER_SEQ, &id));
+	TRY(der_begin(b, DER_SEQ, &alg));
+	TRY(oid_put(b, old ? OID_SHA1 : OID_SHA256));
+	TRY(der_put_null(b));
+	TRY(der_end(b, alg));
+	TRY(der_put_span(b, DER_OCTETS,
+			 old ? span_of(i->sha1_name, sizeof i->sha1_name)
+			     : span_of(i->sha256_name, sizeof i->sha256_name)));
+	TRY(der_put_span(b, DER_OCTETS,
+			 old ? span_of(i->sha1_key, sizeof i->sha1_key)
+			     : span_of(i->sha256_key, sizeof i->sha256_key)));
+	TRY(der_put_uint(b, serial));
+	return der_end(b, id);
+}
+
 bool ocsp_issuer_is(const struct ocsp_issuer *i, const struct ocsp_id *id)
 {
 	if (id->hash == OCSP_SHA1)
