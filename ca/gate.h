@@ -100,6 +100,8 @@ struct gate_conn {
 	bool linger; /* it was refused before its body came */
 	struct buf body;
 	size_t body_counted; /* … in gate.bodies */
+	bool receiving;      /* it is not whole: in the queue of such */
+	struct gate_conn *body_older, *body_newer;
 	struct gate_due due; /* of the handshake, then of a call */
 	/* waiting for the issuer */
 	bool suspended;
@@ -120,6 +122,7 @@ struct gate {
 	uint32_t issuer_nr; /* counts issuers */
 	uint64_t next_id;   /* of calls, asks and connections */
 	size_t bodies;
+	struct gate_conn *body_oldest, *body_newest; /* by their beginning */
 	uint8_t *issuer_der, *root_der; /* owned; NULL: not known yet */
 	size_t issuer_len, root_len;
 	uint64_t calls_done, calls_failed, peers;
@@ -146,6 +149,7 @@ void gate_conn_notify(void *cls, struct MHD_Connection *mc, void **context,
 		      enum MHD_ConnectionNotificationCode what);
 struct gate_conn *gate_conn_of(struct MHD_Connection *mc);
 void gate_conn_whole(struct gate_conn *c);    /* the request is there */
+void gate_conn_end(struct gate_conn *c);      /* soon */
 void gate_conn_answered(struct gate_conn *c); /* the next may come */
 
 /* gate_http.c */

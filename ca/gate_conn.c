@@ -47,7 +47,7 @@ static void queue_again(struct gate_conn *c)
 }
 
 /* MHD gives no way to end a connection: it is made to meet its end of file. */
-static void end_soon(struct gate_conn *c)
+void gate_conn_end(struct gate_conn *c)
 {
 	(void)shutdown(c->fd, SHUT_RDWR);
 	queue_again(c);
@@ -71,7 +71,7 @@ static void look_for_slow(struct loop_timer *t)
 	while ((c = p->oldest) && c->since + p->request_ns <= now) {
 		if (too_slow(c, now)) {
 			p->closed_slow++;
-			end_soon(c);
+			gate_conn_end(c);
 		} else {
 			queue_again(c);
 		}
@@ -104,7 +104,7 @@ static void make_room(struct gate_port *p)
 		if (c->began || c->suspended)
 			continue;
 		p->closed_full++;
-		end_soon(c);
+		gate_conn_end(c);
 		return;
 	}
 }

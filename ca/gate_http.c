@@ -287,6 +287,61 @@ static enum MHD_Result begin(struct gate_conn *c, const char *url,
 	return answer_refused(c);
 }
 
+/* Bodies being received, the one that began first in front. They are bounded together,
+ * and those that never come to an end must not keep others out: the first makes room. */
+
+static void receiving_begin(struct gate_conn *c)
+{
+	c->receiving = true;
+	c->body_newer = NULL;
+	c->body_older = gate.body_newest;
+	*(gate.body_newest ? &gate.body_newest->body_newer
+			   : &gate.body_oldest) = c;
+	gate.body_newest = c;
+}
+
+static void receiving_end(struct gate_conn *c)
+{
+	if (!c->receiving)
+		return;
+	c->receiving = false;
+	*(c->body_older ? &c->body_older->body_newer : &gate.body_oldest) =
+		c->body_newer;
+	*(c->body_newer ? &c->body_newer->body_older : &gate.body_newest) =
+		c->body_older;
+}
+
+static void body_drop(struct gate_conn *c)
+{
+	receiving_end(c);
+	if (!c->body.p)
+		return;
+	/* it may have held a bearer token */
+	secret_zero(c->body.p, c->body.cap);
+	gate.bodies -= c->body_counted;
+	buf_wipe(&c->body);
+	c->body_counted = 0;
+}
+
+static bool make_room(const struct gate_conn *c, size_t n)
+{
+	struct gate_conn *first;
+
+	while (gate.bodies + n > GATE_BODIES_MAX) {
+		first = gate.body_oldest;
+		if (first == c)
+			first = first->body_newer;
+		if (!first)
+			return false;
+		refuse(first, ERR_UNAVAILABLE, 0,
+		       "the body took too long: others were waiting");
+		body_drop(first);
+		first->port->closed_full++;
+		gate_conn_end(first);
+	}
+	return true;
+}
+
 /* The body */
 
 static enum MHD_Result take_body(struct gate_conn *c, const char *data,
@@ -299,13 +354,15 @@ static enum MHD_Result take_body(struct gate_conn *c, const char *data,
 		c->body.max = c->route->body_max;
 	if (!c->refused && n > c->body.max - c->body.len)
 		refuse(c, ERR_TOO_LARGE, 0, "the body is over its limit");
-	if (!c->refused && gate.bodies + n > GATE_BODIES_MAX)
+	if (!c->refused && !make_room(c, n))
 		refuse(c, ERR_UNAVAILABLE, 0,
 		       "too many requests are being received: try again");
 	if (c->refused) {
 		c->skipped += n;
 		return c->skipped > GATE_BODY_SKIP ? MHD_NO : MHD_YES;
 	}
+	if (!c->receiving)
+		receiving_begin(c);
 	ENSURE(buf_put(&c->body, data, n) == OK);
 	gate.bodies += c->body.cap - cap;
 	c->body_counted += c->body.cap - cap;
@@ -335,6 +392,7 @@ enum MHD_Result gate_http_request(void *cls, struct MHD_Connection *mc,
 		c->answer = NULL;
 		return mhd_answer(mc, c->status, r);
 	}
+	receiving_end(c);
 	gate_conn_whole(c);
 	return c->route->run(c);
 }
@@ -357,13 +415,7 @@ void gate_http_completed(void *cls, struct MHD_Connection *mc, void **context,
 	if (c->answer)
 		MHD_destroy_response(c->answer);
 	c->answer = NULL;
-	if (c->body.p) {
-		/* it may have held a bearer token */
-		secret_zero(c->body.p, c->body.cap);
-		gate.bodies -= c->body_counted;
-		buf_wipe(&c->body);
-		c->body_counted = 0;
-	}
+	body_drop(c);
 	c->body.max = 0;
 	c->skipped = 0;
 	c->refused = OK;
