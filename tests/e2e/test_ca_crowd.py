@@ -6,16 +6,15 @@ test: alone"""
 import contextlib
 import os
 import resource
+import select
 import socket
-import ssl
 import struct
 import sys
 import time
 
-from lib.ca_client import (NODE, SECONDS, Chain, Https, NoAnswer, Problem,
-                           add_token, context, enrol, init, inventory,
-                           make_csr, until_https)
-from lib.case import Skip, case, check, equal, is_sanitized, run
+from lib.ca_client import (NODE, SECONDS, Chain, Https, add_token, context,
+                           enrol, init, inventory, make_csr, until_https)
+from lib.case import case, check, equal, is_sanitized, run
 from lib.daemon import Ca
 
 IDLE = 10000            # on both ports together
@@ -115,7 +114,6 @@ class Crowd:
 
     @staticmethod
     def goes_on(release, seconds):
-        import select
         return release not in select.select([release], [], [], seconds)[0]
 
     def __exit__(self, *_):
@@ -168,7 +166,6 @@ class Place:
         self.turn = getattr(self, "turn", 0) + 1
         s = self.tls() if self.turn % 2 else self.plain()
         s.sendall(SLOW_HEAD[:20])
-        s.sent = 20 if isinstance(s, ssl.SSLSocket) else None
         return s
 
     # what an honest client does
@@ -220,6 +217,17 @@ class Place:
 
 
 @case
+def a_plain_connection_costs_little(place):
+    before = memory(place.ca)["gate"]
+    with Crowd(4000, place.plain) as crowd:
+        equal(crowd.failed, 0, "connections refused")
+        place.crl()         # the gate has taken all that came before
+        each = (memory(place.ca)["gate"] - before) / crowd.opened
+    print("# %.1f KiB a plain connection" % (each / 1024), flush=True)
+    check(each < PSS_PLAIN, "bytes of a connection", each)
+
+
+@case
 def ten_thousand_idle_connections(place):
     with place.kept() as kept:
         kept.issue("node", NODE, make_csr()[1])
@@ -233,17 +241,6 @@ def ten_thousand_idle_connections(place):
             slowest = place.serve(kept)     # the one from before as well
             check(slowest < BOUND, "an old connection", slowest)
             place.is_served("%d idle" % IDLE)
-
-
-@case
-def a_plain_connection_costs_little(place):
-    before = memory(place.ca)["gate"]
-    with Crowd(4000, place.plain) as crowd:
-        equal(crowd.failed, 0, "connections refused")
-        place.crl()         # the gate has taken all that came before
-        each = (memory(place.ca)["gate"] - before) / crowd.opened
-    print("# %.1f KiB a plain connection" % (each / 1024), flush=True)
-    check(each < PSS_PLAIN, "bytes of a connection", each)
 
 
 @case
@@ -272,17 +269,7 @@ def bodies_that_never_come(place):
         sizes = place.is_bounded("%d half-sent bodies" % crowd.opened)
         check(sizes["gate"] - place.quiet["gate"] < 256 << 20,
               "bodies being received are bounded", sizes)
-        with place.kept() as kept:      # which may be told to come again
-            end = time.monotonic() + 40
-            while True:
-                try:
-                    kept.issue("node", NODE, make_csr()[1])
-                    break
-                except (Problem, NoAnswer) as e:
-                    check(getattr(e, "error", "unavailable") == "unavailable",
-                          "what is said meanwhile", e)
-                    check(time.monotonic() < end, "somebody is served")
-                    time.sleep(0.1)
+        place.is_served("half-sent bodies")
         place.crl()
 
 
@@ -307,7 +294,7 @@ def they_leave_nothing_behind(place):
     place.is_bounded("nobody")
     equal(place.ca.roles()["gate"], [gate], "the gate is the same")
     with place.ca.admin() as a:
-        check(len(inventory(a)) > 100, "what was issued meanwhile")
+        check(len(inventory(a)) > 30, "what was issued meanwhile")
 
 
 def main():
