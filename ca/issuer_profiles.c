@@ -18,6 +18,7 @@ enum {
 static struct {
 	struct profiles *loading; /* being told anew */
 	struct attrs wrong;       /* text= of what could not be taken */
+	bool taken;               /* those in force came from the files */
 	struct ask waiting[RELOADS_MAX];
 	unsigned count;
 } reload;
@@ -53,15 +54,25 @@ static void answer(void)
 	reload.count = 0;
 }
 
+/* A list with a mistake in it does not replace a good one; the signer does the same,
+ * so that both have the same ones. */
 static void all_told(const struct msg *m)
 {
 	struct attr a;
 
 	if (attr_only(m->attrs, "error", &a) == OK)
 		(void)!attrs_add(&reload.wrong, "wrong", 0, a.value, a.len);
-	profiles_free(&issuer.profiles);
-	issuer.profiles = reload.loading;
-	reload.loading = NULL;
+	if (reload.wrong.count && reload.taken) {
+		log_text(LOG_ERR, "profiles_kept",
+			 "the profiles stay as they were: mend the mistake and "
+			 "reload");
+		profiles_free(&reload.loading);
+	} else {
+		profiles_free(&issuer.profiles);
+		issuer.profiles = reload.loading;
+		reload.loading = NULL;
+		reload.taken = true;
+	}
 	answer();
 }
 

@@ -133,10 +133,14 @@ static void profiles_one(const struct msg *m)
 
 /* A list with a mistake in it does not replace a good one. At the start there is
  * none, and what could be read is used. */
-static void profiles_end(void)
+static void profiles_end(const struct msg *m)
 {
+	struct attr a;
+
 	if (!coming)
 		child_broken("supervisor");
+	if (attr_find(m->attrs, "error", &a)) /* nobody could read them */
+		coming_bad = true;
 	if (coming_bad && have_profiles) {
 		log_text(LOG_ERR, "profiles_kept",
 			 "the profiles stay as they were: mend the mistake and "
@@ -162,7 +166,7 @@ static void from_sup(const struct msg *m)
 		profiles_one(m);
 		return;
 	case SUP_PROFILES_END:
-		profiles_end();
+		profiles_end(m);
 		return;
 	default:
 		child_broken("supervisor");

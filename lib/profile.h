@@ -69,8 +69,8 @@ struct profiles;
 struct profiles *profiles_new(bool default_profile);
 void profiles_free(struct profiles **p); /* AUTO-able */
 /* A file's text: one profile a line, '#' comments, blank lines. A profile that is
- * already there is ERR_EXISTS. The fault names file and line. After an error p holds
- * what came before it: it is to be freed. */
+ * already there is ERR_EXISTS. The fault names file and line. After an error p is
+ * as it was: a file counts as a whole. */
 MUST enum err profiles_add(struct profiles *p, const char *file,
 			   const char *text, size_t len, struct fault *f);
 /* NULL if there is none. Always there: `node` (usage=server,client dns={node}

@@ -140,16 +140,12 @@ static enum err line_add(struct profiles *s, const char *text, size_t len,
 	return put(s, &p, f);
 }
 
-enum err profiles_add(struct profiles *s, const char *file, const char *text,
-		      size_t len, struct fault *f)
+static enum err lines_add(struct profiles *s, const char *file,
+			  const char *text, size_t len, struct fault *f)
 {
 	struct rd r = rd_from(text, len);
 	struct fault why = { .code = OK };
 
-	if (len > PROFILE_TEXT_MAX)
-		return fault_set(f, ERR_TOO_LARGE,
-				 "%s: a file of profiles has at most %d bytes",
-				 file, PROFILE_TEXT_MAX);
 	for (unsigned line = 1; rd_left(&r); line++) {
 		const uint8_t *start = r.p,
 			      *end = memchr(start, '\n', rd_left(&r));
@@ -162,6 +158,47 @@ enum err profiles_add(struct profiles *s, const char *file, const char *text,
 		TRY(rd_bytes(&r, n + (end != NULL), &start));
 	}
 	return OK;
+}
+
+/* None of one file's profiles is in the other files, and there is room for them. */
+static enum err check_apart(const struct profiles *s,
+			    const struct profiles *new, const char *file,
+			    struct fault *f)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < new->count; i++) {
+		const struct entry *e = new->at[i], *was;
+
+		if (e->built_in)
+			continue;
+		was = map_find(s->by_name, e->p.name, strlen(e->p.name));
+		if (was && !was->built_in)
+			return fault_set(f, ERR_EXISTS,
+					 "%s: there is a profile '%s' already",
+					 file, e->p.name);
+		n += !was;
+	}
+	if (s->count + n > PROFILES_MAX)
+		return fault_set(f, ERR_INVALID,
+				 "%s: there are more than %d profiles", file,
+				 PROFILES_MAX);
+	return OK;
+}
+
+enum err profiles_add(struct profiles *s, const char *file, const char *text,
+		      size_t len, struct fault *f)
+{
+	AUTO(profiles_free) struct profiles *alone = NULL;
+
+	if (len > PROFILE_TEXT_MAX)
+		return fault_set(f, ERR_TOO_LARGE,
+				 "%s: a file of profiles has at most %d bytes",
+				 file, PROFILE_TEXT_MAX);
+	alone = profiles_new(false);
+	TRY(lines_add(alone, file, text, len, f));
+	TRY(check_apart(s, alone, file, f));
+	return lines_add(s, file, text, len, f);
 }
 
 /* What a type without a profile gets, where every type has one; the one named spiffe

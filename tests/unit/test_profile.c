@@ -241,6 +241,7 @@ static void test_errors_name_file_and_line(void **state)
 	assert_int_equal(add(s, "profile=a\n\nprofile=b life=1\n", &f),
 			 ERR_INVALID);
 	assert_non_null(strstr(f.text, "web.conf:3: "));
+	assert_null(profiles_find(s, span_str("a"))); /* a file is whole */
 	assert_int_equal(add(s, "profile=c\nprofile=c\n", &f), ERR_EXISTS);
 	assert_non_null(strstr(f.text, "web.conf:2: "));
 	assert_int_equal(add(s, "profile=d \"\n", &f), ERR_INVALID);
