@@ -351,8 +351,9 @@ def a_broken_file_is_reported_and_the_others_stay(place):
     place.ca.add_profile("fresh", "profile=fresh life=20m\n")
     equal(place.reload(), [], "what is wrong before")
     before = sorted(place.profiles())
+    place.ca.add_profile("fresh", "profile=fresh life=25m\n")
     for text, says in BROKEN:
-        place.ca.add_profile("wrong", text)
+        path = place.ca.add_profile("wrong", text)
         wrong = place.reload()
         equal(len(wrong), 1, "complaints about %r: %r" % (text, wrong))
         check("wrong" in wrong[0] and says in wrong[0], "the sentence", wrong,
@@ -360,9 +361,10 @@ def a_broken_file_is_reported_and_the_others_stay(place):
         check(wrong[0] in place.ca.log() or "event=profile" in place.ca.log(),
               "it is logged")
         equal(sorted(place.profiles()), before, "the others stay: %r" % text)
-        equal(life(issues(place, "fresh")), 1200, "and are issued")
-    os.unlink(place.ca.add_profile("wrong", ""))
+        equal(life(issues(place, "fresh")), 1200, "and are issued as before")
+    os.unlink(path)
     equal(place.reload(), [], "what is wrong afterwards")
+    equal(life(issues(place, "fresh")), 1500, "what waited for that")
 
 
 @case
@@ -373,6 +375,10 @@ def half_a_file_is_no_file(place):
     equal(len(place.reload()), 1, "complaints")
     check("halfgood" not in place.profiles(), "the good half", place.profiles())
     refused(lambda: issues(place, "halfgood"), "denied", "halfgood")
+    place.kill("issuer")        # who has none yet takes what is whole
+    until_open(place.ca)
+    check("halfgood" not in place.profiles() and "fresh" in place.profiles(),
+          "after a death", place.profiles())
     os.unlink(path)
     equal(place.reload(), [], "afterwards")
 
