@@ -290,7 +290,7 @@ def refused(do, error, says=""):
 
 def life(answer):
     cert = x509.load_pem_x509_certificate(answer["certificate"].encode())
-    return (cert.not_valid_after_utc - cert.not_valid_before_utc) \
+    return (cert.not_valid_after - cert.not_valid_before) \
         .total_seconds() - 60
 
 
