@@ -88,7 +88,8 @@ struct names {
 	struct serial serial;
 	uint8_t subject_key[20], authority_key[20];
 	char uri[CERT_DOMAINS_MAX][DN_DOMAIN_MAX + 2];
-	char crl[SCOPE_URL_MAX + 16], ocsp[SCOPE_URL_MAX + 16];
+	char crl[SCOPE_URL_MAX + 16], ocsp[SCOPE_URL_MAX + 16],
+		root[SCOPE_URL_MAX + 16];
 };
 
 static void serial_of(const struct ca_scope *sc, uint64_t number,
@@ -207,6 +208,8 @@ static enum err issuing_fill(const struct plan *p, const struct parent *by,
 	c->crl_url = span_str(n->crl);
 	(void)snprintf(n->ocsp, sizeof n->ocsp, "%s/ocsp", p->scope.url);
 	c->ocsp_url = span_str(n->ocsp);
+	(void)snprintf(n->root, sizeof n->root, "%s/root.der", p->scope.url);
+	c->issuer_url = span_str(n->root);
 	c->not_before = p->now - PROFILE_BACKDATE;
 	c->not_after =
 		MIN(p->now + (int64_t)p->issuing_life, by->cert->not_after);

@@ -285,7 +285,7 @@ def errors_are_the_ones_of_ocsp(worlds):
         equal(ocsp.load_der_ocsp_response(der).response_status.name,
               "MALFORMED_REQUEST", path)
     for algorithm in HASHES.values():
-        request = request_of(w.issuing, w.root, algorithm())
+        request = request_of(w.root, w.root, algorithm())
         status, headers, der = w.ocsp_raw(request, "GET")
         not_kept(headers)
         error_everywhere(made, der, "UNAUTHORIZED", "unauthorized (6)",
