@@ -110,8 +110,9 @@ static void chan_want(struct chan *c)
 {
 	if (c->ended)
 		return;
-	loop_change(&c->watch, (c->paused ? 0 : (uint32_t)EPOLLIN) |
-				       (c->out.len ? (uint32_t)EPOLLOUT : 0));
+	loop_change(&c->watch,
+		    (c->paused ? 0 : (uint32_t)EPOLLIN) |
+			    (c->out.len || c->full ? (uint32_t)EPOLLOUT : 0));
 }
 
 void chan_flush(struct chan *c)
@@ -125,8 +126,10 @@ void chan_flush(struct chan *c)
 
 		if (n < 0 && errno == EINTR)
 			continue;
-		if (n < 0 && errno == EAGAIN)
+		if (n < 0 && errno == EAGAIN) {
+			c->full = true;
 			break;
+		}
 		if (n < 0) { /* the reading side will tell */
 			done = c->out.len;
 			break;
@@ -428,6 +431,7 @@ static void chan_on(struct loop_fd *w, uint32_t events)
 		bool gone = false;
 
 		c->gone = &gone;
+		c->full = false;
 		chan_flush(c);
 		if (!c->out.len && c->ops->on_drain)
 			c->ops->on_drain(c);

@@ -46,6 +46,8 @@ struct chan {
 	bool secret;         /* buffers are secret memory */
 	bool ended;          /* on_end has been or is being called */
 	bool paused;         /* not reading (backpressure) */
+	bool full;           /* the socket was; on_drain is owed, whoever
+				writes the rest */
 	bool creds;          /* check SCM_CREDENTIALS of each read */
 	int32_t creds_pid;   /* … against this pid */
 	int creds_pidfd;     /* … of this process, owned */

@@ -119,6 +119,54 @@ static void closing_inside_a_handler_is_safe(void **state)
 	loop_free(l);
 }
 
+struct drained {
+	struct chan c;
+	unsigned times;
+};
+
+static void on_drain(struct chan *c)
+{
+	((struct drained *)c)->times++;
+}
+
+/* Who waits for that has stopped making more: nobody else would wake him. */
+static void it_drains_also_when_the_rest_leaves_by_another_flush(void **state)
+{
+	static const struct chan_ops drain = { on_msg, on_end, on_drain };
+	static uint8_t big[1 << 19], room[1 << 16];
+	struct loop *l = loop_new();
+	struct drained a = { .times = 0 };
+	struct attrs list;
+	int sv[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX,
+				    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+				    0, sv),
+			 0);
+	chan_open(&a.c, l, sv[0], false, &drain);
+	attrs_init(&list);
+	assert_int_equal(attrs_add(&list, "x", 0, big, sizeof big), OK);
+	assert_int_equal(chan_send(&a.c, 1, 1, attrs_view(&list)), OK);
+	assert_true(a.c.out.len > 0);
+	while (a.c.out.len) {
+		while (read(sv[1], room, sizeof room) > 0)
+			;
+		chan_flush(&a.c);
+	}
+	assert_int_equal(a.times, 0);
+	loop_turn(l, 0);
+	assert_int_equal(a.times, 1);
+	while (read(sv[1], room, sizeof room) > 0)
+		;
+	loop_turn(l, 0);
+	assert_int_equal(a.times, 1);
+	attrs_wipe(&list);
+	chan_close(&a.c);
+	close(sv[1]);
+	loop_free(l);
+}
+
 static void descriptors_travel_with_their_message(void **state)
 {
 	struct loop *l = loop_new();
@@ -243,6 +291,8 @@ int main(void)
 			a_message_of_the_largest_size_passes_and_one_more_byte_does_not),
 		cmocka_unit_test(closing_inside_a_handler_is_safe),
 		cmocka_unit_test(descriptors_travel_with_their_message),
+		cmocka_unit_test(
+			it_drains_also_when_the_rest_leaves_by_another_flush),
 		cmocka_unit_test(a_paused_channel_delivers_when_it_goes_on),
 		cmocka_unit_test(every_prefix_of_a_message_is_pending),
 		cmocka_unit_test(timers_fire_in_order_and_disarmed_ones_do_not),
