@@ -172,7 +172,8 @@ void verb_token(const struct ask *a, struct attr_view v);
 
 /* peer: holders of certificates, as gate shows their chains. */
 enum peer_state {
-	PEER_ASKED, /* the store is asked whether it is revoked */
+	PEER_ASKED,   /* the store is asked whether it is revoked */
+	PEER_UNKNOWN, /* who should know was being started anew; fault says so */
 	PEER_GOOD,
 	PEER_REFUSED, /* fault says why */
 };
@@ -200,6 +201,8 @@ void peer_came(const struct msg *m);
 void peer_gone(uint64_t id);
 void peers_gone(void);
 struct tls_peer *peer_find(uint64_t id);
+/* False: it is being looked up (again, if that failed), and calls have to wait. */
+bool peer_looked_up(struct tls_peer *p);
 void peer_status(uint64_t id, const struct msg *m);
 void peer_lookup_failed(uint64_t id, const struct fault *f);
 void peers_store_gone(const struct fault *f);

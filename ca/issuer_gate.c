@@ -52,7 +52,7 @@ static void call(const struct msg *m)
 	struct tls_peer *p = a.peer ? peer_find(a.peer) : NULL;
 	struct gate_call *c, **at;
 
-	if (!p || p->state != PEER_ASKED) {
+	if (!p || peer_looked_up(p)) {
 		gate_verb(&a, m->attrs);
 		return;
 	}

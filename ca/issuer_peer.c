@@ -98,7 +98,6 @@ static enum err verify(struct tls_peer *p, struct fault *f)
 {
 	struct cert_signed s;
 
-	TRY(issuer_open(f));
 	if (cert_split(span_of(p->der.p, p->der.len), &s, f) != OK ||
 	    cert_parse_tbs(s.tbs, &p->cert, f) != OK)
 		return fault_set(f, ERR_UNAUTHENTICATED,
@@ -142,6 +141,31 @@ static void run_waiting(struct tls_peer *p)
 	}
 }
 
+/* Nothing was found out: that is no judgement, and the next call asks again. */
+static void not_now(struct tls_peer *p, const struct fault *f)
+{
+	p->state = PEER_UNKNOWN;
+	p->fault = *f;
+}
+
+static void look(struct tls_peer *p)
+{
+	struct fault f;
+
+	if (issuer_open(&f) != OK) {
+		not_now(p, &f);
+	} else if (verify(p, &p->fault) != OK) {
+		p->state = PEER_REFUSED;
+	} else if (ask_store(p) != OK) {
+		(void)fault_set(&f, ERR_UNAVAILABLE,
+				"whether the certificate was revoked cannot be "
+				"looked up now: try again");
+		not_now(p, &f);
+	} else {
+		p->state = PEER_ASKED;
+	}
+}
+
 void peer_came(const struct msg *m)
 {
 	struct tls_peer *p = xcalloc(1, sizeof *p);
@@ -149,27 +173,26 @@ void peer_came(const struct msg *m)
 
 	p->id = m->id;
 	buf_init(&p->der, CERT_MAX);
-	p->state = PEER_ASKED;
+	p->state = PEER_REFUSED;
 	if (peer_find(p->id) || m->id >> 56)
 		child_broken("gate");
-	if (map_count(peers) >= ISSUER_PEERS_MAX) {
+	if (map_count(peers) >= ISSUER_PEERS_MAX)
 		(void)fault_set(&p->fault, ERR_LIMITED,
 				"too many clients are connected: try again");
-		p->state = PEER_REFUSED;
-	} else if (!attr_find(m->attrs, "cert", &a) ||
-		   buf_put(&p->der, a.value, a.len) != OK) {
+	else if (!attr_find(m->attrs, "cert", &a) ||
+		 buf_put(&p->der, a.value, a.len) != OK)
 		(void)fault_set(&p->fault, ERR_UNAUTHENTICATED,
 				"the client certificate is too large");
-		p->state = PEER_REFUSED;
-	} else if (verify(p, &p->fault) != OK) {
-		p->state = PEER_REFUSED;
-	} else if (ask_store(p) != OK) {
-		(void)fault_set(&p->fault, ERR_UNAVAILABLE,
-				"whether the certificate was revoked cannot be "
-				"looked up now: connect again");
-		p->state = PEER_REFUSED;
-	}
+	else
+		look(p);
 	map_add(peers, p);
+}
+
+bool peer_looked_up(struct tls_peer *p)
+{
+	if (p->state == PEER_UNKNOWN)
+		look(p);
+	return p->state != PEER_ASKED;
 }
 
 static enum err check_row(const struct tls_peer *p, const struct msg *m,
@@ -212,8 +235,7 @@ void peer_lookup_failed(uint64_t id, const struct fault *f)
 
 	if (!p || p->state != PEER_ASKED)
 		return;
-	p->state = PEER_REFUSED;
-	p->fault = *f;
+	not_now(p, f);
 	run_waiting(p);
 }
 
@@ -267,7 +289,7 @@ enum err peer_check(const struct tls_peer *p, struct fault *f)
 		return fault_set(f, ERR_UNAUTHENTICATED,
 				 "this needs a client certificate of this CA: "
 				 "none was shown");
-	if (p->state == PEER_REFUSED) {
+	if (p->state == PEER_REFUSED || p->state == PEER_UNKNOWN) {
 		*f = p->fault;
 		return f->code;
 	}

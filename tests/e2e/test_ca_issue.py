@@ -2,13 +2,16 @@
 """What holders of certificates may have of ca by HTTPS: issue by capability, renew their
 own, revoke and look at what is theirs."""
 import base64
+import contextlib
+import os
+import signal
 import sys
 import time
 
 from cryptography import x509
 from cryptography.x509.oid import ExtensionOID
 
-from lib.ca_client import (Chain, Https, Problem, add_token, context, enrol,
+from lib.ca_client import (SECONDS, Chain, Https, Problem, add_token, context, enrol,
                            init, inventory, make_csr, new_key, pem_to_der,
                            read_log, serial_hex, sha256, spki_of, until_https)
 from lib.ca_odd import CAPABILITIES
@@ -360,6 +363,42 @@ def every_kind_of_key(place):
             der = der_of(h.issue("web", N1, csr))
             equal(spki_of(cert_of(der).public_key()), spki_of(key.public_key()),
                   "the key: " + kind)
+
+
+def peers_shown(place):
+    with Https(place.ca.https, context(place.chain)) as h:
+        text = h.ask("GET", "/metrics")["raw"].decode()
+    return int(text.partition("\ncretula_ca_gate_peers_total ")[2].split()[0])
+
+
+@case
+def a_client_shown_while_the_store_died_is_looked_up_again(place):
+    """On the same connection: who asks again is not refused for ever."""
+    before, got, end = peers_shown(place), [], time.monotonic() + SECONDS
+    store, = place.ca.roles()["store"]
+    with contextlib.ExitStack() as stack:
+        h = [stack.enter_context(place.https(place.webber)) for _ in range(3)]
+        os.kill(store, signal.SIGSTOP)
+        for one in h:
+            one.connection.request("GET", "/v1/certificates/" +
+                                   serial_hex(place.webber[0]))
+        while peers_shown(place) < before + len(h):
+            check(time.monotonic() < end, "the issuer hears of them")
+        os.kill(store, signal.SIGKILL)
+        for one in h:
+            r = one.connection.getresponse()
+            r.read()
+            got.append(r.status)
+        equal(got, [503] * len(h), "while the store is dead")
+        for one in h:
+            while True:
+                try:
+                    one.issue("web", N1, make_csr()[1])
+                    break
+                except Problem as e:
+                    equal(e.error, "unavailable", "until it is back")
+                    check(time.monotonic() < end, "it is served again", e)
+                    time.sleep(0.02)
 
 
 def main():
