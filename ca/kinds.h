@@ -114,8 +114,9 @@ enum issuer_store_kind {
 enum issuer_signer_kind {
 	/* signer -> issuer, at its start, after INIT and RENEW: state=none; state=broken
 	 * text=SENTENCE (the keys are there but cannot be used); or state=ready
-	 * scope=LIST root=DER root_says=LIST(crl= ocsp_sha1= ocsp_sha256=) issuing=DER store=BYTES(16) (of the log's origin,
-	 * note_origin("ca", store)) root_key=yes|no (root.key is in the folder)
+	 * scope=LIST root=DER root_says=LIST(crl= ocsp_sha1= ocsp_sha256=) issuing=DER
+	 * store=BYTES(16) (of the log's origin, note_origin("ca", store))
+	 * root_key=yes|no (root.key is in the folder)
 	 * next=N (numbers below are spent; at most 1,024 may be left out)
 	 * log_key=BYTES(32) log_size=N (of the last checkpoint it signed) epoch=N
 	 * signed=N chain=BYTES(32) */

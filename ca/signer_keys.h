@@ -34,7 +34,7 @@ struct signer_keys {
 	uint8_t log_key[NOTE_PUBLIC];
 	struct attrs scope;            /* as IG_INIT had it */
 	struct buf root, issuing_cert; /* DER */
-	struct buf root_says;           /* ca/signer_root.h: of the issuing CA */
+	struct buf root_says;          /* ca/signer_root.h: of the issuing CA */
 	uint64_t root_next;            /* the root's own next number */
 };
 

@@ -253,7 +253,7 @@ static void test_half_a_chain_is_refused(void **state)
 		" epoch=1 signed=1 chain=" HEX64,
 		" signed=1 epoch=01 chain=" HEX64,
 		" signed=1 epoch=1 chain=" HEX64 " ",
-		" signed=1 epoch=1 chain=A" HEX63,
+		(" signed=1 epoch=1 chain=A" HEX63),
 	};
 	const char *at = strstr(known, "\n\n");
 
