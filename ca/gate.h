@@ -41,6 +41,7 @@ enum {
 	GATE_CALL_S = 30,
 	GATE_RETRY_S = 1, /* Retry-After of ours */
 	GATE_ID_TEXT = 17,
+	GATE_ID_SPARE = 9, /* high bits of an id that are 0: 8 the issuer's */
 };
 
 enum gate_method {
@@ -120,7 +121,7 @@ struct gate {
 	struct chan issuer;
 	bool up;            /* issuer's channel is open */
 	uint32_t issuer_nr; /* counts issuers */
-	uint64_t next_id;   /* of calls, asks and connections */
+	uint64_t next_id;   /* of calls, asks and connections; from anywhere */
 	size_t bodies;
 	struct gate_conn *body_oldest, *body_newest; /* by their beginning */
 	uint8_t *issuer_der, *root_der; /* owned; NULL: not known yet */

@@ -5,6 +5,7 @@
 #include "ca/kinds.h"
 #include "lib/json_attrs.h"
 #include "lib/log.h"
+#include "lib/secret.h"
 
 #include <signal.h>
 #include <string.h>
@@ -42,6 +43,10 @@ enum err gate_open(int tls_fd, int plain_fd, unsigned limit, struct fault *f)
 	struct MHD_Daemon *d;
 
 	memset(&gate, 0, sizeof gate);
+	/* The issuer may still work for the gate before this one: what it answers
+	 * that one, and knows of its connections, must be about nobody here. */
+	random_fill(&gate.next_id, sizeof gate.next_id);
+	gate.next_id >>= GATE_ID_SPARE;
 	/* sendfile knows no MSG_NOSIGNAL */
 	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
 		return fault_set(f, ERR_INTERNAL, "cannot ignore SIGPIPE");

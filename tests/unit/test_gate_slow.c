@@ -148,11 +148,28 @@ static void all_is_given_back_at_its_end(void **state)
 		close(fd[i]);
 }
 
+/* Else what the issuer answers the one before would be taken for its own. */
+static void another_gate_uses_other_ids(void **state)
+{
+	uint64_t before, now;
+
+	(void)state;
+	open_gate();
+	before = gate.next_id;
+	close_gate();
+	open_gate();
+	now = gate.next_id;
+	close_gate();
+	assert_true(MAX(before, now) - MIN(before, now) > 1 << 20);
+	assert_int_equal(MAX(before, now) >> 55, 0);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_trickles_is_ended_while_others_are_served),
 		cmocka_unit_test(when_it_is_full_the_one_idle_longest_goes),
+		cmocka_unit_test(another_gate_uses_other_ids),
 		cmocka_unit_test(all_is_given_back_at_its_end),
 	};
 
