@@ -11,6 +11,7 @@
  *	gate_tls.c     the gate's own key and certificate
  *	gate_linger.c  refused while they were still sending
  *	gate_shake.c   TLS handshakes that wait for their client
+ *	gate_shown.c   the certificate in one, before it is used
  *	gate_due.c     deadlines of one length */
 #ifndef CA_GATE_H
 #define CA_GATE_H
@@ -89,6 +90,7 @@ struct gate_conn {
 	bool shaken, dry;
 	struct gate_conn *next_dry;
 	struct loop_fd shake;
+	size_t shake_bytes; /* of the client's, during it */
 	/* the request */
 	const struct gate_route *route;
 	const char *rest; /* borrowed from MHD */
@@ -225,6 +227,10 @@ void gate_shake_open(void);
 void gate_shake_close(void); /* none is set aside any more */
 void gate_shake_begin(struct gate_conn *c, gnutls_session_t session);
 void gate_shake_end(struct gate_conn *c);
+
+/* gate_shown.c. A TLS Certificate message: whether its first certificate has a key
+ * that costs no more to check signatures by than those of ours. */
+bool gate_shown_ok(const void *msg, size_t len, bool tls13);
 
 /* gate_tls.c */
 struct MHD_Daemon *gate_tls_daemon(int fd, unsigned limit);

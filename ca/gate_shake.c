@@ -11,9 +11,17 @@
 #include <errno.h>
 #include <sys/socket.h>
 
+enum {
+	SHAKE_MESSAGE = 64 << 10, /* bytes of one handshake message */
+	SHAKE_BYTES = 4 << 10,    /* of a handshake that may always go on */
+	SHAKE_BYTES_MAX = 64
+			  << 20, /* of all: more than GATE_CONNS usual ones */
+};
+
 static struct {
 	struct gate_conn *dry; /* of this turn, by next_dry */
 	struct gate_dues dues; /* of those set aside */
+	size_t bytes;          /* shake_bytes of all connections */
 	bool closing;
 } shake;
 
@@ -49,11 +57,28 @@ static void overdue(struct gate_due *d)
 	go_on(c);
 }
 
+/* Who sent more than most need is let go on only while all together sent little:
+ * GnuTLS keeps messages until they are whole, and the chain for good. */
+static bool too_much(const struct gate_conn *c)
+{
+	return c->shake_bytes > SHAKE_BYTES &&
+	       shake.bytes > (size_t)SHAKE_BYTES_MAX;
+}
+
 static ssize_t shake_pull(gnutls_transport_ptr_t arg, void *p, size_t n)
 {
 	struct gate_conn *c = arg;
 	ssize_t got = recv(c->fd, p, n, 0);
 
+	if (got > 0 && !c->shaken) {
+		c->shake_bytes += (size_t)got;
+		shake.bytes += (size_t)got;
+		if (too_much(c)) {
+			c->port->closed_full++;
+			errno = ECONNRESET;
+			return -1;
+		}
+	}
 	if (got < 0 && errno == EAGAIN && !c->shaken && !c->dry) {
 		c->dry = true;
 		c->next_dry = shake.dry;
@@ -63,17 +88,21 @@ static ssize_t shake_pull(gnutls_transport_ptr_t arg, void *p, size_t n)
 }
 
 /* The client's Finished is the last that is read of a handshake. */
-static int finished(gnutls_session_t session, unsigned type, unsigned when,
-		    unsigned incoming, const gnutls_datum_t *msg)
+static int heard(gnutls_session_t session, unsigned type, unsigned when,
+		 unsigned incoming, const gnutls_datum_t *msg)
 {
+	bool tls13 = gnutls_protocol_get_version(session) == GNUTLS_TLS1_3;
 	gnutls_transport_ptr_t in, out;
 
-	(void)type;
 	(void)when;
-	(void)msg;
+	if (!incoming)
+		return 0;
 	gnutls_transport_get_ptr2(session, &in, &out);
-	if (incoming)
+	if (type == GNUTLS_HANDSHAKE_FINISHED)
 		((struct gate_conn *)in)->shaken = true;
+	if (type == GNUTLS_HANDSHAKE_CERTIFICATE_PKT &&
+	    !gate_shown_ok(msg->data, msg->size, tls13))
+		return GNUTLS_E_UNSUPPORTED_CERTIFICATE_TYPE;
 	return 0;
 }
 
@@ -87,14 +116,16 @@ void gate_shake_begin(struct gate_conn *c, gnutls_session_t session)
 	gnutls_transport_get_ptr2(session, &in, &out);
 	gnutls_transport_set_ptr2(session, c, out);
 	gnutls_transport_set_pull_function(session, shake_pull);
-	gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_FINISHED,
-					   GNUTLS_HOOK_POST, finished);
+	gnutls_handshake_set_max_packet_length(session, SHAKE_MESSAGE);
+	gnutls_handshake_set_hook_function(session, GNUTLS_HANDSHAKE_ANY,
+					   GNUTLS_HOOK_POST, heard);
 }
 
 void gate_shake_end(struct gate_conn *c)
 {
 	struct gate_conn **at = &shake.dry;
 
+	shake.bytes -= c->shake_bytes;
 	if (c->shake.loop) {
 		gate_due_drop(&shake.dues, &c->due);
 		loop_unwatch(&c->shake);
@@ -127,6 +158,7 @@ static void aside(struct mhd *m)
 void gate_shake_open(void)
 {
 	shake.dry = NULL;
+	shake.bytes = 0;
 	shake.closing = false;
 	gate_dues_init(&shake.dues, gate.loop, GATE_IDLE_S * CLOCK_SECOND,
 		       overdue);

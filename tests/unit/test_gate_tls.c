@@ -464,9 +464,193 @@ static void a_crl_goes_through_tls_too(void **state)
 	end(&x);
 }
 
+/* A certificate with an RSA key that nobody has, of so many bytes. */
+static gnutls_datum_t strange_cert(struct test_ca *ca, size_t modulus,
+				   size_t exponent)
+{
+	uint8_t *n = malloc(modulus), *e = malloc(exponent);
+	gnutls_datum_t m = { n, (unsigned)modulus },
+		       x = { e, (unsigned)exponent };
+	gnutls_x509_crt_t crt;
+	gnutls_pubkey_t pub;
+	gnutls_datum_t der;
+
+	assert_true(n && e);
+	memset(n, 0xa5, modulus);
+	memset(e, 0x65, exponent);
+	good(gnutls_pubkey_init(&pub));
+	good(gnutls_pubkey_import_rsa_raw(pub, &m, &x));
+	good(gnutls_x509_crt_init(&crt));
+	test_crt_fill(ca, crt, "a stranger", 3600);
+	good(gnutls_x509_crt_set_pubkey(crt, pub));
+	good(gnutls_x509_crt_sign2(crt, ca->crt, ca->key, GNUTLS_DIG_SHA256,
+				   0));
+	good(gnutls_x509_crt_export2(crt, GNUTLS_X509_FMT_DER, &der));
+	gnutls_x509_crt_deinit(crt);
+	gnutls_pubkey_deinit(pub);
+	free(n);
+	free(e);
+	return der;
+}
+
+static void put24(struct buf *b, size_t v)
+{
+	assert_int_equal(buf_u8(b, (uint8_t)(v >> 16)), OK);
+	assert_int_equal(buf_u16(b, (uint16_t)v), OK);
+}
+
+/* The message that shows that certificate. */
+static void shown_put(struct buf *b, const gnutls_datum_t *der, bool tls13)
+{
+	buf_clear(b);
+	if (tls13)
+		assert_int_equal(buf_u8(b, 0), OK);
+	put24(b, der->size + 3 + (tls13 ? 2 : 0));
+	put24(b, der->size);
+	assert_int_equal(buf_put(b, der->data, der->size), OK);
+	if (tls13)
+		assert_int_equal(buf_u16(b, 0), OK);
+}
+
+static void assert_shown(const gnutls_datum_t *der, bool ok)
+{
+	struct buf b;
+
+	buf_init(&b, 1 << 20);
+	for (int tls13 = 0; tls13 < 2; tls13++) {
+		shown_put(&b, der, tls13);
+		assert_int_equal(gate_shown_ok(b.p, b.len, tls13), ok);
+		for (size_t n = 0; n < 4; n++)
+			assert_false(gate_shown_ok(b.p, n, tls13));
+		assert_false(gate_shown_ok(b.p, der->size, tls13));
+	}
+	buf_wipe(&b);
+}
+
+static void a_key_is_of_a_kind_and_size_that_we_certify(void **state)
+{
+	static const struct {
+		size_t n, e;
+		bool ok;
+	} rsa[] = {
+		{ 256, 3, true },  { 512, 4, true },   { 513, 3, false },
+		{ 512, 5, false }, { 8192, 3, false },
+	};
+	struct test_ca ca;
+	gnutls_datum_t der;
+
+	(void)state;
+	test_ca_make(&ca);
+	assert_shown(&ca.der, true); /* P-256 */
+	for (size_t i = 0; i < NELEM(rsa); i++) {
+		der = strange_cert(&ca, rsa[i].n, rsa[i].e);
+		assert_shown(&der, rsa[i].ok);
+		gnutls_free(der.data);
+	}
+	assert_true(gate_shown_ok("\0\0\0\0", 4, true));
+	assert_true(gate_shown_ok("\0\0\0", 3, false));
+	test_ca_wipe(&ca);
+}
+
+/* A "signature" by whatever key. */
+
+static int forge(gnutls_privkey_t key, gnutls_sign_algorithm_t alg, void *arg,
+		 unsigned flags, const gnutls_datum_t *data,
+		 gnutls_datum_t *sig)
+{
+	(void)key;
+	(void)alg;
+	(void)flags;
+	(void)data;
+	sig->size = *(const unsigned *)arg;
+	sig->data = gnutls_calloc(1, sig->size);
+	sig->data[1] = 1;
+	return 0;
+}
+
+static int forger(gnutls_privkey_t key, unsigned flags, void *arg)
+{
+	(void)key;
+	if (flags & GNUTLS_PRIVKEY_INFO_PK_ALGO)
+		return GNUTLS_PK_RSA;
+	if (flags & GNUTLS_PRIVKEY_INFO_PK_ALGO_BITS)
+		return 8 * *(const int *)arg;
+	return flags & GNUTLS_PRIVKEY_INFO_HAVE_SIGN_ALGO ? 1 : -1;
+}
+
+static int forged_handshake(struct tls_client *c, struct world *w,
+			    struct test_ca *ca, unsigned *bytes)
+{
+	gnutls_datum_t der = strange_cert(ca, *bytes, *bytes);
+	gnutls_privkey_t key;
+	gnutls_pcert_st cert;
+	int e;
+
+	good(gnutls_privkey_init(&key));
+	good(gnutls_privkey_import_ext4(key, bytes, forge, forge, NULL, NULL,
+					forger, 0));
+	good(gnutls_pcert_import_x509_raw(&cert, &der, GNUTLS_X509_FMT_DER, 0));
+	c->fd = client_open(w->tls);
+	good(gnutls_certificate_allocate_credentials(&c->cred));
+	gnutls_certificate_set_flags(c->cred,
+				     GNUTLS_CERTIFICATE_SKIP_KEY_CERT_MATCH);
+	good(gnutls_certificate_set_key(c->cred, NULL, 0, &cert, 1, key));
+	good(gnutls_init(&c->session, GNUTLS_CLIENT));
+	good(gnutls_priority_set_direct(c->session, ANY, NULL));
+	good(gnutls_credentials_set(c->session, GNUTLS_CRD_CERTIFICATE,
+				    c->cred));
+	gnutls_transport_set_int(c->session, c->fd);
+	do
+		e = gnutls_handshake(c->session);
+	while (e < 0 && !gnutls_error_is_fatal(e));
+	gnutls_free(der.data);
+	return e;
+}
+
+/* Ticks of processor time. */
+static uint64_t work_of(pid_t pid)
+{
+	char path[64], line[1024];
+	const char *at;
+	FILE *f;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+	f = fopen(path, "re");
+	assert_non_null(f);
+	assert_non_null(fgets(line, sizeof line, f));
+	(void)fclose(f);
+	at = strrchr(line, ')');
+	assert_non_null(at);
+	for (int i = 0; i < 12; i++) /* utime is the 14th, the name the 2nd */
+		at = strchr(at, ' ') + 1;
+	return world_number(at);
+}
+
+static void a_strange_key_keeps_nobody_waiting(void **state)
+{
+	unsigned bytes = 4096; /* that costs seconds */
+	struct tls_client c;
+	struct fixture x;
+	uint64_t before;
+	char b;
+
+	(void)state;
+	begin(&x);
+	before = work_of(x.w.pid);
+	/* it has said all before the gate has judged it */
+	(void)forged_handshake(&c, &x.w, &x.ca, &bytes);
+	assert_true(gnutls_record_recv(c.session, &b, 1) <= 0);
+	assert_true(work_of(x.w.pid) - before <
+		    (uint64_t)sysconf(_SC_CLK_TCK) / 2);
+	tls_end(&c);
+	end(&x);
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_key_is_of_a_kind_and_size_that_we_certify),
+		cmocka_unit_test(a_strange_key_keeps_nobody_waiting),
 		cmocka_unit_test(without_a_certificate_the_handshake_fails),
 		cmocka_unit_test(its_request_is_one_that_we_take),
 		cmocka_unit_test(a_refused_certificate_is_asked_for_again),
