@@ -129,6 +129,8 @@ struct gate {
 	uint8_t *issuer_der, *root_der; /* owned; NULL: not known yet */
 	size_t issuer_len, root_len;
 	uint64_t calls_done, calls_failed, peers;
+	unsigned most;          /* connections, since the last trim */
+	struct loop_timer trim; /* of memory, when a crowd has gone */
 };
 
 extern struct gate gate;

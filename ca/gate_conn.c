@@ -8,11 +8,16 @@
 #include "ca/kinds.h"
 #include "lib/clock.h"
 
+#include <malloc.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
 enum {
-	GATE_LOOK = 64 /* connections looked at for one that may go */
+	GATE_LOOK = 64, /* connections looked at for one that may go */
+	/* a crowd has been here, and hardly anybody of it is left */
+	CROWD = 1000,
+	CROWD_LEFT = 4, /* one of so many */
+	CROWD_GONE_S = 1,
 };
 
 static void queue_drop(struct gate_conn *c)
@@ -109,6 +114,33 @@ static void make_room(struct gate_port *p)
 	}
 }
 
+/* What a crowd had is free, but between what others have: the C library keeps it. It
+ * is given back when the crowd has gone, at most once each. */
+
+static unsigned conns_now(void)
+{
+	return gate.tls.conns + gate.plain.conns;
+}
+
+static void crowd_gone(struct loop_timer *t)
+{
+	(void)t;
+	(void)malloc_trim(0);
+	gate.most = conns_now();
+}
+
+static void look_at_crowd(void)
+{
+	unsigned now = conns_now();
+
+	gate.most = MAX(gate.most, now);
+	if (gate.most < CROWD || now > gate.most / CROWD_LEFT || gate.trim.loop)
+		return;
+	gate.trim.on = crowd_gone;
+	loop_arm(gate.loop, &gate.trim,
+		 loop_now(gate.loop) + CROWD_GONE_S * CLOCK_SECOND);
+}
+
 static struct gate_conn *conn_new(struct gate_port *p,
 				  struct MHD_Connection *mc)
 {
@@ -123,6 +155,7 @@ static struct gate_conn *conn_new(struct gate_port *p,
 	if (++p->conns > p->limit)
 		make_room(p);
 	p->accepted++;
+	look_at_crowd();
 	queue_add(c);
 	if (p->tls)
 		gate_tls_begin(c);
@@ -135,6 +168,7 @@ static void conn_end(struct gate_conn *c)
 	if (c->port->tls)
 		gate_shake_end(c);
 	c->port->conns--;
+	look_at_crowd();
 	if (c->linger)
 		gate_linger(c->fd);
 	if (c->peer_told && c->peer_told == gate.issuer_nr && gate.up)

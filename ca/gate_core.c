@@ -158,6 +158,7 @@ void gate_close(void)
 	mhd_close(&gate.tls.mhd);
 	loop_disarm(&gate.plain.slow);
 	loop_disarm(&gate.tls.slow);
+	loop_disarm(&gate.trim);
 	gate_linger_close();
 	gate_ocsp_close();
 	gate_call_close();
