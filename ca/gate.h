@@ -100,7 +100,8 @@ struct gate_conn {
 	enum err refused; /* before it was whole */
 	const char *refused_why;
 	unsigned refused_status;
-	bool linger; /* it was refused before its body came */
+	bool unframed; /* nobody can tell where it ends: the last one */
+	bool linger;   /* it was refused before its body came */
 	struct buf body;
 	size_t body_counted; /* … in gate.bodies */
 	bool receiving;      /* it is not whole: in the queue of such */

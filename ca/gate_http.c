@@ -143,6 +143,8 @@ static enum MHD_Result answer_refused(struct gate_conn *c)
 			   c->route->methods == GATE_POST  ? "POST"
 			   : c->route->methods == GATE_GET ? "GET, HEAD"
 							   : "GET, HEAD, POST");
+	if (c->unframed)
+		mhd_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
 	return mhd_answer(c->mhd, status, r);
 }
 
@@ -212,6 +214,55 @@ static bool type_is(const char *type, const char *wanted)
 	       (!type[n] || strchr("; \t", type[n]));
 }
 
+/* Where a request ends must be beyond doubt: who else reads it on its way (a proxy)
+ * must find the same end, or what follows is another's request (RFC 9112, 11.2). */
+
+struct framing {
+	unsigned lengths, codings;
+	bool strange;
+	const char *coding;
+};
+
+static enum MHD_Result frame_field(void *cls, enum MHD_ValueKind kind,
+				   const char *name, const char *value)
+{
+	struct framing *f = cls;
+
+	(void)kind;
+	/* "Content-Length : 5"; and a CR alone some take for an end of line */
+	if (strpbrk(name, " \t\r\v\f") || (value && strchr(value, '\r')))
+		f->strange = true;
+	if (!strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH))
+		f->lengths++;
+	if (!strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING)) {
+		f->codings++;
+		f->coding = value;
+	}
+	return MHD_YES;
+}
+
+static void check_framing(struct gate_conn *c, const char *version)
+{
+	struct framing f = { 0 };
+	const char *why;
+
+	(void)MHD_get_connection_values(c->mhd, MHD_HEADER_KIND, frame_field,
+					&f);
+	if (f.strange)
+		why = "a header field has a blank in its name, or "
+		      "a CR in its value";
+	else if (f.lengths + f.codings > 1)
+		why = "the length of the body is said twice";
+	else if (f.codings && (!f.coding || strcasecmp(f.coding, "chunked") ||
+			       !strcmp(version, MHD_HTTP_VERSION_1_0)))
+		why = "the only Transfer-Encoding is chunked, in "
+		      "HTTP/1.1";
+	else
+		return;
+	refuse(c, ERR_INVALID, 0, why);
+	c->unframed = true;
+}
+
 /* Sets *body if one will come, and refuses what is wrong with it. */
 static void check_body(struct gate_conn *c, bool *body)
 {
@@ -263,11 +314,16 @@ static void check_method(struct gate_conn *c, const char *method)
 /* A request with a body that is refused is answered at once, and its connection
  * ends; one without is answered when it is whole, and its connection stays. */
 static enum MHD_Result begin(struct gate_conn *c, const char *url,
-			     const char *method)
+			     const char *method, const char *version)
 {
 	bool body = false;
 
 	c->port->requests++;
+	check_framing(c, version);
+	if (c->refused) {
+		c->linger = true;
+		return answer_refused(c);
+	}
 	c->route = route_of(c, url);
 	c->post = !strcmp(method, MHD_HTTP_METHOD_POST);
 	if (c->route)
@@ -378,10 +434,9 @@ enum MHD_Result gate_http_request(void *cls, struct MHD_Connection *mc,
 	struct MHD_Response *r;
 
 	(void)cls;
-	(void)version;
 	if (!c) {
 		*context = c = gate_conn_of(mc);
-		return begin(c, url, method);
+		return begin(c, url, method, version);
 	}
 	if (*size)
 		return take_body(c, data, size);
@@ -419,6 +474,7 @@ void gate_http_completed(void *cls, struct MHD_Connection *mc, void **context,
 	c->body.max = 0;
 	c->skipped = 0;
 	c->refused = OK;
+	c->unframed = false;
 	c->route = NULL;
 	c->suspended = false;
 	*context = NULL;

@@ -625,6 +625,49 @@ static void a_chunked_body_over_its_limit_is_refused(void **state)
 	world_end(&w);
 }
 
+/* What two readers may find different ends of is the last of its connection, so that
+ * what follows is nobody's request. */
+static void where_a_request_ends_is_beyond_doubt(void **state)
+{
+	static const char *const doubtful[] = {
+		"Content-Length: 3\r\nTransfer-Encoding: chunked",
+		"Transfer-Encoding: chunked\r\nContent-Length: 3",
+		"Content-Length: 3\r\nContent-Length: 40",
+		"Content-Length: 40\r\nContent-Length: 3",
+		"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity",
+		"Transfer-Encoding: gzip, chunked",
+		"Transfer-Encoding: identity",
+		"Content-Length : 3",
+		"Content-Length\t: 3",
+		"Content-Length: 3\r\nTransfer-Encoding : chunked",
+		"Content-Length: 3\r\nX: y\rTransfer-Encoding: chunked",
+	};
+	char text[512];
+	struct answer r;
+	struct world w;
+	int fd;
+
+	(void)state;
+	world_start(&w);
+	for (size_t i = 0; i < NELEM(doubtful); i++) {
+		(void)snprintf(text, sizeof text,
+			       "POST /ocsp HTTP/1.1\r\nHost: ca\r\nContent-"
+			       "Type: application/ocsp-request\r\n%s\r\n\r\n"
+			       "3\r\nabc\r\n0\r\n\r\n"
+			       "GET /healthz HTTP/1.1\r\nHost: ca\r\n\r\n",
+			       doubtful[i]);
+		fd = client_open(w.plain);
+		client_text(fd, text);
+		client_answer(fd, &r);
+		assert_int_equal(r.status, 400);
+		answer_has(&r, "Connection: close");
+		answer_wipe(&r);
+		assert_int_equal(recv(fd, text, sizeof text, 0), 0);
+		close(fd);
+	}
+	world_end(&w);
+}
+
 static void garbage_ends_its_own_connection_only(void **state)
 {
 	uint64_t seed = unit_seed();
@@ -724,6 +767,7 @@ int main(void)
 		cmocka_unit_test(refusals_say_why),
 		cmocka_unit_test(who_is_refused_while_sending_reads_why),
 		cmocka_unit_test(a_chunked_body_over_its_limit_is_refused),
+		cmocka_unit_test(where_a_request_ends_is_beyond_doubt),
 		cmocka_unit_test(garbage_ends_its_own_connection_only),
 		cmocka_unit_test(a_request_cut_short_is_nobodys_harm),
 		cmocka_unit_test(a_thousand_idle_and_half_sent_disturb_nobody),
