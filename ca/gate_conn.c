@@ -100,18 +100,27 @@ void gate_port_run(struct gate_port *p)
 	mhd_watch(&p->mhd, gate.loop);
 }
 
-/* Full: the one that has waited longest without a request goes. */
+/* Full: the one that has waited longest without a request goes; if all that are looked
+ * at have one, the one that reads its answer longest: else those who read a long one
+ * byte by byte keep everybody out. */
 static void make_room(struct gate_port *p)
 {
-	struct gate_conn *c = p->oldest;
+	struct gate_conn *c = p->oldest, *reader = NULL;
 
 	for (unsigned i = 0; c && i < GATE_LOOK; i++, c = c->newer) {
-		if (c->began || c->suspended)
+		if (c->suspended)
 			continue;
-		p->closed_full++;
-		gate_conn_end(c);
-		return;
+		if (!c->began)
+			break;
+		if (!reader || c->began < reader->began)
+			reader = c;
 	}
+	if (!c || c->suspended || c->began)
+		c = reader;
+	if (!c)
+		return;
+	p->closed_full++;
+	gate_conn_end(c);
 }
 
 /* What a crowd had is free, but between what others have: the C library keeps it. It

@@ -3,6 +3,7 @@
 #include "tests/unit/gate_world.h"
 
 #include <errno.h>
+#include <sys/mman.h>
 
 enum {
 	FEW = 20,
@@ -148,6 +149,43 @@ static void all_is_given_back_at_its_end(void **state)
 		close(fd[i]);
 }
 
+/* A list too long for the sockets' buffers, which nobody reads. */
+static void when_all_read_slowly_new_ones_are_served(void **state)
+{
+	static const char get[] = "GET /crl HTTP/1.1\r\nHost: ca\r\n\r\n";
+	int fd[FEW], fresh, list = memfd_create("list", MFD_CLOEXEC);
+	struct attrs a;
+	struct msg m;
+
+	(void)state;
+	open_gate();
+	assert_int_equal(ftruncate(list, 64 << 20), 0);
+	world_text(&a, "number=1 this_update=1 next_update=9 size=67108864 "
+		       "offset=0");
+	m = (struct msg){ .kind = GI_CRL, .attrs = attrs_view(&a) };
+	gate_crl_put(&m, list);
+	attrs_wipe(&a);
+	for (size_t i = 0; i < NELEM(fd); i++) {
+		fd[i] = client_open(plain_port);
+		client_text(fd[i], get);
+		while (gate.plain.requests <= i)
+			loop_turn(loop, 5 * CLOCK_MS);
+	}
+	assert_int_equal(gate.plain.closed_full, 0);
+	for (size_t i = 0; i < NELEM(fd); i++) {
+		fresh = client_open(plain_port);
+		is_served(fresh);
+		client_text(fresh, get);
+		close(fd[i]);
+		fd[i] = fresh;
+	}
+	assert_true(gate.plain.conns <= FEW + 1);
+	assert_true(gate.plain.closed_full > 0);
+	for (size_t i = 0; i < NELEM(fd); i++)
+		close(fd[i]);
+	close_gate();
+}
+
 /* Else what the issuer answers the one before would be taken for its own. */
 static void another_gate_uses_other_ids(void **state)
 {
@@ -169,6 +207,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_trickles_is_ended_while_others_are_served),
 		cmocka_unit_test(when_it_is_full_the_one_idle_longest_goes),
+		cmocka_unit_test(when_all_read_slowly_new_ones_are_served),
 		cmocka_unit_test(another_gate_uses_other_ids),
 		cmocka_unit_test(all_is_given_back_at_its_end),
 	};
