@@ -6,7 +6,7 @@
 #define CA_KINDS_H
 
 enum gate_issuer_kind {
-	/* gate -> issuer, id: a TLS connection's own number, 1..; cert=DER … leaf first,
+	/* gate -> issuer, id: a TLS connection's own number, 1..2^56; cert=DER … leaf first,
 	 * as the client showed them. No answer: calls name it by peer=N */
 	GI_PEER = 1,
 	/* gate -> issuer, id: that connection ended */
