@@ -213,9 +213,10 @@ static struct txn_entry *put_entries(struct txn_entry *e)
 	return put;
 }
 
+/* A store that was started anew has first to be compared with what is known here. */
 bool txn_open(void)
 {
-	return issuer.audit && issuer.store_told &&
+	return issuer.audit && issuer.store_told && !issuer.store_fresh &&
 	       chan_is_open(&issuer.store) && issuer.state == ISSUER_READY;
 }
 
