@@ -159,7 +159,7 @@ MUST enum err order_take(struct order *o, struct attr_view request,
 /* Judges by the profile, signs, makes durable, finishes. */
 void order_run(struct order *o);
 void order_signed(uint64_t number, const struct msg *m);
-void order_refused(uint64_t number, const struct fault *f);
+void order_refused(uint64_t number, const struct msg *m, const struct fault *f);
 /* The signer is gone, and with it what it had. */
 void orders_fail(const struct fault *f);
 /* Appends certificate= issuer= serial= agent= … */

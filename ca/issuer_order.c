@@ -14,6 +14,8 @@
 #include <stdlib.h>
 
 static struct map *signing; /* orders with the signer, by number */
+/* The lowest number refused since one was signed; 0: none */
+static uint64_t refused_from;
 
 static void order_key(const void *value, const void **key, size_t *len)
 {
@@ -394,6 +396,7 @@ void order_signed(uint64_t number, const struct msg *m)
 
 	if (!o || attr_only(m->attrs, "certificate", &a) != OK)
 		child_broken("signer");
+	refused_from = 0;
 	watch_count(m);
 	ENSURE(buf_put(&o->der, a.value, a.len) == OK);
 	ENSURE(put_token(o) == OK);
@@ -404,13 +407,30 @@ void order_signed(uint64_t number, const struct msg *m)
 	txn_add(&o->entry);
 }
 
-void order_refused(uint64_t number, const struct fault *f)
+/* A signer whose disk cannot be written spends no number, and refuses those beyond its
+ * next block: who went on counting would stay there. So with nothing under way the
+ * count goes back to what neither was spent there nor can be anywhere else. */
+static void count_again(uint64_t number, const struct msg *m)
+{
+	uint64_t next;
+	struct attr a;
+
+	if (!refused_from)
+		refused_from = number;
+	if (map_count(signing) || attr_only(m->attrs, "next", &a) != OK ||
+	    attr_u64(&a, SERIAL_NUMBER_MAX, &next) != OK)
+		return;
+	issuer.next = MIN(issuer.next, MAX(refused_from, next));
+}
+
+void order_refused(uint64_t number, const struct msg *m, const struct fault *f)
 {
 	struct order *o =
 		signing ? map_drop(signing, &number, sizeof number) : NULL;
 
 	if (!o)
 		child_broken("signer");
+	count_again(number, m);
 	o->finish(o, f);
 }
 

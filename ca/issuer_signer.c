@@ -18,7 +18,7 @@ static void signer_refused(const struct msg *m)
 		log_text(LOG_ERR, "signer_refused", "%s", text);
 	switch (ABOUT(m->id)) {
 	case ABOUT_ORDER:
-		order_refused(ABOUT_N(m->id), &f);
+		order_refused(ABOUT_N(m->id), m, &f);
 		return;
 	case ABOUT_OCSP:
 		ocsp_refused(m->id, &f);

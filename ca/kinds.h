@@ -132,7 +132,8 @@ enum issuer_signer_kind {
 	IG_DONE,
 	IG_REFUSED,
 	/* issuer -> signer, id: any: profile=NAME tbs=DER [delay=N]; answered by
-	 * IG_SIGNED certificate=DER signed=N chain=BYTES(32), or IG_REFUSED */
+	 * IG_SIGNED certificate=DER signed=N chain=BYTES(32), or IG_REFUSED error=
+	 * text= [next=N: as in IG_STATE] */
 	IG_SIGN,
 	IG_SIGNED,
 	/* issuer -> signer, id: any: a fresh OCSP key; IG_OCSP_KEY spki=DER. Then

@@ -220,5 +220,7 @@ enum err signer_call(struct signer *s, const struct msg *m, int fd, int64_t now,
 				err_name(e));
 	ENSURE(attrs_add_str(r->out, "error", err_name(e)) == OK);
 	ENSURE(attrs_add_str(r->out, "text", f->text) == OK);
+	if (m->kind == IG_SIGN && s->state == SIGNER_READY)
+		ENSURE(attrs_add_u64(r->out, "next", s->mark.next) == OK);
 	return e;
 }

@@ -28,6 +28,7 @@ from cretula_native import Refused
 MIB = 1 << 20
 DISK = 48 * MIB
 SECONDS = 30
+BLOCK = 1024  # numbers that the signer reserves at once
 CLONE_NEWNS = 0x20000
 
 
@@ -273,6 +274,50 @@ def restart_on_a_full_disk(w):
     until_https(w.ca, w.chain)
     until("issue", w.issue, make_csr()[1])
     equal(until_ocsp(w, w.certs[1]), "GOOD", "OCSP")
+
+
+def punch(path):
+    """From now on its bytes need room on the disk again, as on file systems that
+    write no block in place."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    with open(path, "r+b") as f:
+        got = libc.fallocate(f.fileno(), 3, ctypes.c_long(0),
+                             ctypes.c_long(os.path.getsize(path)))
+        check(got == 0, "fallocate", os.strerror(ctypes.get_errno()))
+
+
+def number_of(der):
+    """The issuance number in its serial; blocks begin with 3, 3 + BLOCK, ..."""
+    return int(serial_hex(der)[2:12], 16)
+
+
+def refused_by_the_signer(h, csr):
+    """True if the signer was asked and said that it cannot write its mark."""
+    try:
+        h.issue("web", NODE, csr)
+    except Problem as e:
+        equal(e.error, "unavailable", "issue (%s)" % e.text)
+        return "high-water mark" in e.text
+    raise AssertionError("issue was done")
+
+
+@case
+def more_refusals_than_a_block_has_numbers_and_all_of_it_works(w):
+    csr = make_csr()[1]
+    with Https(w.ca.https, context(w.chain, *w.who)) as h:
+        last = 0
+        while (last + 1 - 3) % BLOCK:
+            der = pem_to_der(h.issue("web", NODE, csr)["certificate"])
+            last = number_of(der)
+        punch(os.path.join(w.ca.state, "signer", "mark"))
+        w.ca.leave(0)
+        end, refusals = time.monotonic() + SECONDS, 0
+        while refusals <= BLOCK:
+            refusals += refused_by_the_signer(h, csr)
+            check(time.monotonic() < end, "the refusals", refusals)
+    w.ca.free()
+    der = until("issue", w.issue, csr)
+    equal(number_of(der), last + 1, "the next number")
 
 
 def main():
