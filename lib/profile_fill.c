@@ -314,10 +314,11 @@ static enum err life_check(const struct profile *p, const struct wish *w,
 static enum err times(const struct profile *p, const struct ca_scope *s,
 		      const struct wish *w, struct cert *out, struct fault *f)
 {
-	int64_t begin, end, start = w->now + (int64_t)w->delay;
+	int64_t begin, end, start;
 	uint64_t life;
 
 	TRY(life_check(p, w, &life, f));
+	start = w->now + (int64_t)w->delay;
 	begin = w->delay ? start : start - PROFILE_BACKDATE;
 	begin = MAX(begin, s->not_before);
 	end = MIN(start + (int64_t)life, s->not_after);

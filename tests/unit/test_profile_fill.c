@@ -519,6 +519,8 @@ static void test_lives(void **state)
 	assert_int_equal(fill(&t, "web"), OK);
 	assert_int_equal(t.c.not_before, WORLD_NOW + 30);
 	assert_int_equal(t.c.not_after, WORLD_NOW + 90);
+	t.wish.delay = INT64_MAX;
+	assert_int_equal(fill(&t, "web"), ERR_INVALID);
 	t.wish.delay = PROFILE_DELAY_MAX + 1;
 	assert_int_equal(fill(&t, "web"), ERR_INVALID);
 }
