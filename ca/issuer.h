@@ -267,6 +267,8 @@ void ocsp_fail_all(void);
 void ocsp_signer_check(void);
 void ocsp_signer_key(const struct msg *m);
 void ocsp_signer_gone(void);
+/* The signer refused what that message asked for. */
+void ocsp_signer_refused(uint64_t id);
 int64_t ocsp_signer_end(void);       /* notAfter; 0: there is none */
 const uint8_t *ocsp_signer_id(void); /* SHA-1 of its key */
 

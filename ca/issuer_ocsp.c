@@ -404,9 +404,9 @@ void ocsp_refused(uint64_t id, const struct fault *f)
 {
 	struct ocsp *o = take(id);
 
-	(void)f;
 	if (o)
-		fail(o, OCSP_INTERNAL);
+		fail(o, f->code == ERR_UNAVAILABLE ? OCSP_TRY_LATER
+						   : OCSP_INTERNAL);
 }
 
 static void fail_list(struct ocsp *o)

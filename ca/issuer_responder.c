@@ -17,6 +17,7 @@ static struct {
 	uint64_t again; /* boottime: not before */
 	int64_t from, end;
 	uint8_t id[20]; /* SHA-1 of the key */
+	uint64_t use;   /* the message that put it in use */
 	struct buf spki;
 } responder;
 
@@ -35,6 +36,16 @@ void ocsp_signer_gone(void)
 	responder.end = 0;
 	responder.making = false;
 	responder.again = 0;
+}
+
+/* No key was made; or the certificate is for a key of a signer that died while it was
+ * committed, and the one that came after it has another. */
+void ocsp_signer_refused(uint64_t id)
+{
+	if (id == responder.use)
+		responder.end = 0;
+	else
+		responder.making = false;
 }
 
 static bool is_due(void)
@@ -65,10 +76,10 @@ static void use(const struct order *o)
 	struct attrs a;
 	struct fault f;
 
+	responder.use = issuer_id(ABOUT_OCSP_KEY);
 	attrs_init(&a);
 	ENSURE(attrs_add(&a, "certificate", 0, o->der.p, o->der.len) == OK);
-	chan_tell(&issuer.signer, IG_OCSP_USE, issuer_id(ABOUT_OCSP_KEY),
-		  attrs_view(&a));
+	chan_tell(&issuer.signer, IG_OCSP_USE, responder.use, attrs_view(&a));
 	attrs_wipe(&a);
 	ENSURE(pubkey_parse(o->parsed.key.spki, &k, &f) == OK);
 	pubkey_id(&k, responder.id);

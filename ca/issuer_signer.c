@@ -33,6 +33,7 @@ static void signer_refused(const struct msg *m)
 		init_done(m->id, &f);
 		return;
 	case ABOUT_OCSP_KEY:
+		ocsp_signer_refused(m->id);
 		return;
 	case ABOUT_TXN:
 	case ABOUT_PEER:
