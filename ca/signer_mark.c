@@ -88,10 +88,14 @@ static enum err record_write(int fd, const struct mark_record *r,
 {
 	off_t at = (off_t)(r->turn % 2) * MARK_SLOT;
 	AUTO(buf_wipe) struct buf b = { 0 };
+	ssize_t n;
 
 	buf_init(&b, MARK_RECORD);
 	TRY(mark_format(r, key, &b));
-	if (pwrite(fd, b.p, b.len, at) != (ssize_t)b.len)
+	n = pwrite(fd, b.p, b.len, at);
+	if (n >= 0 && (size_t)n < b.len)
+		errno = ENOSPC; /* what ends a write short has no errno */
+	if (n != (ssize_t)b.len)
 		return disk("written", f);
 	if (fdatasync(fd))
 		return disk("synced", f);
@@ -111,7 +115,7 @@ enum err mark_make(int dir, const struct secret *key, uint64_t end,
 		    FILE_MODE);
 	/* All its room at once: a full disk must not stand in the way later. */
 	if (fd < 0 || fchmod(fd, FILE_MODE) ||
-	    posix_fallocate(fd, 0, 2 * MARK_SLOT))
+	    (errno = posix_fallocate(fd, 0, 2 * MARK_SLOT)))
 		return disk("made", f);
 	TRY(record_write(fd, &r, key, f));
 	r.turn++;

@@ -3,7 +3,10 @@
 
 #include "tests/unit/unit.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static struct secret *key;
@@ -255,6 +258,30 @@ static void test_a_link_is_not_followed(void **state)
 	assert_int_equal(unlinkat(dir, "other", 0), 0);
 }
 
+/* posix_fallocate has a result of its own and leaves errno alone. */
+static void test_no_room_is_said(void **state)
+{
+	struct rlimit was, small;
+	struct fault f;
+	struct mark m;
+
+	(void)state;
+	made(&m);
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &was), 0);
+	small = (struct rlimit){ .rlim_cur = MARK_SLOT + 100,
+				 .rlim_max = was.rlim_max };
+	(void)signal(SIGXFSZ, SIG_IGN);
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &small), 0);
+	errno = 0;
+	for (int i = 0; i < 2; i++) /* one of them does not fit */
+		(void)!mark_write(&m, &f);
+	assert_non_null(strstr(f.text, "No space left"));
+	assert_int_equal(mark_make(dir, key, 3, &f), ERR_UNAVAILABLE);
+	assert_non_null(strstr(f.text, "cannot be made: File too large"));
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &was), 0);
+	mark_close(&m);
+}
+
 static void test_every_cut_and_every_changed_byte_is_refused(void **state)
 {
 	struct mark_record r = { .turn = 1, .end = 3 }, got;
@@ -290,6 +317,7 @@ int main(void)
 		cmocka_unit_test(test_the_mark_of_another_ca_is_refused),
 		cmocka_unit_test(test_a_missing_mark_is_refused),
 		cmocka_unit_test(test_a_link_is_not_followed),
+		cmocka_unit_test(test_no_room_is_said),
 		cmocka_unit_test(
 			test_every_cut_and_every_changed_byte_is_refused),
 	};
