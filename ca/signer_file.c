@@ -29,7 +29,7 @@ bool file_there(int dir, const char *name)
 {
 	struct stat st;
 
-	return !fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW);
+	return !fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) || errno != ENOENT;
 }
 
 static enum err check(int fd, const char *name, struct stat *st,

@@ -4,7 +4,7 @@
 
 #include "lib/buf.h"
 
-/* True if the name is there, whatever it is. */
+/* True if the name is there, whatever it is, or if that cannot be known. */
 bool file_there(int dir, const char *name);
 
 /* Appends the plain file's bytes. ERR_NOT_FOUND (with a sentence), ERR_INVALID: a

@@ -1,5 +1,7 @@
 /* ca/signer_keys: what lies on the disk opens with the right key file only, and not at
  * all when it was touched; and each failure says so. */
+#include "ca/signer_file.h"
+
 #include "tests/unit/signer_world.h"
 
 #include <sys/stat.h>
@@ -130,6 +132,15 @@ static void test_modes_and_links_are_looked_at(void **state)
 	works();
 }
 
+/* Else a disk that cannot be read would be one for a new CA. */
+static void test_what_cannot_be_looked_at_is_not_missing(void **state)
+{
+	(void)state;
+	assert_true(file_there(w.s.dir, KEYS_FILE));
+	assert_false(file_there(w.s.dir, "nothing"));
+	assert_true(file_there(-1, KEYS_FILE));
+}
+
 static void test_a_missing_mark_stops_everything(void **state)
 {
 	(void)state;
@@ -190,6 +201,7 @@ int main(void)
 			test_every_changed_byte_of_the_keys_is_refused),
 		cmocka_unit_test(test_no_key_lies_bare),
 		cmocka_unit_test(test_modes_and_links_are_looked_at),
+		cmocka_unit_test(test_what_cannot_be_looked_at_is_not_missing),
 		cmocka_unit_test(test_a_missing_mark_stops_everything),
 		cmocka_unit_test(test_init_does_not_write_over_a_root_key),
 		cmocka_unit_test(test_a_changed_root_key_is_refused),
