@@ -3,6 +3,8 @@
  * test: not under valgrind: it knows no seccomp and no Landlock */
 #include "tests/unit/ca_store_test.h"
 
+#include "ca/store_db.h"
+
 enum {
 	CERTS = 24000, /* more than one answer looks at */
 	AGENTS = 40,
@@ -240,12 +242,47 @@ static void test_proven_is_found_no_more(void **state)
 	assert_int_equal(role_end(&r), 0);
 }
 
+/* What decides how a question is walked must not itself look at every row. */
+static void test_a_range_is_probed_up_to_its_bound(void **state)
+{
+	enum {
+		BOUND = 50
+	};
+	sqlite3_stmt *s = NULL;
+	struct store_db *db;
+	struct fault f = { 0 };
+	uint64_t n = 0;
+
+	(void)state;
+	assert_int_equal(store_db_open(&db, &f), OK);
+	assert_int_equal(
+		sqlite_file_exec(
+			&db->file,
+			"INSERT INTO cert WITH RECURSIVE i(n) AS (VALUES(1) "
+			"UNION ALL SELECT n + 1 FROM i WHERE n < 20000) "
+			"SELECT 1000 + n, x'00', '', 1, 1, 0, n, 0, NULL, NULL, "
+			"NULL FROM i",
+			&f),
+		OK);
+	assert_int_equal(store_sql(db, SQL_PROBE_EXPIRY, &s, &f), OK);
+	store_bind_u64(s, 1, 0);
+	store_bind_u64(s, 2, 1000); /* a page that none of them is on */
+	store_bind_u64(s, 3, BOUND);
+	store_bind_u64(s, 4, 30000);
+	assert_int_equal(store_one(db, s, &n, &f), OK);
+	assert_int_equal(n, BOUND);
+	assert_in_range(sqlite3_stmt_status(s, SQLITE_STMTSTATUS_VM_STEP, 0), 1,
+			100 * BOUND);
+	store_db_close(db);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		IN_FOLDER(test_any_filters_find_what_there_is),
 		IN_FOLDER(test_one_number),
 		IN_FOLDER(test_proven_is_found_no_more),
+		IN_FOLDER(test_a_range_is_probed_up_to_its_bound),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
