@@ -242,7 +242,7 @@ const struct verb verbs_audit[] = {
 	{ "audit", "prove",
 	  "SERIAL | [--ca] --index N | --verify FILE [--key BASE64]",
 	  "that a record is in the log, for others to check", NULL,
-	  "cretula audit prove 0100000000178c1f0e4d5a6b7c8d9eafb0c1d2 >proof",
+	  "cretula audit prove 0100000000178c1f0e4d5a6b7c8d9eafb0c1 >proof",
 	  prove_opts, audit_prove_run },
 	{ "audit", "export", "[--ca]",
 	  "all of the log, to be verified elsewhere", NULL,

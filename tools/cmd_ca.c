@@ -158,7 +158,7 @@ const struct verb verbs_ca[] = {
 	  "the certificates it has issued", NULL,
 	  "cretula ca list --expiring 24h --json", list_opts, ca_list_run },
 	{ "ca", "show", "SERIAL [--pem]", "one of them", NULL,
-	  "cretula ca show 0100000000178c1f0e4d5a6b7c8d9eafb0c1d2 --pem",
+	  "cretula ca show 0100000000178c1f0e4d5a6b7c8d9eafb0c1 --pem",
 	  show_opts, ca_show_run },
 	{ "ca", "revoke",
 	  "SERIAL | --agent UUID | --node DNS-NAME | --type PROFILE "

@@ -449,8 +449,13 @@ def every_verb_has_help(ca):
         done = ca.cli("ca", *words, "--help")
         check("usage: cretula ca " + words[0] in text(done), "usage", done)
         check("\nexample:\n  cretula ca " + words[0] in text(done), "example")
+        for serial in re.findall(r"\b0[0-9a-f]{20,}", text(done)):
+            check(SERIAL.fullmatch(serial), "a serial in an example", serial)
     for verb in ("prove", "export", "show", "verify"):
-        check("example:" in text(ca.cli("audit", verb, "--help")), verb)
+        done = text(ca.cli("audit", verb, "--help"))
+        check("example:" in done, verb)
+        for serial in re.findall(r"\b0[0-9a-f]{20,}", done):
+            check(SERIAL.fullmatch(serial), "a serial in an example", serial)
     usage(ca, "did you mean 'token'", "ca", "tokn")
     usage(ca, "needs a verb", "ca")
 
