@@ -235,7 +235,16 @@ void verb_revoke(const struct ask *a, struct attr_view v); /* of an admin */
 MUST enum err reason_parse(const char *text, unsigned *reason);
 const char *reason_name(unsigned reason);
 
-/* find: answers of the store that come as items. */
+/* find: answers of the store that come as items. The store takes what it is asked for
+ * well formed, and ends if it is not. */
+enum {
+	FIND_NAME_MAX = 255 /* bytes of a type, node or agent */
+};
+
+/* type=, node=, agent= of a call into a question; *any: there is one of them. */
+MUST enum err find_names(struct attr_view v, struct attrs *out, bool *any,
+			 struct fault *f);
+
 struct find {
 	void (*item)(struct find *q, struct attr_view row);
 	/* more: there are more rows after these. f: it failed. */

@@ -162,24 +162,57 @@ static void list_page(struct look *l)
 	attrs_wipe(&a);
 }
 
-/* type= node= agent= revoked=yes|no expiring=SECONDS all=yes */
+enum err find_names(struct attr_view v, struct attrs *out, bool *any,
+		    struct fault *f)
+{
+	static const char *const names[] = { "type", "node", "agent" };
+	char text[FIND_NAME_MAX + 1];
+
+	*any = false;
+	for (size_t i = 0; i < NELEM(names); i++) {
+		enum err e = call_text(v, names[i], text, sizeof text, f);
+
+		if (e == ERR_NOT_FOUND)
+			continue;
+		TRY(e);
+		*any = true;
+		TRY(attrs_add_str(out, names[i], text));
+	}
+	return OK;
+}
+
+static enum err list_revoked(struct attr_view v, struct attrs *out,
+			     struct fault *f)
+{
+	char text[8] = "";
+	enum err e = call_text(v, "revoked", text, sizeof text, f);
+
+	if (e == ERR_NOT_FOUND)
+		return OK;
+	if (e != OK || (strcmp(text, "yes") != 0 && strcmp(text, "no") != 0))
+		return fault_set(f, ERR_INVALID, "'revoked' is yes or no");
+	return attrs_add_str(out, "revoked", text);
+}
+
+/* type= node= agent= revoked=yes|no expiring=SECONDS limit=N */
 static enum err list_filter(struct attr_view v, struct attrs *out,
 			    uint64_t *limit, struct fault *f)
 {
-	static const char *const same[] = { "type", "node", "agent",
-					    "revoked" };
 	uint64_t soon, now = (uint64_t)clock_wall();
-	struct attr a;
+	bool any;
 
-	for (size_t i = 0; i < NELEM(same); i++)
-		if (attr_only(v, same[i], &a) == OK)
-			TRY(attrs_add_attr(out, &a));
+	TRY(find_names(v, out, &any, f));
+	TRY(list_revoked(v, out, f));
 	TRY(call_number(v, "expiring", UINT32_MAX, UINT32_MAX, &soon, f));
 	if (soon != UINT32_MAX) {
 		TRY(attrs_add_u64(out, "expires_before", now + soon));
 		TRY(attrs_add_u64(out, "not_expired", now));
 	}
-	return call_number(v, "limit", LIST_MAX, LIST_MAX, limit, f);
+	TRY(call_number(v, "limit", LIST_MAX, LIST_MAX, limit, f));
+	if (*limit)
+		return OK;
+	return fault_set(f, ERR_INVALID, "'limit' is a number from 1 to %d",
+			 LIST_MAX);
 }
 
 void verb_list(const struct ask *a, struct attr_view v)
@@ -386,7 +419,8 @@ void verb_audit_prove(const struct ask *a, struct attr_view v)
 			return;
 		}
 		ENSURE(attrs_add_u64(&ask, "number", serial_number(&s)) == OK);
-	} else if (call_number(v, "index", 0, INT64_MAX, &index, &f) != OK) {
+	} else if (call_number(v, "index", 0, INT64_MAX - 1, &index, &f) !=
+		   OK) {
 		ask_fault(a, &f);
 		return;
 	} else {

@@ -228,13 +228,12 @@ static struct revocation *revocation_new(const struct ask *a)
 static enum err take_filter(struct revocation *r, struct attr_view v,
 			    struct fault *f)
 {
-	static const char *const names[] = { "type", "node", "agent" };
 	char text[64];
 	struct serial s;
-	struct attr a;
-	bool any = false;
+	enum err e = call_text(v, "serial", text, sizeof text, f);
+	bool any;
 
-	if (call_text(v, "serial", text, sizeof text, f) == OK) {
+	if (e == OK) {
 		if (serial_parse(text, strlen(text), &s) != OK)
 			return fault_set(
 				f, ERR_INVALID,
@@ -246,12 +245,9 @@ static enum err take_filter(struct revocation *r, struct attr_view v,
 			      SERIAL_TAIL));
 		return attrs_add_u64(&r->filter, "number", serial_number(&s));
 	}
-	for (size_t i = 0; i < NELEM(names); i++) {
-		if (attr_only(v, names[i], &a) != OK)
-			continue;
-		any = true;
-		TRY(attrs_add_attr(&r->filter, &a));
-	}
+	if (e != ERR_NOT_FOUND)
+		return e;
+	TRY(find_names(v, &r->filter, &any, f));
 	if (!any)
 		return fault_set(f, ERR_INVALID,
 				 "say which: SERIAL, --agent, --node or "

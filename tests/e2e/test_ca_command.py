@@ -13,6 +13,8 @@ from lib.ca_cli import (NOWHERE, csr, enrol, fields, init, path, refused, served
 from lib.case import case, check, equal, run
 from lib.daemon import OTHER_UID, as_uid
 
+from cretula_native import Refused
+
 TOKEN = re.compile(r"ct1_[a-z2-7]{84}\n")
 SERIAL = re.compile(r"[0-9a-f]{36}")
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ")
@@ -298,6 +300,35 @@ def lists_are_filtered(ca):
     usage(ca, "exclude", "ca", "list", "--valid", "--revoked")
     usage(ca, "one word too many", "ca", "list", "all")
     refused(ca, 1, "limit", "ca", "list", "--limit", "x")
+
+
+@case
+def what_cannot_be_asked_for_ends_no_process(ca):
+    """The store believes the issuer, who therefore looks at what an admin sends."""
+    def bad(says, verb, *asks):
+        with ca.admin() as a:
+            try:
+                a.call(verb, asks)
+            except Refused as e:
+                equal(e.error, "invalid" if says != "bytes long" else "too_large",
+                      "%s %s" % (verb, asks))
+                check(says in str(e), says, e)
+                return
+        check(False, "refused", verb, asks)
+
+    before = ca.roles()
+    refused(ca, 1, "limit", "ca", "list", "--limit", "0")
+    long = "n" * 300
+    for verb in ("ca.list", "ca.revoke"):
+        for name in ("type", "node", "agent"):
+            bad("bytes long", verb, (name, long))
+        # the second one must not make it a question about all nodes
+        bad("more than once", verb, ("type", "node"), ("node", "a"), ("node", "b"))
+    bad("more than once", "ca.revoke", ("serial", "01"), ("serial", "02"),
+        ("node", "a"))
+    bad("yes or no", "ca.list", ("revoked", "maybe"))
+    bad("index", "audit.prove", ("index", (1 << 63) - 1))
+    equal(ca.roles(), before, "processes")
 
 
 @case
