@@ -18,6 +18,7 @@
 #include "lib/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -67,7 +68,16 @@ void store_failed(struct store *s, uint64_t id, const struct fault *f)
 	log_text(LOG_WARN, "store_failed", "%s", f->text);
 }
 
-/* Long answers: more is made only when the issuer has taken what there was. */
+/* Long answers: more is made only when the issuer has taken what there was, and is
+ * there: what is written to one that has died vanishes at once, so that all the rest
+ * would be read for nobody before the next one is looked at. */
+
+static bool issuer_is_there(const struct store *s)
+{
+	struct pollfd p = { .fd = s->issuer.watch.fd };
+
+	return poll(&p, 1, 0) <= 0;
+}
 
 static void stream_end(struct store *s)
 {
@@ -78,9 +88,12 @@ static void stream_end(struct store *s)
 static void stream_run(struct store *s)
 {
 	while (s->more) {
-		while (s->more && s->issuer.out.len < STREAM_HIGH)
-			if (!s->more(s))
+		while (s->more && s->issuer.out.len < STREAM_HIGH) {
+			if (!issuer_is_there(s))
+				s->more = NULL; /* its end will be seen */
+			else if (!s->more(s))
 				stream_end(s);
+		}
 		chan_flush(&s->issuer);
 		if (s->issuer.out.len)
 			return; /* until it has drained */

@@ -2,6 +2,9 @@
  * test: not under valgrind: it knows no seccomp and no Landlock */
 #include "tests/unit/ca_store_test.h"
 
+#include "ca/store_db.h"
+#include "lib/num.h"
+
 #include <poll.h>
 #include <sys/inotify.h>
 
@@ -530,6 +533,51 @@ static void test_log_is_emptied_in_idle_moments(void **state)
 	assert_int_equal(role_end(&r), 0);
 }
 
+/* Nanoseconds a process has been at work. */
+static uint64_t work_of(pid_t pid)
+{
+	char path[64], text[64];
+	uint64_t ns = 0;
+	FILE *in;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/schedstat", (int)pid);
+	in = fopen(path, "r");
+	assert_non_null(in);
+	assert_non_null(fgets(text, sizeof text, in));
+	(void)fclose(in);
+	assert_int_equal(num_u64(text, strcspn(text, " "), UINT64_MAX, &ns),
+			 OK);
+	return ns;
+}
+
+static void test_nothing_is_read_for_an_issuer_that_died(void **state)
+{
+	struct store_db *db;
+	struct fault f = { 0 };
+	struct loaded l;
+	struct role r;
+	uint64_t before;
+
+	(void)state;
+	assert_int_equal(store_db_open(&db, &f), OK);
+	assert_int_equal(
+		sqlite_file_exec(&db->file,
+				 "INSERT INTO log WITH RECURSIVE i(n) AS "
+				 "(VALUES(0) UNION ALL SELECT n + 1 FROM i "
+				 "WHERE n < 600000) SELECT n, x'00' FROM i",
+				 &f),
+		OK);
+	store_db_close(db);
+	(void)start_loaded(&r);
+	(void)ask(&r, IS_READ, "from=0 count=10000000");
+	before = work_of(r.pid);
+	role_meets(&r, "peer=issuer");
+	load(&r, &l);
+	attrs_wipe(&l.state);
+	assert_in_range(work_of(r.pid) - before, 0, 50 * CLOCK_MS);
+	assert_int_equal(role_end(&r), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -547,6 +595,7 @@ int main(void)
 		IN_FOLDER(test_failed_transaction_changes_nothing),
 		IN_FOLDER(test_state_outlives_the_process),
 		IN_FOLDER(test_second_issuer_is_served),
+		IN_FOLDER(test_nothing_is_read_for_an_issuer_that_died),
 		IN_FOLDER(test_counts),
 		IN_FOLDER(test_log_is_emptied_in_idle_moments),
 	};
