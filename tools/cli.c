@@ -69,20 +69,42 @@ int cli_usage(const struct cli *cli, const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
+/* What others say, a server that nobody has verified too, is not for the terminal to
+ * obey: its control characters are shown. */
+static void put_plain(const char *text)
+{
+	for (; *text; text++) {
+		unsigned char c = (unsigned char)text[0];
+		unsigned char next = (unsigned char)text[1];
+
+		if (c == 0xc2 && next >= 0x80 && next < 0xa0) { /* C1 */
+			fprintf(stderr, "\\x%02X\\x%02X", c, next);
+			text++;
+		} else if (c < ' ' || c == 0x7f) {
+			fprintf(stderr, "\\x%02X", c);
+		} else {
+			fputc(c, stderr);
+		}
+	}
+}
+
 void cli_say(const char *fmt, ...)
 {
+	AUTO(mem_free) char *text = NULL;
 	va_list ap;
 
-	fputs("cretula: ", stderr);
 	va_start(ap, fmt);
-	(void)vfprintf(stderr, fmt, ap);
+	ENSURE(vasprintf(&text, fmt, ap) >= 0);
 	va_end(ap);
+	fputs("cretula: ", stderr);
+	put_plain(text);
 	fputc('\n', stderr);
 }
 
 int cli_failed(const struct cretula_error *err)
 {
-	fprintf(stderr, "cretula: %s", err->text);
+	fputs("cretula: ", stderr);
+	put_plain(err->text);
 	if (err->retry_after)
 		fprintf(stderr, " (try again in %u s)", err->retry_after);
 	if (err->request_id[0])

@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """`cretula ca …`: every verb with good and bad input, its exit code and what it
 prints."""
+import http.server
 import json
 import os
 import re
 import socket
 import subprocess
 import sys
+import threading
 
 from lib.ca_cli import (NOWHERE, csr, enrol, fields, init, path, refused, served,
                         text, token, until, url, usage, write, x509)
@@ -458,6 +460,28 @@ def lists_of_revoked_ones(ca):
     usage(ca, "go with", "ca", "crl", "--pem")
     refused(ca, 1, "cannot be written", "ca", "crl", "--full", "--out",
             "/nowhere/crl")
+
+
+class Terminal(http.server.BaseHTTPRequestHandler):
+    """Who answers plain HTTP may be anybody."""
+
+    def do_GET(self):
+        self.send_response(404)
+        self.end_headers()
+        self.wfile.write(b'{"detail": "gone\\u001b[2J\\u009b2J\\n\\u00e4"}')
+
+    def log_message(self, *_):
+        pass
+
+
+@case
+def what_a_server_says_is_not_for_the_terminal(ca):
+    with http.server.HTTPServer(("127.0.0.1", 0), Terminal) as server:
+        threading.Thread(target=server.handle_request).start()
+        done = ca.cli("ca", "crl", "--full", check=False, env={
+            "CRETULA_CA_HTTP": "http://127.0.0.1:%d" % server.server_port})
+    equal((done.returncode, done.stderr.decode()),
+          (4, "cretula: gone\\x1B[2J\\xC2\\x9B2J\\x0A\u00e4\n"), "as text")
 
 
 @case
