@@ -1,6 +1,6 @@
 /* What ca's supervisor and its children say to each other, beside what is in
- * lib/kinds.h. Profiles are sent at the start of issuer and signer, at SIGHUP, and
- * when the issuer asks; a list replaces the one before when it is complete. */
+ * lib/kinds.h. Profiles are sent to both when issuer or signer starts, at SIGHUP,
+ * and when the issuer asks; a list replaces the one before when it is complete. */
 #ifndef CA_KINDS_SUP_H
 #define CA_KINDS_SUP_H
 

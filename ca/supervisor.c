@@ -105,24 +105,33 @@ static size_t fds(const struct sup_child *c, int *fd)
 
 /* Profiles */
 
-static void started(struct sup_child *c)
-{
-	if (c->role == ROLE_ISSUER || c->role == ROLE_SIGNER)
-		(void)ca_send_profiles(c);
-}
-
-static void reload(void)
+/* The signer first: it must know what the issuer then asks for. */
+static size_t send_profiles(void)
 {
 	static const enum ca_role to[] = { ROLE_SIGNER, ROLE_ISSUER };
 	size_t sent = 0;
 
-	/* the signer first: it must know what the issuer then asks for */
 	for (size_t i = 0; i < NELEM(to); i++) {
 		struct sup_child *c = sup_child_of(to[i], 0);
 
 		if (c)
 			sent = ca_send_profiles(c);
 	}
+	return sent;
+}
+
+/* To both when one is new: files that were edited and not reloaded yet must not be
+ * rules for one of them only. */
+static void started(struct sup_child *c)
+{
+	if (c->role == ROLE_ISSUER || c->role == ROLE_SIGNER)
+		(void)send_profiles();
+}
+
+static void reload(void)
+{
+	size_t sent = send_profiles();
+
 	log_text(LOG_INFO, "reload", "%zu profiles in '%s'", sent, ca.profiles);
 }
 

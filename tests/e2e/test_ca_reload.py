@@ -294,6 +294,14 @@ def life(answer):
         .total_seconds() - 60
 
 
+def lives(place, type):
+    """None while something is being started anew."""
+    try:
+        return life(issues(place, type))
+    except (Problem, NoAnswer):
+        return None
+
+
 @case
 def a_new_profile_by_the_verb(place):
     refused(lambda: issues(place, "fresh"), "denied", "fresh")
@@ -415,6 +423,18 @@ def profiles_outlive_deaths(place):
                       ("unavailable", "timeout") and time.monotonic() < end,
                       role, e)
                 time.sleep(0.02)
+
+
+@case
+def a_death_does_not_leave_issuer_and_signer_with_different_profiles(place):
+    """Who edits files and has not said so yet must not find that nothing is issued
+    because one process was started anew, and has read them."""
+    for minutes, role in (20, "issuer"), (21, "signer"):
+        place.ca.add_profile("edited", "profile=edited life=%dm\n" % minutes)
+        place.kill(role)
+        until_open(place.ca)
+        until("both have it, when the %s died" % role,
+              lambda: lives(place, "edited") == 60 * minutes)
 
 
 @case
