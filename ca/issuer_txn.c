@@ -17,6 +17,9 @@ enum {
 	TXN_RECORDS_MAX = 300 << 10, /* and records */
 	TXN_RECORD_EXTRA = 128,      /* time, counts */
 	TXN_ATTRS_MAX = 2500,        /* attributes of its message, about */
+	/* counts of denials that may go with them: all of it is one batch */
+	TXN_COUNTS_MAX = 1000,
+	TXN_COUNTS_BYTES = 150 << 10,
 };
 
 static struct {
@@ -27,7 +30,6 @@ static struct {
 	struct attrs msg;
 	bool ending, last_note;
 	uint64_t last_size; /* of the log, when last_note was asked for */
-	bool again;         /* the same one is being sent to another store */
 	struct loop_work work;
 	struct loop_timer timer;
 	bool noting; /* a checkpoint is with the signer */
@@ -70,8 +72,6 @@ static enum err sink_append(void *arg, uint64_t first,
 	struct attrs *msg = arg;
 
 	(void)flags;
-	if (txn.again) /* it is in the message still */
-		return OK;
 	TRY(attrs_add_u64(msg, "first", first));
 	for (unsigned i = 0; i < count; i++)
 		TRY(attrs_add(msg, "record", 0, record[i].p, record[i].len));
@@ -242,7 +242,10 @@ static void flush(struct loop_work *w)
 	if (txn.id || !txn_open() || !something())
 		return;
 	attrs_clear(&txn.msg);
-	txn.flying = put_entries(take_entries());
+	/* a row names a record of its own message: none may be left behind */
+	audit_denials(issuer.audit, issuer_now(), false);
+	if (!audit_behind(issuer.audit, TXN_COUNTS_MAX, TXN_COUNTS_BYTES))
+		txn.flying = put_entries(take_entries());
 	if (txn.note.count) {
 		ENSURE(attrs_add(&txn.msg, "note", 0, txn.note.bytes.p,
 				 txn.note.bytes.len) == OK);
@@ -339,11 +342,9 @@ static void take_apart(const struct fault *f)
 	txn.flying = NULL;
 }
 
-static bool records_flying(void)
+static unsigned records_flying(void)
 {
-	struct attr a;
-
-	return attr_find(attrs_view(&txn.msg), "first", &a);
+	return (unsigned)attr_count(attrs_view(&txn.msg), "record");
 }
 
 static uint64_t first_flying(void)
@@ -365,9 +366,7 @@ void txn_done(uint64_t id, const struct fault *f)
 		issuer.generation = txn.generation;
 		if (records_flying() &&
 		    audit_acked(issuer.audit,
-				first_flying() +
-					attr_count(attrs_view(&txn.msg),
-						   "record")) != OK)
+				first_flying() + records_flying()) != OK)
 			child_broken("store");
 		finish(NULL);
 		return;
@@ -393,9 +392,8 @@ void txn_resume(uint64_t generation)
 		issuer.generation = generation;
 		finish(NULL);
 	} else if (txn.id) {
-		txn.again = true;
-		ENSURE(audit_send(issuer.audit) == OK);
-		txn.again = false;
+		if (audit_again(issuer.audit, records_flying()) != OK)
+			child_broken("store");
 		(void)!chan_send(&issuer.store, IS_COMMIT, txn.id,
 				 attrs_view(&txn.msg));
 	}

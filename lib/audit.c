@@ -319,6 +319,19 @@ enum err audit_send(struct audit *a)
 	return e;
 }
 
+enum err audit_again(struct audit *a, unsigned n)
+{
+	if (a->flying || n > a->count)
+		return ERR_INVALID;
+	a->flying = n;
+	return OK;
+}
+
+bool audit_behind(const struct audit *a, size_t records, size_t bytes)
+{
+	return a->count - a->flying > records || a->bytes > bytes;
+}
+
 enum err audit_acked(struct audit *a, uint64_t size)
 {
 	if (!a->flying || size != a->kept.size + a->flying)

@@ -129,6 +129,13 @@ uint64_t audit_deadline(const struct audit *a);
 /* Hands the next run of records to the sink, if none is in flight. */
 MUST enum err audit_send(struct audit *a);
 
+/* After audit_resume: the first n records that wait are with the sink again, as they
+ * were (what was made meanwhile is not). ERR_INVALID if there are not that many. */
+MUST enum err audit_again(struct audit *a, unsigned n);
+
+/* True if more records, or bytes of them, wait to be handed over. */
+bool audit_behind(const struct audit *a, size_t records, size_t bytes);
+
 /* The sink's answers: the log has `size` records now (ERR_INVALID unless that is
  * what was handed over: the keeper is broken); the record `first` and all after it
  * were not written. */

@@ -60,6 +60,32 @@ static void test_resume_sends_the_rest_again(void **state)
 	assert_int_equal(k.size, audit_size(a));
 }
 
+/* What was with the keeper goes again as it was, not with what came meanwhile. */
+static void test_resume_hands_over_the_same_again(void **state)
+{
+	struct audit_tail t;
+	struct fault f;
+
+	(void)state;
+	put_many(5);
+	assert_int_equal(audit_send(a), OK);
+	put_many(3);
+	assert_true(audit_behind(a, 2, SIZE_MAX));
+	assert_false(audit_behind(a, 3, SIZE_MAX));
+	k.handed = k.size;
+	t = read_back(OK);
+	assert_int_equal(audit_resume(a, &t, &f), OK);
+	assert_int_equal(audit_again(a, 9), ERR_INVALID);
+	assert_int_equal(audit_again(a, 5), OK);
+	assert_int_equal(audit_again(a, 5), ERR_INVALID);
+	k.handed = k.size + 5;
+	ack();
+	assert_int_equal(audit_kept(a), 5);
+	send_all();
+	(void)read_back(OK);
+	assert_int_equal(k.size, 8);
+}
+
 static void test_resume_notices_a_cut_log(void **state)
 {
 	struct audit_tail t;
@@ -124,6 +150,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_tail_notices_what_was_changed),
 		TEST(test_resume_sends_the_rest_again),
+		TEST(test_resume_hands_over_the_same_again),
 		TEST(test_resume_notices_a_cut_log),
 		TEST(test_resume_notices_a_missing_checkpoint),
 		TEST(test_old_store_and_cut_log_are_refused),
