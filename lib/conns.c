@@ -169,14 +169,31 @@ static struct conns_front *front_find(const struct conns *c, uid_t uid)
 	return f;
 }
 
-/* A connection that has just ended is nobody's any more. */
+/* Who asks has just ended, or door has not told a new core of him yet: his front knows
+ * which. */
+static void unknown(struct conns_front *f, uint64_t id)
+{
+	struct attrs a;
+
+	attrs_init(&a);
+	ENSURE(attrs_add_str(&a, "error", err_name(ERR_UNAVAILABLE)) == OK);
+	ENSURE(attrs_add_str(&a, "text",
+			     "this connection is not known here yet: try "
+			     "again") == OK);
+	ENSURE(attrs_add_u64(&a, "retry_after", 1) == OK);
+	chan_tell(&f->chan, CLIENT_ERROR, id, attrs_view(&a));
+	attrs_wipe(&a);
+}
+
 static void from_front(struct chan *ch, const struct msg *m)
 {
 	struct conns_front *f = (struct conns_front *)ch;
 	const struct conn *conn = conns_find(f->of, (uint32_t)(m->id >> 32));
 
 	if (m->kind == CLIENT_CALL) {
-		if (conn && conn->subject.uid == f->uid)
+		if (!conn)
+			unknown(f, m->id);
+		else if (conn->subject.uid == f->uid)
 			f->of->ops->call(conn, m);
 	} else if (m->kind != FC_CLOSED) {
 		log_text(LOG_ERR, "broken_front", "uid %u: kind %u",

@@ -185,6 +185,23 @@ static void a_front_speaks_for_its_own_user_only(void **state)
 	assert_int_equal(world.calls, 1);
 }
 
+/* A new core may hear of a call by its front before door has told who asks. */
+static void a_call_of_an_unknown_connection_is_answered_by_an_error(
+	void **state)
+{
+	struct attr a;
+
+	(void)state;
+	says(&world.anna, CLIENT_CALL, 8ull << 32 | 5, "verb=x");
+	until(&world.anna.msgs, 1);
+	assert_int_equal(world.calls, 0);
+	assert_int_equal(world.anna.kind, CLIENT_ERROR);
+	assert_int_equal(world.anna.id, 8ull << 32 | 5);
+	assert_int_equal(attr_only(attrs_view(&world.anna.attrs), "error", &a),
+			 OK);
+	assert_true(attr_is(&a, "unavailable"));
+}
+
 static void what_is_gone_is_answered_to_nobody(void **state)
 {
 	struct call before;
@@ -319,6 +336,7 @@ int main(void)
 		CASE(door_hears_that_a_connection_is_known),
 		CASE(an_answer_goes_to_the_front_of_its_connection),
 		CASE(a_front_speaks_for_its_own_user_only),
+		CASE(a_call_of_an_unknown_connection_is_answered_by_an_error),
 		CASE(what_is_gone_is_answered_to_nobody),
 		CASE(door_proves_who_is_there),
 		CASE(with_door_go_all_connections),
