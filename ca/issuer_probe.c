@@ -291,6 +291,8 @@ static void result(struct chan *ch, const struct msg *m)
 	struct fault f;
 	struct attr a;
 
+	if (p->state != PROBE_RUNNING) /* it says one thing, once */
+		return;
 	if (m->kind != IP_RESULT || attr_only(m->attrs, "proven", &a) != OK) {
 		again(p);
 		return;
@@ -378,11 +380,18 @@ void probe_dialer_gone(void)
 
 /* The beginning */
 
+/* A store that was started anew tells those that are known, too; and, before the order
+ * hears that it is durable, the one of the transaction that was in flight. */
 static void add(uint64_t number, const char *endpoint, const char *node,
 		int64_t deadline, struct span spki)
 {
-	struct probe *p = xcalloc(1, sizeof *p);
+	struct probe *p = probes;
 
+	while (p && p->number != number)
+		p = p->next;
+	if (p)
+		return;
+	p = xcalloc(1, sizeof *p);
 	p->number = number;
 	p->fd = -1;
 	p->deadline = deadline;
@@ -423,9 +432,6 @@ void probe_meta(const char *name, struct attr_view value)
 		log_text(LOG_ERR, "probe", "'%s' cannot be read", name);
 		return;
 	}
-	for (struct probe *p = probes; p; p = p->next)
-		if (p->number == number)
-			return; /* the store was started anew */
 	add(number, endpoint, node, (int64_t)deadline,
 	    span_of(spki.value, spki.len));
 }
