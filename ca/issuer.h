@@ -103,6 +103,8 @@ void txn_done(uint64_t id, const struct fault *f);
 void txn_end(void);
 /* The store was started anew: it has generation; what was in flight is known now. */
 void txn_resume(uint64_t generation);
+/* Nothing will be written any more: who waits for that is told. */
+void txn_broken(const struct fault *f);
 /* A checkpoint when one is due, or at once. */
 void txn_note(bool now);
 void txn_noted(const struct msg *m);
@@ -162,6 +164,8 @@ void order_signed(uint64_t number, const struct msg *m);
 void order_refused(uint64_t number, const struct msg *m, const struct fault *f);
 /* The signer is gone, and with it what it had. */
 void orders_fail(const struct fault *f);
+/* The next number, as far as store and signer are. */
+void orders_number(void);
 /* Appends certificate= issuer= serial= agent= … */
 MUST enum err order_answer(const struct order *o, struct attrs *reply);
 
@@ -365,8 +369,9 @@ struct issuer {
 	struct audit *audit;
 	/* why the last transaction was not written; OK: it was */
 	struct fault unwritten;
-	uint64_t next; /* number of the next certificate */
-	uint64_t ids;  /* of what we ask others */
+	uint64_t next;  /* number of the next certificate */
+	uint64_t spent; /* below it all that came back from the signer */
+	uint64_t ids;   /* of what we ask others */
 	struct loop_timer tick;
 };
 

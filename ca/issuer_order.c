@@ -397,6 +397,7 @@ void order_signed(uint64_t number, const struct msg *m)
 	if (!o || attr_only(m->attrs, "certificate", &a) != OK)
 		child_broken("signer");
 	refused_from = 0;
+	issuer.spent = MAX(issuer.spent, number + 1);
 	watch_count(m);
 	ENSURE(buf_put(&o->der, a.value, a.len) == OK);
 	ENSURE(put_token(o) == OK);
@@ -421,6 +422,17 @@ static void count_again(uint64_t number, const struct msg *m)
 	    attr_u64(&a, SERIAL_NUMBER_MAX, &next) != OK)
 		return;
 	issuer.next = MIN(issuer.next, MAX(refused_from, next));
+}
+
+/* A signer that died may have had more numbers waiting than the next one reserves: what
+ * it never took is given again. */
+void orders_number(void)
+{
+	uint64_t least = MAX(issuer.store_next, issuer.signer_next);
+
+	if (signing && map_count(signing))
+		least = MAX(least, issuer.next);
+	issuer.next = MAX(least, issuer.spent);
 }
 
 void order_refused(uint64_t number, const struct msg *m, const struct fault *f)

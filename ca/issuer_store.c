@@ -63,6 +63,8 @@ void issuer_break(const struct fault *f)
 	if (issuer.state != ISSUER_BROKEN)
 		(void)fault_set(&issuer.broken, ERR_UNAVAILABLE, "%s", f->text);
 	issuer.state = ISSUER_BROKEN;
+	if (issuer.audit)
+		txn_broken(&issuer.broken);
 	serve();
 }
 
@@ -93,8 +95,7 @@ static void begin(void)
 		issuer_break(&f);
 		return;
 	}
-	issuer.next =
-		MAX(MAX(issuer.store_next, issuer.signer_next), issuer.next);
+	orders_number();
 	if (!again)
 		txn_init();
 	issuer.state = ISSUER_READY;

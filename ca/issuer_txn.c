@@ -400,6 +400,16 @@ void txn_resume(uint64_t generation)
 	loop_defer(issuer.loop, &txn.work);
 }
 
+void txn_broken(const struct fault *f)
+{
+	struct txn_entry *waiting = txn.head, *flying = txn.flying;
+
+	txn.head = txn.flying = NULL;
+	txn.end = &txn.head;
+	fail_entries(flying, f);
+	fail_entries(waiting, f);
+}
+
 /* The end: what gathers is written, and a checkpoint over all of it. */
 
 static void end_step(void)

@@ -7,11 +7,16 @@ import signal
 import sys
 import time
 
-from lib.ca_client import (NODE, SECONDS, Chain, Https, Problem, context, init,
-                           issuer_of, make_csr, until_https, until_open)
+from lib.ca_client import (NODE, SECONDS, Chain, Https, Problem, Token, add_token_by,
+                           context, enrol_attrs, init, issuer_of, make_csr,
+                           until_https, until_open)
 from lib.case import case, check, equal, run
 from lib.daemon import Ca, wait_end
 
+from cretula_native import Client
+
+ORDERS = 2200           # more than two of the signer's blocks of numbers
+IN_FLIGHT = 100         # calls of one connection
 PASSING = ("unavailable", "limited", "timeout")
 
 
@@ -106,6 +111,51 @@ def strangers_are_refused_when_the_store_is_back_before_the_signer(place):
     until_open(ca)
     with place.https() as h:
         until_issued(h)
+
+
+@case
+def a_signer_dies_that_had_thousands_to_sign(place):
+    """Those numbers were never taken: the next signer is not that far."""
+    ca, (_, csr) = place.ca, make_csr()
+    with contextlib.ExitStack() as stack:
+        admin = stack.enter_context(ca.admin())
+        tokens = [add_token_by(admin) for _ in range(ORDERS)]
+        signer, = ca.roles()["signer"]
+        some = [stack.enter_context(Client(ca.api, timeout=2 * SECONDS))
+                for _ in range(-(-ORDERS // IN_FLIGHT))]
+        os.kill(signer, signal.SIGSTOP)
+        for i, token in enumerate(tokens):
+            some[i % len(some)].send([("verb", "ca.enrol")] + enrol_attrs(
+                token, csr, place.chain.spki))
+        for c in some:      # the issuer has read them when it answers this
+            c.send([("verb", "ca.chain")])
+            equal(c.receive()[2].text("error"), None, "ca.chain")
+        admin.call("ca.list", [("limit", 1)])   # and the store the tokens
+        os.kill(signer, signal.SIGKILL)
+        for i in range(ORDERS):
+            equal(some[i % len(some)].receive()[2].text("error"), "unavailable",
+                  "each is answered")
+    until_open(ca)
+    with place.https() as h:
+        until_issued(h)
+
+
+@case
+def who_waits_is_told_when_the_database_is_no_more(place):
+    """The last case: its CA is broken then."""
+    ca, token = place.ca, Token()
+    with ca.admin() as a:
+        store, = ca.roles()["store"]
+        os.kill(store, signal.SIGSTOP)
+        a.client.send([("verb", "ca.token"), ("id", token.id),
+                       ("public", token.public), ("node", NODE), ("type", "web")])
+        a.client.send([("verb", "ca.chain")])   # answered when that was read
+        equal(a.client.receive()[2].text("error"), None, "ca.chain")
+        with place.without("store"):
+            for name in os.listdir(ca.state + "/store"):
+                with open(ca.state + "/store/" + name, "r+b") as f:
+                    f.write(b"no database at all" * 10)
+        equal(a.client.receive()[2].text("error"), "unavailable", "the token")
 
 
 def main():
