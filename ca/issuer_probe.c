@@ -37,7 +37,7 @@ struct probe {
 	struct loop_timer timer;
 	uint64_t number, id;
 	enum probe_state state;
-	bool proven; /* of one that is settled */
+	bool proven; /* found; it may still have to be written down */
 	int fd;
 	char host[DNS_NAME_MAX + 1];
 	uint16_t port;
@@ -276,7 +276,9 @@ static void time_came(struct loop_timer *t)
 		(struct probe *)((char *)t - offsetof(struct probe, timer));
 	struct fault f;
 
-	if (!time_left(p))
+	if (p->proven) /* it could not be written down the last time */
+		settle(p, true);
+	else if (!time_left(p))
 		settle(p, false);
 	else if (p->state == PROBE_WAITING && issuer_open(&f) == OK)
 		dial(p);
