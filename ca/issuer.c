@@ -197,6 +197,7 @@ int role_issuer(void)
 	buf_init(&issuer.root, CERT_MAX);
 	buf_init(&issuer.root_says, 4 * CERT_MAX);
 	buf_init(&issuer.issuing, CERT_MAX);
+	txn_init();
 	find_init();
 	peer_init();
 	enrol_init();

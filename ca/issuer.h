@@ -90,8 +90,9 @@ struct txn_entry {
 	void (*done)(struct txn_entry *e, const struct fault *f);
 };
 
-void txn_init(void);
-bool txn_open(void); /* there is a store to write to */
+void txn_init(void);  /* entries may gather from now on */
+void txn_begin(void); /* the log is there: they go */
+bool txn_open(void);  /* there is a store to write to */
 void txn_entry_init(struct txn_entry *e,
 		    void (*done)(struct txn_entry *e, const struct fault *f));
 void txn_entry_wipe(struct txn_entry *e);

@@ -276,11 +276,15 @@ static void time_came(struct loop_timer *t)
 		(struct probe *)((char *)t - offsetof(struct probe, timer));
 	struct fault f;
 
+	if (issuer_open(&f) != OK) { /* nothing can be decided now */
+		loop_arm(issuer.loop, t, loop_now(issuer.loop) + PROBE_EVERY);
+		return;
+	}
 	if (p->proven) /* it could not be written down the last time */
 		settle(p, true);
 	else if (!time_left(p))
 		settle(p, false);
-	else if (p->state == PROBE_WAITING && issuer_open(&f) == OK)
+	else if (p->state == PROBE_WAITING)
 		dial(p);
 	else
 		again(p);

@@ -97,7 +97,7 @@ static void begin(void)
 	}
 	orders_number();
 	if (!again)
-		txn_init();
+		txn_begin();
 	issuer.state = ISSUER_READY;
 	if (issuer.store_fresh)
 		txn_resume(issuer.generation);

@@ -278,15 +278,19 @@ static void time_came(struct loop_timer *t)
 
 void txn_init(void)
 {
-	static const struct audit_sink sink = { sink_append, sink_checkpoint,
-						&txn.msg };
-
 	txn.end = &txn.head;
 	txn.work.on = flush;
 	txn.timer.on = time_came;
 	attrs_init(&txn.msg);
 	attrs_init(&txn.note);
 	buf_init(&txn.frontier, MERKLE_BYTES_MAX);
+}
+
+void txn_begin(void)
+{
+	static const struct audit_sink sink = { sink_append, sink_checkpoint,
+						&txn.msg };
+
 	issuer.audit = audit_new_unsigned(&issuer.tail, issuer.origin,
 					  issuer.log_key, &sink);
 	loop_arm(issuer.loop, &txn.timer, loop_now(issuer.loop) + CLOCK_SECOND);

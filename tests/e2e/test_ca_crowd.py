@@ -268,7 +268,8 @@ def bodies_that_never_come(place):
         check(crowd.opened > SLOW // 2, "connections", crowd.opened,
               crowd.failed)
         sizes = place.is_bounded("%d half-sent bodies" % crowd.opened)
-        check(sizes["gate"] - place.quiet["gate"] < 256 << 20,
+        check(is_sanitized() or    # which keeps what was freed
+              sizes["gate"] - place.quiet["gate"] < 256 << 20,
               "bodies being received are bounded", sizes)
         place.is_served("half-sent bodies")
         place.crl()
