@@ -277,6 +277,12 @@ static void send_list(void)
 {
 	struct attrs a;
 
+	/* a descriptor is sent at once, after all that waits: not to a signer
+	 * that does not read, or everybody waits */
+	if (issuer.signer.out.len) {
+		again_later("the signer is behind");
+		return;
+	}
 	crl.state = CRL_SIGNING;
 	crl.id = issuer_id(ABOUT_CRL);
 	attrs_init(&a);
