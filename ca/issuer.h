@@ -15,10 +15,9 @@
 #include <string.h>
 
 enum {
-	ISSUER_ORDERS_MAX = 4096,   /* certificates being signed at once */
-	ISSUER_OCSP_MAX = 4096,     /* OCSP requests being answered at once */
-	ISSUER_PEERS_MAX = 32768,   /* TLS connections with a certificate */
-	ISSUER_WAITING_MAX = 65536, /* calls that wait for something */
+	ISSUER_ORDERS_MAX = 4096, /* certificates being signed at once */
+	ISSUER_OCSP_MAX = 4096,   /* OCSP requests being answered at once */
+	ISSUER_PEERS_MAX = 32768, /* TLS connections with a certificate */
 	ISSUER_ADDRESS = 64,
 	ISSUER_PAGE = 500,       /* rows asked for at once */
 	TOKEN_DELAY_MAX = 86400, /* seconds, of --verify-after */
@@ -365,7 +364,7 @@ struct issuer {
 	uint8_t tail_note[NOTE_MAX];
 	size_t tail_note_len;
 	uint64_t crl_number;
-	uint64_t alarms, unlogged;
+	uint64_t unlogged;
 	uint64_t logged; /* signatures that the log knows of, at its start */
 	struct audit *audit;
 	/* why the last transaction was not written; OK: it was */

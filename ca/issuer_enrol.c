@@ -246,8 +246,6 @@ static void alarmed(struct txn_entry *e, const struct fault *f)
 	struct enrolment *n = enrolment_of(o);
 	struct fault g;
 
-	if (!f)
-		issuer.alarms++;
 	(void)fault_set(&g, ERR_CONFLICT,
 			"this token was used already, with another key: if "
 			"that was not you, somebody stole it: revoke the "

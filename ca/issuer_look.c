@@ -296,7 +296,7 @@ void verb_show(const struct ask *a, struct attr_view v)
 	attrs_wipe(&ask);
 }
 
-/* A holder sees his own certificate, and those of his node if he may issue. */
+/* A holder sees his own certificate and no other. */
 void show_run(const struct ask *a, struct attr_view v)
 {
 	const struct tls_peer *p = peer_find(a->peer);

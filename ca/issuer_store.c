@@ -146,9 +146,6 @@ static void load_meta(struct attr_view list)
 	if (!strcmp(text, "crl_number") &&
 	    attr_u64(&value, UINT64_MAX, &n) == OK)
 		issuer.crl_number = MAX(n, issuer.crl_number);
-	else if (!strcmp(text, "alarms") &&
-		 attr_u64(&value, UINT32_MAX, &n) == OK)
-		issuer.alarms = n;
 	else
 		probe_meta(text, (struct attr_view){ value.value, value.len });
 }
