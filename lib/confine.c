@@ -73,6 +73,20 @@ static const struct confine_spec specs[] = {
 			     .unshare = CLONE_NEWIPC | CLONE_NEWUTS,
 			     .connects = true,
 			     .no_children = true },
+	/* its listener was made outside; the helper connects there */
+	[CONFINE_KEEPER] = { .files = CONFINE_FILES_NONE,
+			     .unshare = PRIVATE_NS | CLONE_NEWNS,
+			     .empty_root = true,
+			     .no_children = true },
+	/* connections come from the dialer */
+	[CONFINE_NET] = { .files = CONFINE_FILES_PATHS,
+			  .unshare = PRIVATE_NS,
+			  .no_children = true },
+	/* looks at who opens a file, as door does at who connects */
+	[CONFINE_VIEW] = { .files = CONFINE_FILES_ANY,
+			   .keep_caps = 1ull << CAP_SYS_PTRACE,
+			   .unshare = PRIVATE_NS,
+			   .no_children = true },
 	[CONFINE_WORKER_LOAD] = { .files = CONFINE_FILES_NONE,
 				  .no_children = true,
 				  .no_files = true },

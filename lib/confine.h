@@ -21,6 +21,9 @@ enum confine_role {
 	CONFINE_CA_SIGNER,
 	CONFINE_PROBER,
 	CONFINE_DIALER,
+	CONFINE_KEEPER, /* from here on: certmgr's */
+	CONFINE_NET,
+	CONFINE_VIEW,
 	CONFINE_WORKER_LOAD, /* a worker while it loads its module */
 	CONFINE_WORKER,      /* … and from then on */
 	CONFINE__MAX

@@ -162,6 +162,15 @@ static const struct rule serving[] = {
 	CALL(dup),         END,
 };
 
+/* Accepts the helper of the kernel; asks what a pidfd is. */
+static const struct rule keeping[] = {
+	CALL(accept4),
+	CALL1(ioctl,
+	      BITS(1, 0xff00, 0xff00)), /* PIDFS_IOCTL_MAGIC: pidfds only */
+	CALL(dup),
+	END,
+};
+
 /* Makes memory files and hands them on; a CRL of a million entries is one. */
 static const struct rule making[] = {
 	CALL(memfd_create),
@@ -363,6 +372,11 @@ static const struct {
 	[CONFINE_DIALER] = { "dialer",
 			     false,
 			     { self, sockets, reading, dialing } },
+	[CONFINE_KEEPER] = { "keeper",
+			     false,
+			     { self, sockets, memfds, keeping } },
+	[CONFINE_NET] = { "net", false, { self, sockets, memfds, storing } },
+	[CONFINE_VIEW] = { "view", false, { self, sockets, reading } },
 	[CONFINE_WORKER_LOAD] = { "worker", false, { self, reading, loading } },
 	[CONFINE_WORKER] = { "worker", false, { self } },
 };

@@ -105,6 +105,8 @@ static void from_door(struct chan *ch, const struct msg *m)
 		return;
 	case DC_KNOWN:
 	case DC_CHECK:
+	case DC_EXAMINE:
+	case DC_EXAMINED:
 		break;
 	}
 	child_broken("door");

@@ -82,6 +82,8 @@ static void from_core(struct chan *ch, const struct msg *m)
 	case DC_CONN:
 	case DC_GONE:
 	case DC_CHECKED:
+	case DC_EXAMINE:
+	case DC_EXAMINED:
 		break;
 	}
 	child_broken("core");

@@ -48,6 +48,13 @@ enum door_core_kind {
 	DC_CHECK,
 	/* door -> core, id conn: alive=yes|no exe=yes|no ref=N */
 	DC_CHECKED,
+	/* core -> door, id: any: look at a process: fd: its pidfd; or conn=N: the one
+	 * behind that connection, if it has not exec'ed since; or pid=N start=N: one
+	 * that was examined earlier in this boot */
+	DC_EXAMINE,
+	/* door -> core, same id: alive=no, or alive=yes and what procinfo_format
+	 * (lib/procinfo.h) says; fd: a pidfd of it */
+	DC_EXAMINED,
 };
 
 enum door_front_kind {
@@ -63,8 +70,10 @@ enum door_front_kind {
 /* front <-> core, and the native protocol itself (docs/protocol.md):
  * id is conn << 32 | the client's id between front and core. */
 enum client_kind {
-	CLIENT_CALL = 1, /* verb=V …; run: credential= op= request=LIST */
-	CLIENT_REPLY,    /* the last answer */
+	/* verb=V …; run: credential= op= request=LIST. fds=N (1 or 2): so many
+	 * descriptors beside it, which fronts pass on unread */
+	CLIENT_CALL = 1,
+	CLIENT_REPLY, /* the last answer */
 	CLIENT_ERROR, /* error=NAME text=SENTENCE request_id=ID [retry_after=S] */
 	CLIENT_ITEM, /* one of several answers; a reply follows */
 };
@@ -72,6 +81,16 @@ enum client_kind {
 enum front_core_kind {
 	FC_CLOSED = 16, /* front -> core, id conn << 32 */
 	FC_DROP,        /* core -> front, id conn << 32: close it */
+};
+
+/* Whoever wants a connection (ca's issuer, certmgr's net) and the dialer. */
+enum dial_kind {
+	/* -> dialer, id: any: host= port=N [loopback=yes]; DIAL_CONNECTED
+	 * address=TEXT fd: the connection (nonblocking); or DIAL_FAILED text=; within
+	 * 9 s: 4 for its turn, 5 for names and all addresses */
+	DIAL = 1,
+	DIAL_CONNECTED,
+	DIAL_FAILED,
 };
 
 #endif

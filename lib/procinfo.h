@@ -1,0 +1,59 @@
+/* A process as /proc tells: what binds an agent to its process, and its program. Read
+ * while the process is known to live (a pidfd is held and asked again afterwards, or the
+ * kernel has frozen it); nobody's word is taken for any of it. */
+#ifndef LIB_PROCINFO_H
+#define LIB_PROCINFO_H
+
+#include "lib/attr.h"
+
+#include <sys/types.h>
+
+enum {
+	BOOT_ID = 36, /* characters of the boot's id */
+};
+
+struct procinfo {
+	pid_t pid;    /* of the process, not of one of its threads */
+	pid_t parent; /* 0: none that we see */
+	uint64_t
+		start; /* clock ticks after boot: pid and start name a process */
+	char state;    /* 'D' while it waits for an upcall */
+	uid_t uid, euid, fsuid;
+	gid_t gid;
+	uint64_t user_ns, pid_ns; /* inodes; 0: may not be looked at */
+	/* Its program: exec changes these. 0: may not be looked at */
+	uint64_t exe_dev, exe_ino;
+	uint64_t image; /* where its stack and code begin, hashed */
+	bool dumpable;  /* others of its uid can ptrace it (but for Yama) */
+};
+
+/* Reads about the process that `id` is, or is a thread of. ERR_NOT_FOUND if there is
+ * none; what may not be read is 0. */
+MUST enum err procinfo_read(pid_t id, struct procinfo *p, struct fault *f);
+
+/* The same about the process of a pidfd, which lived when all had been read:
+ * ERR_NOT_FOUND otherwise; ERR_INVALID if it is no pidfd. */
+MUST enum err procinfo_of_pidfd(int pidfd, struct procinfo *p, struct fault *f);
+
+/* True if both are the same process; … and it runs the same program. */
+bool procinfo_same(const struct procinfo *a, const struct procinfo *b);
+bool procinfo_same_program(const struct procinfo *a, const struct procinfo *b);
+
+/* As attributes pid= parent= start= uid= euid= fsuid= gid= user_ns= pid_ns= exe_dev=
+ * exe_ino= image= dumpable=yes|no (state is left out), and back: others are passed
+ * over; ERR_INVALID if one is missing, twice or unreadable. */
+MUST enum err procinfo_format(const struct procinfo *p, struct attrs *out);
+MUST enum err procinfo_parse(struct attr_view v, struct procinfo *p,
+			     struct fault *f);
+
+/* The parsers behind it: the text of /proc/PID/stat (whose program name may hold any
+ * byte) and of /proc/PID/status. ERR_INVALID if it is not that. */
+MUST enum err procinfo_parse_stat(const char *text, size_t len,
+				  struct procinfo *p);
+MUST enum err procinfo_parse_status(const char *text, size_t len,
+				    struct procinfo *p);
+
+/* The id of this boot; ERR_UNAVAILABLE. */
+MUST enum err procinfo_boot(char boot[BOOT_ID + 1]);
+
+#endif
