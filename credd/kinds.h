@@ -19,40 +19,6 @@ enum credd_sup_kind {
 	SUP_SEALED,
 };
 
-/* Rows are lists: table= row= name= module= version= generation= blob=
- * (tables: credential grant module key state slot). */
-enum vault_store_kind {
-	/* vault -> store: everything; store -> vault: store=BYTES(16) format=N
-	 * or nothing at all if there is no store yet; VS_ROW …, VS_LOADED */
-	VS_LOAD = 1,
-	VS_ROW,
-	VS_LOADED,
-	/* vault -> store: one transaction. [create=BYTES store id]
-	 * put=ROW … drop=LIST(table= row=) …; answered by VS_DONE or VS_FAILED */
-	VS_COMMIT,
-	VS_DONE,
-	VS_FAILED, /* error= text= */
-	/* vault -> store: where the log stands. store -> vault: size=N
-	 * [note=TEXT frontier=BYTES of the last checkpoint], then VS_RECORD for
-	 * every record after that checkpoint (id: its index), VS_AUDIT_READY */
-	VS_AUDIT_OPEN,
-	VS_RECORD,
-	VS_AUDIT_READY,
-	/* vault -> store, id: index of the first; record=BYTES … [sync=yes]
-	 * [admin=yes: may use the reserve];
-	 * store -> vault VS_APPENDED, id: size of the log now; or VS_FAILED
-	 * with id: the first index that was not written */
-	VS_APPEND,
-	VS_APPENDED,
-	/* vault -> store: note=TEXT frontier=BYTES, written and synced, never
-	 * before the records it covers. Answered by VS_DONE/VS_FAILED, same id */
-	VS_CHECKPOINT,
-	/* vault -> store, id: any; from=N count=N; answered by VS_RECORD with
-	 * id: index, then VS_DONE. notes=yes: checkpoints instead: note= */
-	VS_READ,
-	VS_NOTE,
-};
-
 enum vault_zygote_kind {
 	/* vault -> zygote, id: worker; memory=BYTES; fds: its channel, the module
 	 * (sealed memfd) */

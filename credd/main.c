@@ -12,7 +12,7 @@ static const struct {
 	int (*run)(void);
 } roles[] = {
 	{ "door", role_door },     { "front", role_front },
-	{ "vault", role_vault },   { "store", role_store },
+	{ "vault", role_vault },   { "store", role_rowstore },
 	{ "opener", role_opener }, { "zygote", role_zygote },
 };
 

@@ -7,7 +7,6 @@
 
 int role_supervisor(const char *config);
 int role_vault(void);
-int role_store(void);
 int role_opener(void);
 int role_zygote(void);
 

@@ -50,8 +50,8 @@ static void start(const struct msg *m)
 
 static void from_store(struct chan *ch, const struct msg *m)
 {
-	bool rows = m->kind == VS_LOAD || m->kind == VS_ROW ||
-		    m->kind == VS_LOADED || m->id == STORE_ID_COMMIT ||
+	bool rows = m->kind == RS_LOAD || m->kind == RS_ROW ||
+		    m->kind == RS_LOADED || m->id == STORE_ID_COMMIT ||
 		    m->id == STORE_ID_LOAD;
 
 	(void)ch;

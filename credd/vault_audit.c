@@ -1,9 +1,9 @@
 /* Vault: the audit log's writing side. lib/audit makes records and their tree; this
  * file sends them to the store, one batch a turn, and lets answers go once they are
  * acknowledged.
- *	vault -> store	VS_AUDIT_OPEN, VS_APPEND, VS_CHECKPOINT, VS_READ
- *	store -> vault	VS_AUDIT_OPEN, VS_RECORD, VS_AUDIT_READY, VS_APPENDED,
- *			VS_DONE, VS_FAILED, VS_NOTE */
+ *	vault -> store	RS_AUDIT_OPEN, RS_APPEND, RS_CHECKPOINT, RS_READ
+ *	store -> vault	RS_AUDIT_OPEN, RS_RECORD, RS_AUDIT_READY, RS_APPENDED,
+ *			RS_DONE, RS_FAILED, RS_NOTE */
 #include "credd/vault.h"
 #include "lib/child.h"
 
@@ -35,7 +35,7 @@ static enum err sink_append(void *arg, uint64_t first,
 		e = attrs_add(&msg, "record", 0, record[i].p, record[i].len);
 	if (e != OK)
 		return e;
-	return chan_send(&vault.store, VS_APPEND, first, attrs_view(&msg));
+	return chan_send(&vault.store, RS_APPEND, first, attrs_view(&msg));
 }
 
 static enum err sink_checkpoint(void *arg, const struct note *n,
@@ -52,7 +52,7 @@ static enum err sink_checkpoint(void *arg, const struct note *n,
 	if (e == OK)
 		e = attrs_add(&msg, "frontier", 0, frontier.p, frontier.len);
 	if (e == OK)
-		e = chan_send(&vault.store, VS_CHECKPOINT, STORE_ID_NOTE,
+		e = chan_send(&vault.store, RS_CHECKPOINT, STORE_ID_NOTE,
 			      attrs_view(&msg));
 	if (e == OK)
 		vault.note_flying = true;
@@ -289,7 +289,7 @@ void audit_open_log(void)
 	vault.opening_log = !vault.audit;
 	vault.tail_error = OK;
 	note_origin("credd", vault.store_id, vault.origin);
-	if (chan_send(&vault.store, VS_AUDIT_OPEN, STORE_ID_LOG,
+	if (chan_send(&vault.store, RS_AUDIT_OPEN, STORE_ID_LOG,
 		      (struct attr_view){ 0 }) != OK)
 		vault.audit_loading = false;
 }
@@ -441,45 +441,45 @@ static void store_failed_us(const struct msg *m)
 
 void audit_from_store(const struct msg *m)
 {
-	switch ((enum vault_store_kind)m->kind) {
-	case VS_AUDIT_OPEN:
+	switch ((enum rowstore_kind)m->kind) {
+	case RS_AUDIT_OPEN:
 		log_told(m);
 		return;
-	case VS_RECORD:
+	case RS_RECORD:
 		if (vault.audit_loading)
 			log_record(m);
 		else
 			audit_read_item(m);
 		return;
-	case VS_NOTE:
+	case RS_NOTE:
 		audit_read_item(m);
 		return;
-	case VS_AUDIT_READY:
+	case RS_AUDIT_READY:
 		log_ready();
 		return;
-	case VS_APPENDED:
+	case RS_APPENDED:
 		if (vault.audit && !vault.audit_loading) {
 			if (audit_acked(vault.audit, m->id) != OK)
 				child_broken("store");
 			acknowledged();
 		}
 		return;
-	case VS_DONE:
+	case RS_DONE:
 		if (m->id == STORE_ID_READ)
 			audit_read_end(m);
 		else
 			noted(true);
 		return;
-	case VS_FAILED:
+	case RS_FAILED:
 		store_failed_us(m);
 		return;
-	case VS_LOAD:
-	case VS_ROW:
-	case VS_LOADED:
-	case VS_COMMIT:
-	case VS_APPEND:
-	case VS_CHECKPOINT:
-	case VS_READ:
+	case RS_LOAD:
+	case RS_ROW:
+	case RS_LOADED:
+	case RS_COMMIT:
+	case RS_APPEND:
+	case RS_CHECKPOINT:
+	case RS_READ:
 		break;
 	}
 	child_broken("store");

@@ -1,6 +1,6 @@
 /* Vault: the audit log, read for admins: the store's records and checkpoints are
  * passed on as they come, one reader at a time.
- *	vault -> store	VS_READ		store -> vault	VS_RECORD, VS_NOTE, VS_DONE */
+ *	vault -> store	RS_READ		store -> vault	RS_RECORD, RS_NOTE, RS_DONE */
 #include "credd/vault.h"
 #include "lib/child.h"
 
@@ -10,7 +10,7 @@ void audit_read_item(const struct msg *m)
 {
 	struct attrs item;
 	struct attr a;
-	bool note = m->kind == VS_NOTE;
+	bool note = m->kind == RS_NOTE;
 
 	if (!vault.is_reading)
 		return;
@@ -31,7 +31,7 @@ void audit_read_end(const struct msg *m)
 	if (!vault.is_reading)
 		return;
 	vault.is_reading = false;
-	if (m->kind == VS_FAILED || !vault.audit) {
+	if (m->kind == RS_FAILED || !vault.audit) {
 		call_error(&vault.reading, ERR_UNAVAILABLE,
 			   "the log cannot be read now");
 		return;
@@ -57,7 +57,7 @@ static void read_begin(const struct call *c, const struct attrs *msg)
 		return;
 	}
 	if (vault.audit_loading ||
-	    chan_send(&vault.store, VS_READ, STORE_ID_READ, attrs_view(msg)) !=
+	    chan_send(&vault.store, RS_READ, STORE_ID_READ, attrs_view(msg)) !=
 		    OK) {
 		call_error(c, ERR_UNAVAILABLE,
 			   "the store is being started anew: try again");

@@ -211,7 +211,7 @@ void audit_close_log(void);
 /* Writes what is left and a checkpoint, then ends the process. */
 void audit_end(void);
 void audit_store_gone(void);
-/* vault_audit_read.c: a record or note for the reader; its end, or VS_FAILED. */
+/* vault_audit_read.c: a record or note for the reader; its end, or RS_FAILED. */
 void audit_read_item(const struct msg *m);
 void audit_read_end(const struct msg *m);
 void audit_store_came(void);

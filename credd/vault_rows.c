@@ -1,8 +1,8 @@
 /* Vault: the rows of the store in memory (their blobs sealed), how they are loaded,
  * and changes: all rows of one are written in one transaction, together with the
  * state row that signs the whole set.
- *	vault -> store	VS_LOAD, VS_COMMIT	store -> vault	VS_ROW, VS_LOADED,
- *							VS_DONE, VS_FAILED */
+ *	vault -> store	RS_LOAD, RS_COMMIT	store -> vault	RS_ROW, RS_LOADED,
+ *							RS_DONE, RS_FAILED */
 #include "credd/vault.h"
 #include "lib/child.h"
 
@@ -92,7 +92,7 @@ void rows_forget(void)
 void rows_load(void)
 {
 	vault.loading = true;
-	chan_tell(&vault.store, VS_LOAD, STORE_ID_LOAD,
+	chan_tell(&vault.store, RS_LOAD, STORE_ID_LOAD,
 		  (struct attr_view){ 0 });
 }
 
@@ -365,7 +365,7 @@ void change_run(struct change *c, struct job *j)
 	if (e == OK && change_message(c, &msg) != OK)
 		e = fault_set(&j->fault, ERR_TOO_LARGE,
 			      "the change is too large for one transaction");
-	if (e == OK && chan_send(&vault.store, VS_COMMIT, STORE_ID_COMMIT,
+	if (e == OK && chan_send(&vault.store, RS_COMMIT, STORE_ID_COMMIT,
 				 attrs_view(&msg)) != OK)
 		e = fault_set(&j->fault, ERR_UNAVAILABLE,
 			      "the store is being started anew: try again");
@@ -460,37 +460,37 @@ static void answer_failed(const struct msg *m)
 	change_end(vault.change_job->fault.code);
 }
 
-/* A commit's answer; VS_LOAD's rows and end. */
+/* A commit's answer; RS_LOAD's rows and end. */
 void rows_from_store(const struct msg *m)
 {
-	switch ((enum vault_store_kind)m->kind) {
-	case VS_LOAD:
+	switch ((enum rowstore_kind)m->kind) {
+	case RS_LOAD:
 		load_began(m);
 		return;
-	case VS_ROW:
+	case RS_ROW:
 		row_came(m);
 		return;
-	case VS_LOADED:
+	case RS_LOADED:
 		load_ended();
 		return;
-	case VS_DONE:
+	case RS_DONE:
 		if (!vault.change)
 			child_broken("store");
 		change_apply(vault.change);
 		change_end(OK);
 		return;
-	case VS_FAILED:
+	case RS_FAILED:
 		answer_failed(m);
 		return;
-	case VS_COMMIT:
-	case VS_AUDIT_OPEN:
-	case VS_RECORD:
-	case VS_AUDIT_READY:
-	case VS_APPEND:
-	case VS_APPENDED:
-	case VS_CHECKPOINT:
-	case VS_READ:
-	case VS_NOTE:
+	case RS_COMMIT:
+	case RS_AUDIT_OPEN:
+	case RS_RECORD:
+	case RS_AUDIT_READY:
+	case RS_APPEND:
+	case RS_APPENDED:
+	case RS_CHECKPOINT:
+	case RS_READ:
+	case RS_NOTE:
 		break;
 	}
 	child_broken("store");

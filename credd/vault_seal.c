@@ -145,6 +145,9 @@ static enum err load_row(struct vrow *v, struct fault *f)
 	case ROW_SLOT:
 		return slot_check_row(v, f);
 	case ROW_STATE:
+	case ROW_AGENT:
+	case ROW_OWED:
+	case ROW_META:
 	case ROW__MAX:
 		break;
 	}

@@ -1,7 +1,7 @@
-/* Vault (and the ca's issuer): the writing side of the audit log. Holds the log's
+/* A core (vault, keeper, issuer): the writing side of the audit log. Holds the log's
  * Ed25519 seed, the tree of what is kept, and the records that are not kept yet.
- *	vault -> store	VS_APPEND records | VS_CHECKPOINT note frontier
- *	store -> vault	VS_APPENDED size | VS_FAILED first | VS_DONE */
+ *	core -> store	RS_APPEND records | RS_CHECKPOINT note frontier
+ *	store -> core	RS_APPENDED size | RS_FAILED first | RS_DONE */
 #include "lib/audit.h"
 
 #include "lib/audit_state.h"

@@ -1,5 +1,5 @@
 /* Store: the audit log's folder. Holds records and checkpoints, never a key.
- *	vault -> store	VS_AUDIT_OPEN, VS_APPEND, VS_CHECKPOINT, VS_READ */
+ *	core -> store	RS_AUDIT_OPEN, RS_APPEND, RS_CHECKPOINT, RS_READ */
 #include "lib/audit_file.h"
 
 #include "lib/audit_notes.h"

@@ -1,6 +1,7 @@
 /* What the processes that every daemon has say to each other: one enum per pair.
  * Every message is lib/msg.h's; its attributes are named here. "fd:" is a descriptor
- * beside it. The core is the process behind the fronts: credd's vault, ca's issuer.
+ * beside it. The core is the process behind the fronts: credd's vault, ca's issuer,
+ * certmgr's keeper.
  *
  * `conn` is a client connection as door numbered it (never used again while door
  * lives). Client ids are u32, so that conn << 32 | client id names a request. */
@@ -81,6 +82,41 @@ enum client_kind {
 enum front_core_kind {
 	FC_CLOSED = 16, /* front -> core, id conn << 32 */
 	FC_DROP,        /* core -> front, id conn << 32: close it */
+};
+
+/* The core and the store of opaque rows (credd's vault, certmgr's keeper; lib/rowstore.c).
+ * Rows are lists: table= row= name= module= version= generation= blob=
+ * (tables: lib/row.h). One question at a time is answered, in order. */
+enum rowstore_kind {
+	/* core -> store: everything; store -> core: store=BYTES(16) format=N
+	 * or nothing at all if there is no store yet; RS_ROW …, RS_LOADED */
+	RS_LOAD = 1,
+	RS_ROW,
+	RS_LOADED,
+	/* core -> store: one transaction. [create=BYTES store id]
+	 * put=ROW … drop=LIST(table= row=) …; answered by RS_DONE or RS_FAILED */
+	RS_COMMIT,
+	RS_DONE,
+	RS_FAILED, /* error= text= */
+	/* core -> store: where the log stands. store -> core: size=N
+	 * [note=TEXT frontier=BYTES of the last checkpoint], then RS_RECORD for
+	 * every record after that checkpoint (id: its index), RS_AUDIT_READY */
+	RS_AUDIT_OPEN,
+	RS_RECORD,
+	RS_AUDIT_READY,
+	/* core -> store, id: index of the first; record=BYTES … [sync=yes]
+	 * [admin=yes: may use the reserve];
+	 * store -> core RS_APPENDED, id: size of the log now; or RS_FAILED
+	 * with id: the first index that was not written */
+	RS_APPEND,
+	RS_APPENDED,
+	/* core -> store: note=TEXT frontier=BYTES, written and synced, never
+	 * before the records it covers. Answered by RS_DONE/RS_FAILED, same id */
+	RS_CHECKPOINT,
+	/* core -> store, id: any; from=N count=N; answered by RS_RECORD with
+	 * id: index, then RS_DONE. notes=yes: checkpoints instead: note= */
+	RS_READ,
+	RS_NOTE,
 };
 
 /* Whoever wants a connection (ca's issuer, certmgr's net) and the dialer. */

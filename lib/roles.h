@@ -6,5 +6,6 @@
 
 int role_door(void);
 int role_front(void);
+int role_rowstore(void); /* of a core whose store keeps opaque rows */
 
 #endif

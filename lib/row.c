@@ -1,4 +1,4 @@
-/* Used by vault and store; holds what is in the clear of a row, and its sealed
+/* Used by a core and its store; holds what is in the clear of a row, and its
  * blob. */
 #include "lib/row.h"
 
@@ -11,9 +11,15 @@ enum {
 };
 
 static const char *const table_name[] = {
-	[ROW_CREDENTIAL] = "credential", [ROW_GRANT] = "grant",
-	[ROW_MODULE] = "module",         [ROW_KEY] = "key",
-	[ROW_STATE] = "state",           [ROW_SLOT] = "slot",
+	[ROW_CREDENTIAL] = "credential",
+	[ROW_GRANT] = "grant",
+	[ROW_MODULE] = "module",
+	[ROW_KEY] = "key",
+	[ROW_STATE] = "state",
+	[ROW_SLOT] = "slot",
+	[ROW_AGENT] = "agent",
+	[ROW_OWED] = "owed",
+	[ROW_META] = "meta",
 };
 
 _Static_assert(NELEM(table_name) == ROW__MAX, "every table has a name");

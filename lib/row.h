@@ -1,7 +1,9 @@
-/* A row of the store: what it is called in the clear (its head), and its sealed
- * blob. Vault and store exchange rows as attribute lists
+/* A row of the store: what it is called in the clear (its head), and its blob, which
+ * the store never looks into (sealed for the vault, a list for the keeper). Core and
+ * store exchange rows as attribute lists
  *	table= row= name= module= version= generation= blob=
- * and the same list without blob= is part of what the blob is bound to. */
+ * and the same list without blob= is part of what a sealed blob is bound
+ * to. */
 #ifndef LIB_ROW_H
 #define LIB_ROW_H
 
@@ -25,6 +27,9 @@ enum row_table {
 	ROW_KEY,
 	ROW_STATE,
 	ROW_SLOT,
+	ROW_AGENT,
+	ROW_OWED, /* revocations owed to the CA */
+	ROW_META,
 	ROW__MAX
 };
 

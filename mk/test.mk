@@ -41,10 +41,6 @@ BENCH_LIBS := -Wl,--as-needed -lssl -lmicrohttpd
 
 # What a test needs besides lib/, a line a test, e.g. for one that includes a
 # daemon's noun:  $(B)/tests/test_grant: $(B)/obj/credd/grant.o
-$(B)/tests/test_store_db $(B)/tests/test_store_file: \
-	$(B)/obj/credd/store_db.o
-$(B)/tests/test_store_role $(B)/tests/test_store_audit: \
-	$(filter $(B)/obj/credd/store%,$(CREDD_OBJ))
 CA_STORE_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard ca/store*.c))
 $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_ca_store*.c)): \
 	$(CA_STORE_OBJ)

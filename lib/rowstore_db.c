@@ -1,5 +1,5 @@
-/* Store: sealed rows and nothing to open them with. */
-#include "credd/store_db.h"
+/* Store: opaque rows, and nothing to open those with that are sealed. */
+#include "lib/rowstore_db.h"
 
 #include "lib/sqlite_file.h"
 
@@ -42,7 +42,7 @@ static const char schema[] =
 	"generation INTEGER NOT NULL, blob BLOB NOT NULL, "
 	"PRIMARY KEY (tbl, row)) WITHOUT ROWID;";
 
-struct store_db {
+struct rowstore_db {
 	struct sqlite_file file; /* closed: there is none yet */
 	sqlite3_stmt *stmt[SQL__MAX];
 	uint8_t id[STORE_ID_SIZE];
@@ -52,12 +52,12 @@ struct store_db {
 	bool dropped;  /* old rows are still in the write-ahead log */
 };
 
-static enum err oops(struct store_db *db, int rc, struct fault *f)
+static enum err oops(struct rowstore_db *db, int rc, struct fault *f)
 {
 	return sqlite_file_fault(&db->file, rc, f);
 }
 
-static enum err prepare(struct store_db *db, enum statement s,
+static enum err prepare(struct rowstore_db *db, enum statement s,
 			sqlite3_stmt **out, struct fault *f)
 {
 	int rc;
@@ -84,7 +84,7 @@ static void finish(sqlite3_stmt *s)
 
 /* Meta */
 
-static enum err meta_bytes(struct store_db *db, const char *name, void *out,
+static enum err meta_bytes(struct rowstore_db *db, const char *name, void *out,
 			   size_t len, bool *same_len, struct fault *f)
 {
 	sqlite3_stmt *s = NULL;
@@ -111,7 +111,7 @@ static enum err meta_bytes(struct store_db *db, const char *name, void *out,
 	return OK;
 }
 
-static enum err meta_put(struct store_db *db, const char *name,
+static enum err meta_put(struct rowstore_db *db, const char *name,
 			 const void *value, size_t len, struct fault *f)
 {
 	sqlite3_stmt *s = NULL;
@@ -128,7 +128,7 @@ static enum err meta_put(struct store_db *db, const char *name,
 	return rc == SQLITE_DONE ? OK : oops(db, rc, f);
 }
 
-static enum err read_meta(struct store_db *db, struct fault *f)
+static enum err read_meta(struct rowstore_db *db, struct fault *f)
 {
 	uint8_t format = 0;
 	bool empty = false, ok;
@@ -140,12 +140,12 @@ static enum err read_meta(struct store_db *db, struct fault *f)
 	if (!ok)
 		return fault_set(f, ERR_INVALID, "%s does not say its format",
 				 STORE_FILE);
-	if (format != STORE_FORMAT)
+	if (format != ROWSTORE_FORMAT)
 		return fault_set(f, ERR_UNSUPPORTED,
 				 "%s is of format %u, this version reads %d: a "
 				 "store from a newer version, which has to be "
 				 "used",
-				 STORE_FILE, format, STORE_FORMAT);
+				 STORE_FILE, format, ROWSTORE_FORMAT);
 	TRY(meta_bytes(db, "store", db->id, STORE_ID_SIZE, &ok, f));
 	if (!ok)
 		return fault_set(f, ERR_INVALID, "%s does not say its id",
@@ -156,7 +156,7 @@ static enum err read_meta(struct store_db *db, struct fault *f)
 
 /* Open and close */
 
-static enum err open_all(struct store_db *db, struct fault *f)
+static enum err open_all(struct rowstore_db *db, struct fault *f)
 {
 	bool there;
 
@@ -168,23 +168,23 @@ static enum err open_all(struct store_db *db, struct fault *f)
 	return read_meta(db, f);
 }
 
-enum err store_db_open(struct store_db **out, struct fault *f)
+enum err rowstore_db_open(struct rowstore_db **out, struct fault *f)
 {
-	struct store_db *db = xcalloc(1, sizeof *db);
+	struct rowstore_db *db = xcalloc(1, sizeof *db);
 	enum err e;
 
 	db->file.name = STORE_FILE;
 	db->file.value_max = VALUE_MAX;
 	e = open_all(db, f);
 	if (e != OK) {
-		store_db_close(db);
+		rowstore_db_close(db);
 		return e;
 	}
 	*out = db;
 	return OK;
 }
 
-void store_db_close(struct store_db *db)
+void rowstore_db_close(struct rowstore_db *db)
 {
 	if (!db)
 		return;
@@ -194,7 +194,7 @@ void store_db_close(struct store_db *db)
 	free(db);
 }
 
-bool store_db_id(const struct store_db *db, uint8_t id[STORE_ID_SIZE])
+bool rowstore_db_id(const struct rowstore_db *db, uint8_t id[STORE_ID_SIZE])
 {
 	if (db->exists)
 		memcpy(id, db->id, STORE_ID_SIZE);
@@ -203,10 +203,10 @@ bool store_db_id(const struct store_db *db, uint8_t id[STORE_ID_SIZE])
 
 /* Transactions */
 
-static enum err make_store(struct store_db *db, const uint8_t *id,
+static enum err make_store(struct rowstore_db *db, const uint8_t *id,
 			   struct fault *f)
 {
-	uint8_t format = STORE_FORMAT;
+	uint8_t format = ROWSTORE_FORMAT;
 
 	TRY(sqlite_file_exec(&db->file, schema, f));
 	TRY(meta_put(db, "format", &format, 1, f));
@@ -216,8 +216,8 @@ static enum err make_store(struct store_db *db, const uint8_t *id,
 	return OK;
 }
 
-enum err store_db_begin(struct store_db *db, const uint8_t *create,
-			struct fault *f)
+enum err rowstore_db_begin(struct rowstore_db *db, const uint8_t *create,
+			   struct fault *f)
 {
 	enum err e;
 
@@ -237,7 +237,7 @@ enum err store_db_begin(struct store_db *db, const uint8_t *create,
 		return OK;
 	e = make_store(db, create, f);
 	if (e != OK)
-		store_db_rollback(db);
+		rowstore_db_rollback(db);
 	return e;
 }
 
@@ -252,7 +252,8 @@ static void bind_number(sqlite3_stmt *s, int i, uint64_t n)
 	ENSURE(sqlite3_bind_int64(s, i, (sqlite3_int64)n) == SQLITE_OK);
 }
 
-enum err store_db_put(struct store_db *db, const struct row *r, struct fault *f)
+enum err rowstore_db_put(struct rowstore_db *db, const struct row *r,
+			 struct fault *f)
 {
 	const struct row_head *h = &r->head;
 	sqlite3_stmt *s = NULL;
@@ -274,8 +275,8 @@ enum err store_db_put(struct store_db *db, const struct row *r, struct fault *f)
 	return rc == SQLITE_DONE ? OK : oops(db, rc, f);
 }
 
-enum err store_db_drop(struct store_db *db, enum row_table t, uint64_t row,
-		       struct fault *f)
+enum err rowstore_db_drop(struct rowstore_db *db, enum row_table t,
+			  uint64_t row, struct fault *f)
 {
 	sqlite3_stmt *s = NULL;
 	int rc;
@@ -298,7 +299,7 @@ enum err store_db_drop(struct store_db *db, enum row_table t, uint64_t row,
 /* A dropped row is to be gone: its page is overwritten (secure_delete), and the
  * log that may hold the old page is emptied into the file and cut. Not done here,
  * it is tried again after the next transaction. */
-static void forget_dropped(struct store_db *db)
+static void forget_dropped(struct rowstore_db *db)
 {
 	if (db->dropped &&
 	    sqlite_file_exec(&db->file, "PRAGMA wal_checkpoint(TRUNCATE)",
@@ -306,12 +307,12 @@ static void forget_dropped(struct store_db *db)
 		db->dropped = false;
 }
 
-enum err store_db_commit(struct store_db *db, struct fault *f)
+enum err rowstore_db_commit(struct rowstore_db *db, struct fault *f)
 {
 	enum err e = sqlite_file_exec(&db->file, "COMMIT", f);
 
 	if (e != OK) {
-		store_db_rollback(db);
+		rowstore_db_rollback(db);
 		return e;
 	}
 	if (db->creating) {
@@ -323,7 +324,7 @@ enum err store_db_commit(struct store_db *db, struct fault *f)
 	return OK;
 }
 
-void store_db_rollback(struct store_db *db)
+void rowstore_db_rollback(struct rowstore_db *db)
 {
 	db->creating = false;
 	/* On a full disk SQLite may have rolled back already. */
@@ -333,7 +334,7 @@ void store_db_rollback(struct store_db *db)
 
 /* Walking */
 
-enum err store_db_first(struct store_db *db, struct fault *f)
+enum err rowstore_db_first(struct rowstore_db *db, struct fault *f)
 {
 	sqlite3_stmt *s = NULL;
 
@@ -386,8 +387,8 @@ static bool take_row(sqlite3_stmt *s, struct row *r)
 	return r->blob_len <= ROW_BLOB_MAX;
 }
 
-enum err store_db_next(struct store_db *db, struct row *r, bool *more,
-		       struct fault *f)
+enum err rowstore_db_next(struct rowstore_db *db, struct row *r, bool *more,
+			  struct fault *f)
 {
 	sqlite3_stmt *s = db->stmt[SQL_ALL];
 	int rc;
@@ -416,7 +417,7 @@ enum err store_db_next(struct store_db *db, struct row *r, bool *more,
 	return OK;
 }
 
-void store_db_rest(struct store_db *db)
+void rowstore_db_rest(struct rowstore_db *db)
 {
 	finish(db->stmt[SQL_ALL]);
 }

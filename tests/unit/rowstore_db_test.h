@@ -1,9 +1,9 @@
 /* What the tests of the store's file share: a temporary folder to be in, a store with
  * two rows, and its rows counted. */
-#ifndef TESTS_STORE_DB_TEST_H
-#define TESTS_STORE_DB_TEST_H
+#ifndef TESTS_ROWSTORE_DB_TEST_H
+#define TESTS_ROWSTORE_DB_TEST_H
 
-#include "credd/store_db.h"
+#include "lib/rowstore_db.h"
 
 #include "tests/unit/store_test.h"
 
@@ -17,7 +17,7 @@ static char folder[64];
 static inline int begin(void **state)
 {
 	(void)state;
-	(void)snprintf(folder, sizeof folder, "/tmp/test_store_db.XXXXXX");
+	(void)snprintf(folder, sizeof folder, "/tmp/test_rowstore_db.XXXXXX");
 	return mkdtemp(folder) && !chdir(folder) ? 0 : -1;
 }
 
@@ -36,9 +36,9 @@ static inline int end(void **state)
 	return chdir("/") || nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
 }
 
-static inline void db_end(struct store_db **db)
+static inline void db_end(struct rowstore_db **db)
 {
-	store_db_close(*db);
+	rowstore_db_close(*db);
 	*db = NULL;
 }
 
@@ -48,12 +48,12 @@ static inline void ok(enum err e, const struct fault *f)
 		fail_msg("%s: %s", err_name(e), f->text);
 }
 
-static inline struct store_db *db_open(void)
+static inline struct rowstore_db *db_open(void)
 {
-	struct store_db *db = NULL;
+	struct rowstore_db *db = NULL;
 	struct fault f = { 0 };
 
-	ok(store_db_open(&db, &f), &f);
+	ok(rowstore_db_open(&db, &f), &f);
 	return db;
 }
 
@@ -65,33 +65,33 @@ static inline struct row row_of(enum row_table t, uint64_t row,
 			     .blob_len = strlen(blob) };
 }
 
-static inline void put(struct store_db *db, enum row_table t, uint64_t n,
+static inline void put(struct rowstore_db *db, enum row_table t, uint64_t n,
 		       const char *blob)
 {
 	struct row r = row_of(t, n, blob);
 	struct fault f = { 0 };
 
-	ok(store_db_put(db, &r, &f), &f);
+	ok(rowstore_db_put(db, &r, &f), &f);
 }
 
-static inline void begin_ok(struct store_db *db, const uint8_t *create)
+static inline void begin_ok(struct rowstore_db *db, const uint8_t *create)
 {
 	struct fault f = { 0 };
 
-	ok(store_db_begin(db, create, &f), &f);
+	ok(rowstore_db_begin(db, create, &f), &f);
 }
 
-static inline void commit_ok(struct store_db *db)
+static inline void commit_ok(struct rowstore_db *db)
 {
 	struct fault f = { 0 };
 
-	ok(store_db_commit(db, &f), &f);
+	ok(rowstore_db_commit(db, &f), &f);
 }
 
 /* A store with the rows grant/1 "one" and key/7 "seven". */
-static inline struct store_db *db_with_rows(void)
+static inline struct rowstore_db *db_with_rows(void)
 {
-	struct store_db *db = db_open();
+	struct rowstore_db *db = db_open();
 
 	begin_ok(db, store_id);
 	put(db, ROW_GRANT, 1, "one");
@@ -100,16 +100,16 @@ static inline struct store_db *db_with_rows(void)
 	return db;
 }
 
-static inline unsigned count_rows(struct store_db *db)
+static inline unsigned count_rows(struct rowstore_db *db)
 {
 	struct fault f = { 0 };
 	struct row r;
 	unsigned n = 0;
 	bool more;
 
-	ok(store_db_first(db, &f), &f);
+	ok(rowstore_db_first(db, &f), &f);
 	for (;;) {
-		ok(store_db_next(db, &r, &more, &f), &f);
+		ok(rowstore_db_next(db, &r, &more, &f), &f);
 		if (!more)
 			return n;
 		n++;

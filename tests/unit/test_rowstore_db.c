@@ -1,6 +1,6 @@
-/* credd/store_db.c on real files in temporary folders: transactions, a process killed,
+/* lib/rowstore_db.c on real files in temporary folders: transactions, a process killed,
  * a full disk. */
-#include "tests/unit/store_db_test.h"
+#include "tests/unit/rowstore_db_test.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -14,7 +14,7 @@ enum {
 };
 
 /* The blob of a row, "" if there is none. */
-static void blob_of(struct store_db *db, enum row_table t, uint64_t row,
+static void blob_of(struct rowstore_db *db, enum row_table t, uint64_t row,
 		    char *out)
 {
 	struct fault f = { 0 };
@@ -22,9 +22,9 @@ static void blob_of(struct store_db *db, enum row_table t, uint64_t row,
 	bool more;
 
 	*out = 0;
-	ok(store_db_first(db, &f), &f);
+	ok(rowstore_db_first(db, &f), &f);
 	do {
-		ok(store_db_next(db, &r, &more, &f), &f);
+		ok(rowstore_db_next(db, &r, &more, &f), &f);
 		if (!more || r.head.table != t || r.head.row != row)
 			continue;
 		memcpy(out, r.blob, r.blob_len);
@@ -32,7 +32,7 @@ static void blob_of(struct store_db *db, enum row_table t, uint64_t row,
 	} while (more);
 }
 
-static void assert_blob(struct store_db *db, enum row_table t, uint64_t row,
+static void assert_blob(struct rowstore_db *db, enum row_table t, uint64_t row,
 			const char *want)
 {
 	char got[64];
@@ -45,20 +45,20 @@ static void assert_blob(struct store_db *db, enum row_table t, uint64_t row,
 
 static void test_no_store_yet(void **state)
 {
-	AUTO(db_end) struct store_db *db = db_open();
+	AUTO(db_end) struct rowstore_db *db = db_open();
 	uint8_t id[STORE_ID_SIZE];
 	struct fault f;
 
 	(void)state;
-	assert_false(store_db_id(db, id));
+	assert_false(rowstore_db_id(db, id));
 	assert_int_equal(count_rows(db), 0);
-	assert_int_equal(store_db_begin(db, NULL, &f), ERR_NOT_FOUND);
+	assert_int_equal(rowstore_db_begin(db, NULL, &f), ERR_NOT_FOUND);
 	assert_int_equal(access("store.db", F_OK), -1);
 }
 
 static void test_rows_come_back_after_reopening(void **state)
 {
-	struct store_db *db = db_with_rows();
+	struct rowstore_db *db = db_with_rows();
 	uint8_t id[STORE_ID_SIZE];
 	struct fault f;
 	struct row r;
@@ -67,11 +67,11 @@ static void test_rows_come_back_after_reopening(void **state)
 	(void)state;
 	db_end(&db);
 	db = db_open();
-	assert_true(store_db_id(db, id));
+	assert_true(rowstore_db_id(db, id));
 	assert_memory_equal(id, store_id, STORE_ID_SIZE);
 	assert_int_equal(count_rows(db), 2);
-	ok(store_db_first(db, &f), &f);
-	ok(store_db_next(db, &r, &more, &f), &f);
+	ok(rowstore_db_first(db, &f), &f);
+	ok(rowstore_db_next(db, &r, &more, &f), &f);
 	assert_true(more);
 	assert_int_equal(r.head.table, ROW_GRANT);
 	assert_int_equal(r.head.row, 1);
@@ -80,19 +80,19 @@ static void test_rows_come_back_after_reopening(void **state)
 	assert_string_equal(r.head.name, "prod");
 	assert_string_equal(r.head.module, "hmac");
 	assert_int_equal(r.blob_len, 3);
-	store_db_rest(db);
+	rowstore_db_rest(db);
 	db_end(&db);
 }
 
 static void test_put_replaces_and_drop_removes(void **state)
 {
-	AUTO(db_end) struct store_db *db = db_with_rows();
+	AUTO(db_end) struct rowstore_db *db = db_with_rows();
 	struct fault f;
 
 	(void)state;
 	begin_ok(db, NULL);
 	put(db, ROW_GRANT, 1, "uno");
-	ok(store_db_drop(db, ROW_KEY, 7, &f), &f);
+	ok(rowstore_db_drop(db, ROW_KEY, 7, &f), &f);
 	commit_ok(db);
 	assert_int_equal(count_rows(db), 1);
 	assert_blob(db, ROW_GRANT, 1, "uno");
@@ -100,16 +100,16 @@ static void test_put_replaces_and_drop_removes(void **state)
 
 static void test_nothing_is_half_done(void **state)
 {
-	AUTO(db_end) struct store_db *db = db_with_rows();
+	AUTO(db_end) struct rowstore_db *db = db_with_rows();
 	struct fault f = { 0 };
 
 	(void)state;
 	begin_ok(db, NULL);
 	put(db, ROW_GRANT, 1, "changed");
 	put(db, ROW_GRANT, 2, "new");
-	assert_int_equal(store_db_drop(db, ROW_KEY, 8, &f), ERR_NOT_FOUND);
+	assert_int_equal(rowstore_db_drop(db, ROW_KEY, 8, &f), ERR_NOT_FOUND);
 	assert_non_null(strstr(f.text, "key/8"));
-	store_db_rollback(db);
+	rowstore_db_rollback(db);
 	assert_int_equal(count_rows(db), 2);
 	assert_blob(db, ROW_GRANT, 1, "one");
 	begin_ok(db, NULL);
@@ -118,24 +118,24 @@ static void test_nothing_is_half_done(void **state)
 
 static void test_create_twice_is_refused(void **state)
 {
-	AUTO(db_end) struct store_db *db = db_with_rows();
+	AUTO(db_end) struct rowstore_db *db = db_with_rows();
 	struct fault f;
 
 	(void)state;
-	assert_int_equal(store_db_begin(db, store_id, &f), ERR_EXISTS);
+	assert_int_equal(rowstore_db_begin(db, store_id, &f), ERR_EXISTS);
 	assert_int_equal(count_rows(db), 2);
 }
 
 static void test_create_undone_leaves_no_store(void **state)
 {
-	struct store_db *db = db_open();
+	struct rowstore_db *db = db_open();
 	uint8_t id[STORE_ID_SIZE];
 
 	(void)state;
 	begin_ok(db, store_id);
 	put(db, ROW_GRANT, 1, "one");
-	store_db_rollback(db);
-	assert_false(store_db_id(db, id));
+	rowstore_db_rollback(db);
+	assert_false(rowstore_db_id(db, id));
 	db_end(&db);
 	db = db_with_rows(); /* the empty file is used */
 	assert_int_equal(count_rows(db), 2);
@@ -144,18 +144,18 @@ static void test_create_undone_leaves_no_store(void **state)
 
 static void test_empty_and_large_blobs(void **state)
 {
-	AUTO(db_end) struct store_db *db = db_with_rows();
+	AUTO(db_end) struct rowstore_db *db = db_with_rows();
 	AUTO(mem_free) uint8_t *big = xcalloc(1, ROW_BLOB_MAX);
 	struct row r = row_of(ROW_MODULE, 1, "");
 	struct fault f;
 
 	(void)state;
 	begin_ok(db, NULL);
-	ok(store_db_put(db, &r, &f), &f);
+	ok(rowstore_db_put(db, &r, &f), &f);
 	r.head.row = 2;
 	r.blob = big;
 	r.blob_len = ROW_BLOB_MAX;
-	ok(store_db_put(db, &r, &f), &f);
+	ok(rowstore_db_put(db, &r, &f), &f);
 	commit_ok(db);
 	assert_int_equal(count_rows(db), 4);
 }
@@ -171,7 +171,7 @@ static bool file_holds(const char *name, const char *what)
 
 static void test_dropped_row_is_gone_from_the_files(void **state)
 {
-	AUTO(db_end) struct store_db *db = db_with_rows();
+	AUTO(db_end) struct rowstore_db *db = db_with_rows();
 	struct fault f;
 
 	(void)state;
@@ -181,7 +181,7 @@ static void test_dropped_row_is_gone_from_the_files(void **state)
 	assert_true(file_holds("store.db-wal", "needle-in-the-store") ||
 		    file_holds("store.db", "needle-in-the-store"));
 	begin_ok(db, NULL);
-	ok(store_db_drop(db, ROW_CREDENTIAL, 9, &f), &f);
+	ok(rowstore_db_drop(db, ROW_CREDENTIAL, 9, &f), &f);
 	commit_ok(db);
 	assert_false(file_holds("store.db-wal", "needle-in-the-store"));
 	assert_false(file_holds("store.db", "needle-in-the-store"));
@@ -189,7 +189,7 @@ static void test_dropped_row_is_gone_from_the_files(void **state)
 
 static void test_killed_in_the_middle_keeps_what_was_committed(void **state)
 {
-	AUTO(db_end) struct store_db *db = NULL;
+	AUTO(db_end) struct rowstore_db *db = NULL;
 	int status;
 	pid_t pid;
 
@@ -216,7 +216,7 @@ static void test_killed_in_the_middle_keeps_what_was_committed(void **state)
 
 /* The disk */
 
-static void fill_until_full(struct store_db *db, uint64_t *done)
+static void fill_until_full(struct rowstore_db *db, uint64_t *done)
 {
 	static uint8_t blob[FULL_BLOB];
 	struct fault f = { 0 };
@@ -228,14 +228,14 @@ static void fill_until_full(struct store_db *db, uint64_t *done)
 		assert_true(*done < 100);
 		r.blob = blob;
 		r.blob_len = sizeof blob;
-		e = store_db_begin(db, NULL, &f);
+		e = rowstore_db_begin(db, NULL, &f);
 		if (e != OK)
 			break;
-		e = store_db_put(db, &r, &f);
+		e = rowstore_db_put(db, &r, &f);
 		if (e == OK) /* undoes itself when it fails */
-			e = store_db_commit(db, &f);
+			e = rowstore_db_commit(db, &f);
 		else
-			store_db_rollback(db);
+			rowstore_db_rollback(db);
 		if (e != OK)
 			break;
 	}
@@ -247,7 +247,7 @@ static void fill_until_full(struct store_db *db, uint64_t *done)
 
 static void on_small_disk(void)
 {
-	struct store_db *db = db_with_rows();
+	struct rowstore_db *db = db_with_rows();
 	uint64_t done;
 	struct fault f;
 
@@ -260,7 +260,7 @@ static void on_small_disk(void)
 	/* With room again it goes on. */
 	assert_int_equal(mount("none", ".", "none", MS_REMOUNT, "size=8m"), 0);
 	begin_ok(db, NULL);
-	ok(store_db_drop(db, ROW_GRANT, 100, &f), &f);
+	ok(rowstore_db_drop(db, ROW_GRANT, 100, &f), &f);
 	commit_ok(db);
 	assert_int_equal(count_rows(db), 1 + done);
 	db_end(&db);
@@ -294,7 +294,7 @@ static void test_full_disk_changes_nothing(void **state)
 
 static void test_every_byte_changed_is_an_error_or_harmless(void **state)
 {
-	struct store_db *db = db_with_rows();
+	struct rowstore_db *db = db_with_rows();
 	uint64_t seed = unit_seed();
 	struct stat st;
 
@@ -314,11 +314,11 @@ static void test_every_byte_changed_is_an_error_or_harmless(void **state)
 		assert_int_equal(pread(fd, &was, 1, at), 1);
 		is = was ^ bit;
 		assert_int_equal(pwrite(fd, &is, 1, at), 1);
-		e = store_db_open(&db, &f);
+		e = rowstore_db_open(&db, &f);
 		if (e == OK)
-			e = store_db_first(db, &f);
+			e = rowstore_db_first(db, &f);
 		while (e == OK && more)
-			e = store_db_next(db, &r, &more, &f);
+			e = rowstore_db_next(db, &r, &more, &f);
 		if (e != OK && !f.text[0])
 			fail_msg("byte %ld: no sentence", (long)at);
 		db_end(&db);

@@ -1,7 +1,7 @@
-/* Store: what the vault asks about the audit log, whose files lib/audit_file keeps. */
-#include "credd/kinds.h"
-#include "credd/store_role.h"
+/* Store: what the core asks about the audit log, whose files lib/audit_file keeps. */
 #include "lib/audit_file.h"
+#include "lib/kinds.h"
+#include "lib/rowstore_role.h"
 
 #include <string.h>
 
@@ -10,7 +10,7 @@ enum {
 };
 
 /* The log is beside the store's file. */
-static enum err log_open_file(struct store *s, struct fault *f)
+static enum err log_open_file(struct rowstore *s, struct fault *f)
 {
 	return s->log ? OK : audit_file_open(STORE_DIR_FD, &s->log, f);
 }
@@ -19,18 +19,18 @@ static enum err log_open_file(struct store *s, struct fault *f)
 
 static enum err send_record(void *arg, uint64_t index, struct attr_view bytes)
 {
-	struct store *s = arg;
+	struct rowstore *s = arg;
 
 	attrs_clear(&s->item);
 	TRY(attrs_add(&s->item, s->notes ? "note" : "record", 0, bytes.p,
 		      bytes.len));
-	store_send(s, s->notes ? VS_NOTE : VS_RECORD, index);
+	rowstore_send(s, s->notes ? RS_NOTE : RS_RECORD, index);
 	s->from = index + 1;
 	return OK;
 }
 
 /* The next records; *done when there are no more to send. */
-static enum err read_step(struct store *s, bool *done, struct fault *f)
+static enum err read_step(struct rowstore *s, bool *done, struct fault *f)
 {
 	uint64_t n = MIN(s->left, READ_STEP);
 	uint64_t from = s->from;
@@ -44,33 +44,33 @@ static enum err read_step(struct store *s, bool *done, struct fault *f)
 	return OK;
 }
 
-static bool read_more(struct store *s, uint32_t last)
+static bool read_more(struct rowstore *s, uint32_t last)
 {
 	struct fault f = { .code = ERR_INTERNAL };
 	bool done;
 
 	if (read_step(s, &done, &f) != OK) {
-		store_failed(s, s->id, &f);
+		rowstore_failed(s, s->id, &f);
 		return false;
 	}
 	if (!done)
 		return true;
 	attrs_clear(&s->item);
-	store_send(s, last, s->id);
+	rowstore_send(s, last, s->id);
 	return false;
 }
 
-static bool open_more(struct store *s)
+static bool open_more(struct rowstore *s)
 {
-	return read_more(s, VS_AUDIT_READY);
+	return read_more(s, RS_AUDIT_READY);
 }
 
-static bool show_more(struct store *s)
+static bool show_more(struct rowstore *s)
 {
-	return read_more(s, VS_DONE);
+	return read_more(s, RS_DONE);
 }
 
-static enum err where(struct store *s, struct fault *f)
+static enum err where(struct rowstore *s, struct fault *f)
 {
 	struct attr_view note, frontier;
 	uint64_t size;
@@ -90,16 +90,16 @@ static enum err where(struct store *s, struct fault *f)
 	return OK;
 }
 
-void store_audit_open(struct store *s, const struct msg *m)
+void rowstore_audit_open(struct rowstore *s, const struct msg *m)
 {
 	struct fault f = { .code = ERR_INTERNAL };
 
 	if (where(s, &f) != OK) {
-		store_failed(s, m->id, &f);
+		rowstore_failed(s, m->id, &f);
 		return;
 	}
-	store_send(s, VS_AUDIT_OPEN, m->id);
-	store_stream(s, m->id, open_more);
+	rowstore_send(s, RS_AUDIT_OPEN, m->id);
+	rowstore_stream(s, m->id, open_more);
 }
 
 static enum err get_number(struct attr_view v, const char *name, uint64_t *n,
@@ -113,7 +113,7 @@ static enum err get_number(struct attr_view v, const char *name, uint64_t *n,
 	return OK;
 }
 
-static enum err read_begin(struct store *s, const struct msg *m,
+static enum err read_begin(struct rowstore *s, const struct msg *m,
 			   struct fault *f)
 {
 	struct attr a;
@@ -126,14 +126,14 @@ static enum err read_begin(struct store *s, const struct msg *m,
 	return get_number(m->attrs, "count", &s->left, f);
 }
 
-void store_read(struct store *s, const struct msg *m)
+void rowstore_read(struct rowstore *s, const struct msg *m)
 {
 	struct fault f = { .code = ERR_INTERNAL };
 
 	if (read_begin(s, m, &f) == OK)
-		store_stream(s, m->id, show_more);
+		rowstore_stream(s, m->id, show_more);
 	else
-		store_failed(s, m->id, &f);
+		rowstore_failed(s, m->id, &f);
 }
 
 /* Writing */
@@ -150,7 +150,7 @@ static unsigned get_flags(struct attr_view v)
 	return flags;
 }
 
-static enum err append(struct store *s, const struct msg *m, struct fault *f)
+static enum err append(struct rowstore *s, const struct msg *m, struct fault *f)
 {
 	static struct attr_view record[AUDIT_BATCH_MAX];
 	struct attr_view it = m->attrs;
@@ -171,19 +171,20 @@ static enum err append(struct store *s, const struct msg *m, struct fault *f)
 				 f);
 }
 
-void store_append(struct store *s, const struct msg *m)
+void rowstore_append(struct rowstore *s, const struct msg *m)
 {
 	struct fault f = { .code = ERR_INTERNAL };
 
 	if (append(s, m, &f) != OK) {
-		store_failed(s, m->id, &f);
+		rowstore_failed(s, m->id, &f);
 		return;
 	}
 	attrs_clear(&s->item);
-	store_send(s, VS_APPENDED, audit_file_size(s->log));
+	rowstore_send(s, RS_APPENDED, audit_file_size(s->log));
 }
 
-static enum err checkpoint(struct store *s, struct attr_view v, struct fault *f)
+static enum err checkpoint(struct rowstore *s, struct attr_view v,
+			   struct fault *f)
 {
 	struct attr note, frontier;
 
@@ -196,12 +197,12 @@ static enum err checkpoint(struct store *s, struct attr_view v, struct fault *f)
 				     frontier.value, frontier.len, f);
 }
 
-void store_checkpoint(struct store *s, const struct msg *m)
+void rowstore_checkpoint(struct rowstore *s, const struct msg *m)
 {
 	struct fault f = { .code = ERR_INTERNAL };
 
 	if (checkpoint(s, m->attrs, &f) == OK)
-		store_done(s, m->id);
+		rowstore_done(s, m->id);
 	else
-		store_failed(s, m->id, &f);
+		rowstore_failed(s, m->id, &f);
 }

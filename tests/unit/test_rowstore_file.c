@@ -1,6 +1,6 @@
-/* lib/sqlite_file.c and what credd/store_db.c makes of files and folders that are not
+/* lib/sqlite_file.c and what lib/rowstore_db.c makes of files and folders that are not
  * as they should be. */
-#include "tests/unit/store_db_test.h"
+#include "tests/unit/rowstore_db_test.h"
 
 #include <fcntl.h>
 #include <sqlite3.h>
@@ -19,11 +19,11 @@ static void edit(const char *sql)
 
 static void open_fails(enum err want, const char *words)
 {
-	struct store_db *db = NULL;
+	struct rowstore_db *db = NULL;
 	struct fault f = { 0 };
-	enum err e = store_db_open(&db, &f);
+	enum err e = rowstore_db_open(&db, &f);
 
-	store_db_close(db);
+	rowstore_db_close(db);
 	assert_int_equal(e, want);
 	if (!strstr(f.text, words))
 		fail_msg("'%s' does not say '%s'", f.text, words);
@@ -33,7 +33,7 @@ static void open_fails(enum err want, const char *words)
 
 static void test_files_are_ours_alone(void **state)
 {
-	AUTO(db_end) struct store_db *db = NULL;
+	AUTO(db_end) struct rowstore_db *db = NULL;
 	mode_t old = umask(0);
 	struct stat st;
 
@@ -65,7 +65,7 @@ static void test_foreign_folder_is_refused(void **state)
 
 static void test_open_file_is_refused(void **state)
 {
-	struct store_db *db = db_with_rows();
+	struct rowstore_db *db = db_with_rows();
 
 	(void)state;
 	db_end(&db);
@@ -75,7 +75,7 @@ static void test_open_file_is_refused(void **state)
 
 static void test_symbolic_link_is_refused(void **state)
 {
-	struct store_db *db = db_with_rows();
+	struct rowstore_db *db = db_with_rows();
 
 	(void)state;
 	db_end(&db);
@@ -86,7 +86,7 @@ static void test_symbolic_link_is_refused(void **state)
 
 static void test_second_name_is_refused(void **state)
 {
-	struct store_db *db = db_with_rows();
+	struct rowstore_db *db = db_with_rows();
 
 	(void)state;
 	db_end(&db);
@@ -106,13 +106,13 @@ static void test_works_below_a_folder_it_may_not_search(void **state)
 	assert_int_equal(chown("in", 12345, 12345), 0);
 	pid = fork();
 	if (!pid) {
-		struct store_db *db = NULL;
+		struct rowstore_db *db = NULL;
 		struct fault f = { 0 };
 
 		if (chdir("in") || setresuid(12345, 12345, 12345) ||
-		    store_db_open(&db, &f) != OK ||
-		    store_db_begin(db, store_id, &f) != OK ||
-		    store_db_commit(db, &f) != OK) {
+		    rowstore_db_open(&db, &f) != OK ||
+		    rowstore_db_begin(db, store_id, &f) != OK ||
+		    rowstore_db_commit(db, &f) != OK) {
 			print_error("%s\n", f.text);
 			_exit(1);
 		}
@@ -125,16 +125,16 @@ static void test_works_below_a_folder_it_may_not_search(void **state)
 
 static void test_second_process_is_refused(void **state)
 {
-	AUTO(db_end) struct store_db *db = db_with_rows();
+	AUTO(db_end) struct rowstore_db *db = db_with_rows();
 	int status;
 	pid_t pid = fork();
 
 	(void)state;
 	assert_non_null(db);
 	if (!pid) {
-		struct store_db *second = NULL;
+		struct rowstore_db *second = NULL;
 		struct fault f = { 0 };
-		enum err e = store_db_open(&second, &f);
+		enum err e = rowstore_db_open(&second, &f);
 
 		if (e != ERR_UNAVAILABLE || !strstr(f.text, "in use")) {
 			print_error("%d %s\n", e, f.text);
@@ -148,7 +148,7 @@ static void test_second_process_is_refused(void **state)
 
 static void test_newer_format_is_refused(void **state)
 {
-	struct store_db *db = db_with_rows();
+	struct rowstore_db *db = db_with_rows();
 
 	(void)state;
 	db_end(&db);
@@ -158,7 +158,7 @@ static void test_newer_format_is_refused(void **state)
 
 static void test_strange_databases_are_refused(void **state)
 {
-	struct store_db *db = db_with_rows();
+	struct rowstore_db *db = db_with_rows();
 
 	(void)state;
 	db_end(&db);
@@ -185,7 +185,7 @@ static void test_no_database_is_damage(void **state)
 
 static void rows_fail(const char *sql)
 {
-	AUTO(db_end) struct store_db *db = NULL;
+	AUTO(db_end) struct rowstore_db *db = NULL;
 	struct fault f = { 0 };
 	enum err e = OK;
 	struct row r;
@@ -193,16 +193,16 @@ static void rows_fail(const char *sql)
 
 	edit(sql);
 	db = db_open();
-	ok(store_db_first(db, &f), &f);
+	ok(rowstore_db_first(db, &f), &f);
 	while (e == OK && more)
-		e = store_db_next(db, &r, &more, &f);
+		e = rowstore_db_next(db, &r, &more, &f);
 	assert_int_equal(e, ERR_INVALID);
 	assert_non_null(strstr(f.text, "edited"));
 }
 
 static void test_rows_no_version_writes_are_refused(void **state)
 {
-	struct store_db *db = db_with_rows();
+	struct rowstore_db *db = db_with_rows();
 
 	(void)state;
 	db_end(&db);
@@ -215,7 +215,7 @@ static void test_rows_no_version_writes_are_refused(void **state)
 
 static void test_view_in_place_of_the_table_is_refused(void **state)
 {
-	struct store_db *db = db_with_rows();
+	struct rowstore_db *db = db_with_rows();
 	struct fault f;
 
 	(void)state;
@@ -223,7 +223,7 @@ static void test_view_in_place_of_the_table_is_refused(void **state)
 	edit("ALTER TABLE rows RENAME TO mine;"
 	     "CREATE VIEW rows AS SELECT * FROM mine");
 	db = db_open();
-	assert_int_not_equal(store_db_first(db, &f), OK);
+	assert_int_not_equal(rowstore_db_first(db, &f), OK);
 	db_end(&db);
 }
 

@@ -1,6 +1,6 @@
 /* The store role as the vault sees it: confined, over its channel.
  * test: not under valgrind: it knows no seccomp and no Landlock */
-#include "credd/roles.h"
+#include "lib/roles.h"
 
 #include "tests/unit/role_test.h"
 
@@ -47,7 +47,7 @@ static int end(void **state)
 
 static void start(struct role *r)
 {
-	role_start(r, role_store, folder_fd);
+	role_start(r, role_rowstore, folder_fd);
 }
 
 static void add_row(struct attrs *changes, enum row_table t, uint64_t n,
@@ -84,9 +84,9 @@ static void assert_done(struct role *r, uint64_t id)
 {
 	struct msg m = role_get(r);
 
-	if (m.kind == VS_FAILED)
-		assert_failed(&m, VS_DONE, "", "");
-	assert_int_equal(m.kind, VS_DONE);
+	if (m.kind == RS_FAILED)
+		assert_failed(&m, RS_DONE, "", "");
+	assert_int_equal(m.kind, RS_DONE);
 	assert_int_equal(m.id, id);
 }
 
@@ -98,7 +98,7 @@ static void make_store(struct role *r)
 	add_create(&a);
 	add_row(&a, ROW_GRANT, 1, "one", 3);
 	add_row(&a, ROW_KEY, 7, "seven", 5);
-	role_send(r, VS_COMMIT, 5, &a);
+	role_send(r, RS_COMMIT, 5, &a);
 	assert_done(r, 5);
 }
 
@@ -111,14 +111,14 @@ static unsigned load(struct role *r)
 	struct row row;
 	struct fault f = { 0 };
 
-	role_send(r, VS_LOAD, 9, NULL);
+	role_send(r, RS_LOAD, 9, NULL);
 	m = role_get(r);
-	assert_int_equal(m.kind, VS_LOAD);
+	assert_int_equal(m.kind, RS_LOAD);
 	assert_int_equal(attr_only(m.attrs, "store", &a), OK);
 	assert_true(attr_is(&a, "0123456789abcdef"));
-	for (m = role_get(r); m.kind == VS_ROW; m = role_get(r), n++)
+	for (m = role_get(r); m.kind == RS_ROW; m = role_get(r), n++)
 		fault_ok(row_parse(m.attrs, &row, &f), &f);
-	assert_int_equal(m.kind, VS_LOADED);
+	assert_int_equal(m.kind, RS_LOADED);
 	assert_int_equal(m.id, 9);
 	return n;
 }
@@ -130,9 +130,9 @@ static void test_empty_folder_has_no_store(void **state)
 
 	(void)state;
 	start(&r);
-	role_send(&r, VS_LOAD, 3, NULL);
+	role_send(&r, RS_LOAD, 3, NULL);
 	m = role_get(&r);
-	assert_int_equal(m.kind, VS_LOADED);
+	assert_int_equal(m.kind, RS_LOADED);
 	assert_int_equal(m.id, 3);
 	assert_int_equal(role_end(&r), 0);
 	assert_int_equal(access("store.db", F_OK), -1);
@@ -160,7 +160,7 @@ static void test_second_vault_is_served(void **state)
 	(void)state;
 	start(&r);
 	make_store(&r);
-	role_send(&r, VS_LOAD, 9, NULL); /* and never read */
+	role_send(&r, RS_LOAD, 9, NULL); /* and never read */
 	role_meets_vault(&r);
 	assert_int_equal(load(&r), 2);
 	assert_int_equal(role_end(&r), 0);
@@ -179,16 +179,16 @@ static void test_failed_change_changes_nothing(void **state)
 	add_row(&a, ROW_GRANT, 2, "two", 3);
 	add_drop(&a, "table=key row=7");
 	add_drop(&a, "table=key row=8");
-	role_send(&r, VS_COMMIT, 6, &a);
+	role_send(&r, RS_COMMIT, 6, &a);
 	m = role_get(&r);
 	assert_int_equal(m.id, 6);
-	assert_failed(&m, VS_FAILED, "not_found", "key/8");
+	assert_failed(&m, RS_FAILED, "not_found", "key/8");
 	assert_int_equal(load(&r), 2);
 	attrs_clear(&a);
 	add_create(&a);
-	role_send(&r, VS_COMMIT, 7, &a);
+	role_send(&r, RS_COMMIT, 7, &a);
 	m = role_get(&r);
-	assert_failed(&m, VS_FAILED, "exists", "already");
+	assert_failed(&m, RS_FAILED, "exists", "already");
 	assert_int_equal(role_end(&r), 0);
 }
 
@@ -199,9 +199,9 @@ static void refuse(struct role *r, const char *name, const char *value)
 
 	attrs_init(&a);
 	assert_int_equal(attrs_add_str(&a, name, value), OK);
-	role_send(r, VS_COMMIT, 6, &a);
+	role_send(r, RS_COMMIT, 6, &a);
 	m = role_get(r);
-	assert_failed(&m, VS_FAILED, "invalid", "");
+	assert_failed(&m, RS_FAILED, "invalid", "");
 }
 
 static void test_unreadable_changes_are_refused(void **state)
@@ -255,9 +255,9 @@ static void test_newer_store_is_refused_until_put_right(void **state)
 	assert_int_equal(role_end(&r), 0);
 	edit("UPDATE meta SET value = x'02' WHERE name = 'format'");
 	start(&r);
-	role_send(&r, VS_LOAD, 1, NULL);
+	role_send(&r, RS_LOAD, 1, NULL);
 	m = role_get(&r);
-	assert_failed(&m, VS_FAILED, "unsupported", "newer version");
+	assert_failed(&m, RS_FAILED, "unsupported", "newer version");
 	edit("UPDATE meta SET value = x'01' WHERE name = 'format'");
 	assert_int_equal(load(&r), 2);
 	assert_int_equal(role_end(&r), 0);
@@ -287,7 +287,7 @@ static void test_many_rows_are_streamed_not_piled_up(void **state)
 			add_create(&a);
 		for (unsigned i = 0; i < BATCH && n < MANY; i++)
 			add_row(&a, ROW_CREDENTIAL, ++n, blob, sizeof blob);
-		role_send(&r, VS_COMMIT, n, &a);
+		role_send(&r, RS_COMMIT, n, &a);
 		assert_done(&r, n);
 	}
 	assert_int_equal(load(&r), MANY);
