@@ -59,7 +59,7 @@ static void gate_end(struct chan *ch, const struct fault *why)
 
 static void from_dialer(struct chan *ch, const struct msg *m)
 {
-	if (m->kind != ID_CONNECTED && m->kind != ID_FAILED)
+	if (m->kind != DIAL_CONNECTED && m->kind != DIAL_FAILED)
 		child_broken("dialer");
 	probe_dialled(m, chan_take_fd(ch));
 }

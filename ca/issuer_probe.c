@@ -2,7 +2,7 @@
  * CA looks for the key at the endpoint that the request named, again and again; if it is
  * not found by then, the certificate is revoked before it becomes valid. What is owed
  * lies in the database, so that nothing is forgotten.
- *	issuer -> dialer ID_DIAL	issuer -> supervisor SUP_WANT role=prober
+ *	issuer -> dialer DIAL	issuer -> supervisor SUP_WANT role=prober
  *	issuer -> prober IP_PROBE	prober -> issuer IP_RESULT */
 #include "ca/issuer.h"
 
@@ -265,7 +265,7 @@ static void dial(struct probe *p)
 	if (issuer.probe_loopback)
 		ENSURE(attrs_add_str(&a, "loopback", "yes") == OK);
 	if (chan_is_open(&issuer.dialer))
-		chan_tell(&issuer.dialer, ID_DIAL, p->id, attrs_view(&a));
+		chan_tell(&issuer.dialer, DIAL, p->id, attrs_view(&a));
 	attrs_wipe(&a);
 	arm(p, PROBE_LONG);
 }

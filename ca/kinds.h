@@ -155,14 +155,7 @@ enum issuer_signer_kind {
 	IG_NOTED,
 };
 
-enum issuer_dialer_kind {
-	/* issuer -> dialer, id: any: host= port=N [loopback=yes]; ID_CONNECTED
-	 * address=TEXT fd: the connection (nonblocking); or ID_FAILED text=; within
-	 * 9 s: 4 for its turn, 5 for names and all addresses */
-	ID_DIAL = 1,
-	ID_CONNECTED,
-	ID_FAILED,
-};
+/* issuer <-> dialer is enum dial_kind of lib/kinds.h. */
 
 enum issuer_prober_kind {
 	/* issuer -> prober: spki=DER host=NAME fd: the connection; then it answers

@@ -11,6 +11,5 @@ int role_issuer(void);
 int role_store(void);
 int role_signer(void);
 int role_prober(void);
-int role_dialer(void);
 
 #endif

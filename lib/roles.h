@@ -6,6 +6,7 @@
 
 int role_door(void);
 int role_front(void);
+int role_dialer(void);   /* resolves names and connects, for another role */
 int role_rowstore(void); /* of a core whose store keeps opaque rows */
 
 #endif

@@ -1,4 +1,4 @@
-/* A network of its own for the tests of ca's dialer: addresses, files of /etc, a name
+/* A network of its own for the tests of the dialer: addresses, files of /etc, a name
  * server that answers as it is told. All of it ends with the test. */
 #ifndef TESTS_DIALER_WORLD_H
 #define TESTS_DIALER_WORLD_H

@@ -1,7 +1,7 @@
 /* The dialer in a process of its own, confined, in a network of its own.
  * test: not under valgrind: it knows no seccomp and no Landlock */
-#include "ca/kinds.h"
-#include "ca/roles.h"
+#include "lib/kinds.h"
+#include "lib/roles.h"
 
 #include "tests/unit/role_test.h"
 
@@ -62,7 +62,7 @@ static void dial(struct role *r, uint64_t id, const char *host, bool loopback)
 	assert_int_equal(attrs_add_u64(&a, "port", WORLD_PORT), OK);
 	if (loopback)
 		assert_int_equal(attrs_add_str(&a, "loopback", "yes"), OK);
-	fault_ok(chan_put1(r->vault, ID_DIAL, id, attrs_view(&a)), &f);
+	fault_ok(chan_put1(r->vault, DIAL, id, attrs_view(&a)), &f);
 }
 
 static struct msg answer(struct role *r, int *fd)
@@ -99,9 +99,9 @@ static void assert_connects(struct role *r, const char *host, bool loopback,
 
 	dial(r, 17, host, loopback);
 	m = answer(r, &fd);
-	if (m.kind == ID_FAILED)
+	if (m.kind == DIAL_FAILED)
 		assert_text(&m, "text", "(connected)");
-	assert_int_equal(m.kind, ID_CONNECTED);
+	assert_int_equal(m.kind, DIAL_CONNECTED);
 	assert_int_equal(m.id, 17);
 	assert_int_equal(attr_only(m.attrs, "address", &a), OK);
 	assert_true(attr_is(&a, address));
@@ -121,7 +121,7 @@ static void assert_fails(struct role *r, const char *host, bool loopback,
 
 	dial(r, 18, host, loopback);
 	m = answer(r, &fd);
-	assert_int_equal(m.kind, ID_FAILED);
+	assert_int_equal(m.kind, DIAL_FAILED);
 	assert_int_equal(m.id, 18);
 	assert_int_equal(fd, -1);
 	assert_text(&m, "text", words);
@@ -276,7 +276,7 @@ static void test_a_slow_one_holds_up_nobody(void **state)
 	assert_connects(&r, "host.test", false, WORLD_HOST, listener);
 	for (int i = 0; i < 2; i++) {
 		m = answer(&r, &fd);
-		assert_int_equal(m.kind, ID_FAILED);
+		assert_int_equal(m.kind, DIAL_FAILED);
 		assert_in_range(m.id, 1, 2);
 	}
 	assert_int_equal(role_end(&r), 0);
@@ -297,7 +297,7 @@ static void test_dials_are_bounded(void **state)
 		dial(&r, i, "silent.test", false);
 	for (uint64_t i = 0; i < DIALS + WAITING + TOO_MANY; i++) {
 		m = answer(&r, &fd);
-		assert_int_equal(m.kind, ID_FAILED);
+		assert_int_equal(m.kind, DIAL_FAILED);
 		assert_int_equal(attr_only(m.attrs, "text", &a), OK);
 		turned_away += attr_is(&a, "too many connections are being "
 					   "made: try again later");
@@ -327,7 +327,7 @@ static void test_many_are_made_at_once(void **state)
 		dial(&r, i, "host.test", false);
 	for (uint64_t i = 0; i < DIALS; i++) {
 		m = answer(&r, &fd);
-		assert_int_equal(m.kind, ID_CONNECTED);
+		assert_int_equal(m.kind, DIAL_CONNECTED);
 		assert_true(fd >= 0 && m.id < DIALS);
 		seen |= 1ull << m.id;
 		close(fd);

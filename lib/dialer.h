@@ -1,7 +1,7 @@
-/* What the files of ca's dialer share: a name being resolved (ca/dialer_name.c), and a
- * connection being made (ca/dialer_dial.c). */
-#ifndef CA_DIALER_H
-#define CA_DIALER_H
+/* What the files of the dialer share: a name being resolved (lib/dialer_name.c), and a
+ * connection being made (lib/dialer_dial.c). */
+#ifndef LIB_DIALER_H
+#define LIB_DIALER_H
 
 #include "lib/address.h"
 #include "lib/loop.h"

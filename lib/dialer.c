@@ -1,13 +1,14 @@
 /* Dialer: resolves names and connects, and hands the connection on. Holds nothing,
  * and no byte of a connection.
- *	issuer <-> dialer	enum issuer_dialer_kind (ca/kinds.h)
+ * The asker is whoever the supervisor introduces: ca's issuer, certmgr's net.
+ *	asker <-> dialer	enum dial_kind (lib/kinds.h)
  * Descriptors at start: 3 supervisor. */
-#include "ca/dialer.h"
+#include "lib/dialer.h"
 
-#include "ca/kinds.h"
-#include "ca/roles.h"
 #include "lib/child.h"
 #include "lib/clock.h"
+#include "lib/kinds.h"
+#include "lib/roles.h"
 
 #include <ares.h>
 #include <fcntl.h>
@@ -22,7 +23,7 @@ enum {
 /* Who has not had his turn by then is told so. */
 #define WAITING_TIME (4 * CLOCK_SECOND)
 
-/* What the issuer asked for. */
+/* What the asker asked for. */
 struct order {
 	struct order *next;
 	uint64_t id;
@@ -38,7 +39,7 @@ static struct order *orders;
 static size_t dialling, waiting;
 static struct loop *loop;
 static struct loop_timer timer; /* of who has waited longest */
-static struct chan sup, issuer;
+static struct chan sup, asker;
 
 static void order_drop(struct order *o)
 {
@@ -61,11 +62,11 @@ static void tell_failed(uint64_t id, const char *text)
 
 	attrs_init(&a);
 	ENSURE(attrs_add_str(&a, "text", text) == OK);
-	chan_tell(&issuer, ID_FAILED, id, attrs_view(&a));
+	chan_tell(&asker, DIAL_FAILED, id, attrs_view(&a));
 	attrs_wipe(&a);
 }
 
-/* The issuer may be gone: then nobody wants it. */
+/* The asker may be gone: then nobody wants it. */
 static void tell_connected(uint64_t id, const struct dial_result *r)
 {
 	char text[ADDRESS_TEXT];
@@ -74,7 +75,7 @@ static void tell_connected(uint64_t id, const struct dial_result *r)
 	address_format(&r->address, text);
 	attrs_init(&a);
 	ENSURE(attrs_add_str(&a, "address", text) == OK);
-	(void)!chan_send_fds(&issuer, ID_CONNECTED, id, attrs_view(&a), &r->fd,
+	(void)!chan_send_fds(&asker, DIAL_CONNECTED, id, attrs_view(&a), &r->fd,
 			     1);
 	attrs_wipe(&a);
 }
@@ -163,11 +164,11 @@ static void order_add(const struct msg *m)
 	next_turns();
 }
 
-static void from_issuer(struct chan *c, const struct msg *m)
+static void from_asker(struct chan *c, const struct msg *m)
 {
 	(void)c;
-	if (m->kind != ID_DIAL)
-		child_broken("issuer");
+	if (m->kind != DIAL)
+		child_broken("asker");
 	if (!host_ok(child_text(m, "host")))
 		tell_failed(m->id, "this is neither a name nor an address");
 	else if (!child_number(m, "port", UINT16_MAX))
@@ -180,7 +181,7 @@ static void from_issuer(struct chan *c, const struct msg *m)
 }
 
 /* Nobody waits for what it wanted; a new one will introduce itself. */
-static void issuer_end(struct chan *c, const struct fault *why)
+static void asker_end(struct chan *c, const struct fault *why)
 {
 	(void)why;
 	chan_close(c);
@@ -191,14 +192,13 @@ static void issuer_end(struct chan *c, const struct fault *why)
 
 static void peer_came(const char *peer, const struct msg *m, int fd)
 {
-	static const struct chan_ops ops = { from_issuer, issuer_end, NULL };
+	static const struct chan_ops ops = { from_asker, asker_end, NULL };
 
+	(void)peer;
 	(void)m;
-	if (strcmp(peer, "issuer") != 0)
-		child_broken("supervisor");
-	if (chan_is_open(&issuer))
-		issuer_end(&issuer, NULL);
-	chan_open(&issuer, loop, fd, false, &ops);
+	if (chan_is_open(&asker))
+		asker_end(&asker, NULL);
+	chan_open(&asker, loop, fd, false, &ops);
 }
 
 /* What c-ares reads: its configuration, where that is a link to; and, if it can get

@@ -1,7 +1,7 @@
 /* Dialer: one name being resolved. Every name has a c-ares channel of its own, so that
  * a changed /etc/resolv.conf counts at once, and what is given up is gone. Bytes of
  * strangers (DNS answers) are parsed here, by c-ares. Holds nothing. */
-#include "ca/dialer.h"
+#include "lib/dialer.h"
 
 #include "lib/clock.h"
 

@@ -1,6 +1,6 @@
 /* Dialer: one connection being made: the name, then its allowed addresses one after
  * the other. Holds nothing, and reads no byte of the connection. */
-#include "ca/dialer.h"
+#include "lib/dialer.h"
 
 #include "lib/clock.h"
 
