@@ -24,18 +24,25 @@ struct procinfo {
 	/* Its program: exec changes these. 0: may not be looked at */
 	uint64_t exe_dev, exe_ino;
 	uint64_t image; /* where its stack and code begin, hashed */
-	bool dumpable;  /* others of its uid can ptrace it (but for Yama) */
+	/* Others of its uid can ptrace it (but for Yama). Not known of the root of a
+	 * user namespace, of the first one too: true. */
+	bool dumpable;
 };
 
 /* Reads about the process that `id` is, or is a thread of. ERR_NOT_FOUND if there is
  * none; what may not be read is 0. */
 MUST enum err procinfo_read(pid_t id, struct procinfo *p, struct fault *f);
 
-/* The same about the process of a pidfd, which lived when all had been read:
+/* Only what /proc/ID/stat tells, in four system calls: pid (id itself, if that is a
+ * thread), parent, start, state, image; the rest is 0. */
+MUST enum err procinfo_read_stat(pid_t id, struct procinfo *p, struct fault *f);
+
+/* As procinfo_read, about the process of a pidfd, which lived when all had been read:
  * ERR_NOT_FOUND otherwise; ERR_INVALID if it is no pidfd. */
 MUST enum err procinfo_of_pidfd(int pidfd, struct procinfo *p, struct fault *f);
 
-/* True if both are the same process; … and it runs the same program. */
+/* True if both are the same process; … and it runs the same program, exec'ed once:
+ * false if of one it is not known what it runs. */
 bool procinfo_same(const struct procinfo *a, const struct procinfo *b);
 bool procinfo_same_program(const struct procinfo *a, const struct procinfo *b);
 
@@ -47,7 +54,9 @@ MUST enum err procinfo_parse(struct attr_view v, struct procinfo *p,
 			     struct fault *f);
 
 /* The parsers behind it: the text of /proc/PID/stat (whose program name may hold any
- * byte) and of /proc/PID/status. ERR_INVALID if it is not that. */
+ * byte) and of /proc/PID/status, which may be cut anywhere after its line Gid.
+ * ERR_INVALID if it is not that. The first sets pid parent start state image, the
+ * second pid parent state uid euid fsuid gid. */
 MUST enum err procinfo_parse_stat(const char *text, size_t len,
 				  struct procinfo *p);
 MUST enum err procinfo_parse_status(const char *text, size_t len,
