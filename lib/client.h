@@ -19,6 +19,7 @@ enum {
 	CLIENT_TIMEOUT_MS = 30000,
 	CLIENT_BODY_SENT_MAX = 64 << 10,  /* a body that is sent as it is */
 	CLIENT_FORM_SENT_MAX = 768 << 10, /* … if it is a form */
+	CLIENT_FDS_MAX = 2,               /* descriptors beside one call */
 };
 
 #define CLIENT_RECONNECT_NS (2 * CLOCK_SECOND)
@@ -57,6 +58,16 @@ struct client_call {
 	struct cretula_error err;
 };
 
+/* The call with descriptors that has not been written whole (n 0: there is none): from
+ * `at` to `end` of what is queued; sent: its first byte has been, and they with it. */
+struct client_fds {
+	uint32_t id;
+	int fd[CLIENT_FDS_MAX]; /* the caller's */
+	size_t n;
+	size_t at, end;
+	bool sent;
+};
+
 struct cretula {
 	enum client_daemon daemon;
 	char *path; /* of the socket */
@@ -66,6 +77,7 @@ struct cretula {
 	uint32_t next_id;
 	unsigned waiting; /* calls in CALL_WAITS */
 	struct buf in, out;
+	struct client_fds fds;
 	struct client_call call[CRETULA_IN_FLIGHT];
 };
 
@@ -108,6 +120,34 @@ enum cretula_err client_call(struct cretula *c, const char *verb,
 			     struct attr_view args, const struct attrs *box,
 			     struct cretula_answer **answer,
 			     struct cretula_error *err);
+
+/* A call with n (1 or 2) descriptors beside it; fds=n is added to args. They stay the
+ * caller's, who keeps them open until the call has been waited for. It is sent again
+ * after a reconnect only if it had not been written whole, that is, if nobody can have
+ * served it, whatever the verb. client_submit_fds: ERR_LIMITED while another such call
+ * is still being written. */
+enum cretula_err client_submit_fds(struct cretula *c, const char *verb,
+				   struct attr_view args, const int *fd,
+				   size_t n, uint32_t *id,
+				   struct cretula_error *err);
+enum cretula_err client_call_fds(struct cretula *c, const char *verb,
+				 struct attr_view args, const int *fd, size_t n,
+				 struct cretula_answer **answer,
+				 struct cretula_error *err);
+
+/* For client_io.c and client_fds.c. */
+/* The call of that id that waits or is done; NULL. */
+struct client_call *client_find(struct cretula *c, uint32_t id);
+/* client_submit; *at: where its frame begins in c->out. */
+enum cretula_err client_submit_at(struct cretula *c, const char *verb,
+				  struct attr_view args, uint32_t *id,
+				  size_t *at, struct cretula_error *err);
+/* Writes what the socket takes. False when the connection is over. */
+bool client_write(struct cretula *c);
+/* If k has descriptors: its frame is the end of c->out, from `at`. */
+void client_fds_mark(struct cretula *c, const struct client_call *k, size_t at);
+/* If k has descriptors: they may be closed now; what is not written of it never is. */
+void client_fds_forget(struct cretula *c, const struct client_call *k);
 
 /* Seals list to the key in transport.pub beside c's socket, into out. */
 enum cretula_err client_box(struct cretula *c, const struct attrs *list,

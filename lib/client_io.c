@@ -29,7 +29,7 @@ static struct cretula_answer *answer_new(void)
 	return a;
 }
 
-static struct client_call *find_call(struct cretula *c, uint32_t id)
+struct client_call *client_find(struct cretula *c, uint32_t id)
 {
 	for (size_t i = 0; i < NELEM(c->call); i++)
 		if (c->call[i].state != CALL_FREE && c->call[i].id == id)
@@ -50,6 +50,7 @@ static void call_done(struct cretula *c, struct client_call *k)
 	if (k->state == CALL_WAITS)
 		c->waiting--;
 	k->state = CALL_DONE;
+	client_fds_forget(c, k);
 	buf_wipe(&k->frame);
 }
 
@@ -78,6 +79,7 @@ static void repeat_waiting(struct cretula *c)
 {
 	for (size_t i = 0; i < NELEM(c->call); i++) {
 		struct client_call *k = &c->call[i];
+		size_t before = c->out.len;
 
 		if (k->state != CALL_WAITS)
 			continue;
@@ -89,6 +91,7 @@ static void repeat_waiting(struct cretula *c)
 				    "too much is queued");
 			call_done(c, k);
 		}
+		client_fds_mark(c, k, before);
 		buf_wipe(&k->frame);
 	}
 }
@@ -208,7 +211,7 @@ static bool on_message(struct cretula *c, const struct msg *m)
 		fail_waiting(c, &err);
 		return false;
 	}
-	k = find_call(c, (uint32_t)m->id);
+	k = client_find(c, (uint32_t)m->id);
 	if (k && k->state == CALL_WAITS)
 		call_message(c, k, m);
 	return true;
@@ -239,25 +242,6 @@ static void read_messages(struct cretula *c)
 	fail_waiting(c, &err);
 }
 
-/* Writes what the socket takes. False when the connection is over. */
-static bool write_some(struct cretula *c)
-{
-	size_t at = 0;
-
-	while (at < c->out.len) {
-		ssize_t n = send(c->fd, c->out.p + at, c->out.len - at,
-				 MSG_NOSIGNAL | MSG_DONTWAIT);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			break;
-		at += (size_t)n;
-	}
-	buf_drop(&c->out, at);
-	return !c->out.len || errno == EAGAIN;
-}
-
 /* Reads what is there. False when the connection is over. */
 static bool read_some(struct cretula *c)
 {
@@ -286,7 +270,7 @@ void cretula_process(struct cretula *c)
 
 	if (c->fd < 0)
 		return;
-	up = write_some(c);
+	up = client_write(c);
 	/* Even when writing failed: the reason may be there to be read. */
 	up = read_some(c) && up;
 	if (!up && c->fd >= 0)
@@ -328,7 +312,7 @@ static uint32_t next_id(struct cretula *c)
 	do {
 		c->next_id =
 			c->next_id + 1 == CLIENT_NO_ID ? 1 : c->next_id + 1;
-	} while (find_call(c, c->next_id));
+	} while (client_find(c, c->next_id));
 	return c->next_id;
 }
 
@@ -349,9 +333,9 @@ static enum err put_call(struct buf *out, uint32_t id, const char *verb,
 	return e;
 }
 
-enum cretula_err client_submit(struct cretula *c, const char *verb,
-			       struct attr_view args, uint32_t *id,
-			       struct cretula_error *err)
+enum cretula_err client_submit_at(struct cretula *c, const char *verb,
+				  struct attr_view args, uint32_t *id,
+				  size_t *at, struct cretula_error *err)
 {
 	struct client_call *k = free_call(c);
 	enum cretula_err ce;
@@ -386,7 +370,17 @@ enum cretula_err client_submit(struct cretula *c, const char *verb,
 	k->state = CALL_WAITS;
 	c->waiting++;
 	*id = k->id;
+	*at = before;
 	return CRETULA_ERR_NONE;
+}
+
+enum cretula_err client_submit(struct cretula *c, const char *verb,
+			       struct attr_view args, uint32_t *id,
+			       struct cretula_error *err)
+{
+	size_t at;
+
+	return client_submit_at(c, verb, args, id, &at, err);
 }
 
 enum cretula_err cretula_submit(struct cretula *c, const char *verb,
@@ -431,7 +425,7 @@ enum cretula_err cretula_wait(struct cretula *c, uint32_t id,
 			      struct cretula_error *err)
 {
 	uint64_t deadline = client_deadline(c);
-	struct client_call *k = find_call(c, id);
+	struct client_call *k = client_find(c, id);
 
 	if (!k)
 		return client_fail(err, ERR_NOT_FOUND,
