@@ -7,31 +7,33 @@
 
 #include <string.h>
 
-enum {
-	UUID = 16
-};
-
 /* Hex digits before each hyphen. */
 static const uint8_t groups[] = { 8, 4, 4, 4, 12 };
 
-void agent_id_make(uint64_t wall_ms, char out[AGENT_ID_LEN + 1])
+void agent_id_text(const uint8_t id[AGENT_ID_BYTES], char out[AGENT_ID_LEN + 1])
 {
-	char hex[2 * UUID + 1];
+	char hex[2 * AGENT_ID_BYTES + 1];
 	const char *from = hex;
-	uint8_t b[UUID];
 
-	random_fill(b, sizeof b);
-	for (size_t i = 0; i < 6; i++)
-		b[i] = (uint8_t)(wall_ms >> (40 - 8 * i));
-	b[6] = (uint8_t)(0x70 | (b[6] & 0x0f));
-	b[8] = (uint8_t)(0x80 | (b[8] & 0x3f));
-	enc_hex(b, sizeof b, hex);
+	enc_hex(id, AGENT_ID_BYTES, hex);
 	for (size_t i = 0; i < NELEM(groups); i++) {
 		memcpy(out, from, groups[i]);
 		from += groups[i];
 		out += groups[i];
 		*out++ = i + 1 < NELEM(groups) ? '-' : 0;
 	}
+}
+
+void agent_id_make(uint64_t wall_ms, char out[AGENT_ID_LEN + 1])
+{
+	uint8_t b[AGENT_ID_BYTES];
+
+	random_fill(b, sizeof b);
+	for (size_t i = 0; i < 6; i++)
+		b[i] = (uint8_t)(wall_ms >> (40 - 8 * i));
+	b[6] = (uint8_t)(0x70 | (b[6] & 0x0f));
+	b[8] = (uint8_t)(0x80 | (b[8] & 0x3f));
+	agent_id_text(b, out);
 }
 
 static bool hex_lower(uint8_t c)
@@ -65,6 +67,18 @@ enum err agent_id_check(struct span agent, struct fault *f)
 	return fault_set(f, ERR_INVALID,
 			 "agent id '%s' is not a UUIDv7 in lower case",
 			 dns_shown(agent, room));
+}
+
+enum err agent_id_bytes(const char *agent, uint8_t out[AGENT_ID_BYTES])
+{
+	char hex[2 * AGENT_ID_BYTES];
+	size_t n = 0;
+
+	TRY(agent_id_check(span_str(agent), NULL));
+	for (; *agent; agent++)
+		if (*agent != '-')
+			hex[n++] = *agent;
+	return enc_hex_parse(hex, n, out, AGENT_ID_BYTES);
 }
 
 static bool type_ok(struct span t)

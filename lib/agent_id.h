@@ -7,6 +7,7 @@
 
 enum {
 	AGENT_ID_LEN = 36, /* characters */
+	AGENT_ID_BYTES = 16,
 	TYPE_MAX = 64,
 };
 
@@ -17,5 +18,10 @@ MUST enum err type_check(struct span type, struct fault *f);
 
 /* A new agent id at that wall clock (ms), random otherwise. */
 void agent_id_make(uint64_t wall_ms, char out[AGENT_ID_LEN + 1]);
+
+/* Its bytes as text, and back: ERR_INVALID if the text is none. */
+void agent_id_text(const uint8_t id[AGENT_ID_BYTES],
+		   char out[AGENT_ID_LEN + 1]);
+MUST enum err agent_id_bytes(const char *agent, uint8_t out[AGENT_ID_BYTES]);
 
 #endif

@@ -27,7 +27,8 @@ void agent_token_wipe(struct agent_token *t);
 void agent_token_hash(const struct agent_token *t,
 		      uint8_t out[AGENT_TOKEN_HASH]);
 
-/* Text without newline, appended to a secret buffer; and back: blanks around it and one
+/* Text without newline, appended to a secret buffer; and back (t must hold nothing, and
+ * is untouched on failure): blanks around it and one
  * newline after it are allowed. ERR_UNSUPPORTED: another version; ERR_INVALID says what
  * is wrong (length, letter, check) and never the token. */
 MUST enum err agent_token_format(const struct agent_token *t, struct buf *out);
