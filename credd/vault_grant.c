@@ -78,6 +78,8 @@ void verb_grant_add(struct job *j)
 
 	if (e == OK)
 		e = grant_parse(text, &j->grant, &j->fault);
+	if (e == OK)
+		e = grant_kept_check(j->grant, false, &j->fault);
 	if (e != OK) {
 		job_done(j, e);
 		return;

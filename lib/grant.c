@@ -20,10 +20,15 @@ static const char *const single_names[] = { "max_skew", "lifetime",
 					    "not_before", "not_after",
 					    "reveal" };
 static const char *const number_names[] = { "uid", "gid" };
-static const char *const later_names[] = { "confirm", "uses",    "rate",
-					   "approve", "self",    "agent",
-					   "cert.o",  "cert.ou", "cert.uid",
-					   "cert.cap" };
+static const char *const later_names[] = { "confirm", "uses",     "rate",
+					   "approve", "self",     "cert.o",
+					   "cert.ou", "cert.uid", "cert.cap" };
+
+/* What only the use of a credential can have. */
+static const char *const request_names[] = {
+	"op",     "method", "host",   "path",     "query",    "service",
+	"region", "action", "reveal", "max_skew", "lifetime",
+};
 
 /* Comma-separated items of one value. */
 struct items {
@@ -274,22 +279,78 @@ static enum err subject_check(const struct grant *g, struct fault *f)
 	return OK;
 }
 
+bool grant_is_agent(const struct grant *g)
+{
+	return g->set[GRANT_AGENT].count != 0;
+}
+
+enum err grant_kept_check(const struct grant *g, bool agents, struct fault *f)
+{
+	if (grant_is_agent(g) == agents)
+		return OK;
+	if (agents)
+		return fault_set(f, ERR_INVALID,
+				 "grants for credentials are kept by credd, "
+				 "those for agents here: ask credd, or write "
+				 "agent=TYPE");
+	return fault_set(f, ERR_INVALID,
+			 "grants for agents are kept by certmgr, those for "
+			 "credentials here: ask certmgr, or write "
+			 "credential=NAME");
+}
+
+/* An agent has no request whose content could be limited. */
+static enum err agent_check(const struct grant *g, struct fault *f)
+{
+	struct span_set types = g->set[GRANT_AGENT];
+
+	if (g->set[GRANT_CREDENTIAL].count)
+		return fault_set(f, ERR_INVALID,
+				 "a grant is for a credential or for agents: "
+				 "make two of credential= and agent=");
+	for (size_t i = 0; i < NELEM(request_names); i++)
+		if (attr_count(g->text, request_names[i]))
+			return fault_set(f, ERR_INVALID,
+					 "%s= limits requests with a "
+					 "credential: who starts an agent "
+					 "makes none",
+					 request_names[i]);
+	for (unsigned i = 0; types.count > 1 && i < types.count; i++)
+		if (types.item[i].p[0] == '*')
+			return fault_set(f, ERR_INVALID,
+					 "agent=* is every type: name no other "
+					 "beside it");
+	return OK;
+}
+
+static enum err object_check(const struct grant *g, struct fault *f)
+{
+	if (grant_is_agent(g))
+		return agent_check(g, f);
+	if (!g->set[GRANT_CREDENTIAL].count)
+		return fault_set(f, ERR_INVALID,
+				 "a grant needs a credential or a type of "
+				 "agents: credential=NAME or agent=TYPE");
+	return OK;
+}
+
 static enum err grant_check(const struct grant *g, struct fault *f)
 {
+	unsigned objects =
+		g->set[GRANT_CREDENTIAL].count + g->set[GRANT_AGENT].count;
 	unsigned subjects = g->uids.count ? g->uids.count
 			    : g->set[GRANT_UNIT].count
 				    ? g->set[GRANT_UNIT].count
 				    : g->gids.count;
 
-	if (!g->set[GRANT_CREDENTIAL].count)
-		return fault_set(f, ERR_INVALID,
-				 "a grant needs a credential: credential=NAME");
+	TRY(object_check(g, f));
 	TRY(subject_check(g, f));
-	if (subjects * g->set[GRANT_CREDENTIAL].count > GRANT_PAIRS_MAX)
+	if (subjects * objects > GRANT_PAIRS_MAX)
 		return fault_set(f, ERR_TOO_LARGE,
-				 "a grant pairs at most %d credentials and "
-				 "subjects: make several grants",
-				 GRANT_PAIRS_MAX);
+				 "a grant pairs at most %d %s and subjects: "
+				 "make several grants",
+				 GRANT_PAIRS_MAX,
+				 grant_is_agent(g) ? "types" : "credentials");
 	return OK;
 }
 

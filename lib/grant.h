@@ -1,6 +1,6 @@
-/* A grant: who may run which operation of which credential within which limits.
- * It is written as an attribute list (docs/grants.md) and decided by a pure function
- * of grant, subject, request and time. */
+/* A grant: who may run which operation of which credential within which limits, or
+ * who may start agents of which types. It is written as an attribute list
+ * (docs/grants.md) and decided by a pure function of grant, subject, request and time. */
 #ifndef LIB_GRANT_H
 #define LIB_GRANT_H
 
@@ -10,8 +10,9 @@
 #include "cretula/module.h" /* enum cretula_reveal */
 
 enum {
-	GRANT_ITEMS_MAX = 256,  /* values of one name */
-	GRANT_PAIRS_MAX = 1024, /* credentials times uids (units, gids) */
+	GRANT_ITEMS_MAX = 256, /* values of one name */
+	GRANT_PAIRS_MAX =
+		1024, /* credentials (types) times uids (units, gids) */
 	GRANT_BYTES_MAX = 64 << 10,
 	GRANT_CREDENTIAL_MAX = 128,
 };
@@ -19,6 +20,7 @@ enum {
 /* Names whose values are sets of texts. */
 enum grant_name {
 	GRANT_CREDENTIAL,
+	GRANT_AGENT, /* types, or `*` alone: all of them */
 	GRANT_OP,
 	GRANT_EXE,
 	GRANT_UNIT,
@@ -64,8 +66,9 @@ struct grant {
 };
 
 /* Checks a list and makes a grant of it (id 0). Strict: an unknown limit, a single
- * name said twice, an unreadable value, no subject or no credential is an error;
- * ERR_UNSUPPORTED for limits that later versions know. Free with grant_free. */
+ * name said twice, an unreadable value, no subject, neither credential nor agent or
+ * both, a limit of requests beside agent= is an error; ERR_UNSUPPORTED for limits
+ * that later versions know. Free with grant_free. */
 MUST enum err grant_parse(struct attr_view v, struct grant **g,
 			  struct fault *f);
 void grant_free(struct grant *g);
@@ -73,9 +76,19 @@ void grant_free(struct grant *g);
 /* "host", … */
 const char *grant_name(enum grant_name name);
 
-/* What is asked for. Strings are borrowed. */
+/* True if it is about starting agents, false if about using credentials. */
+bool grant_is_agent(const struct grant *g);
+
+/* certmgr keeps the grants of agents and credd those of credentials. ERR_INVALID,
+ * with the sentence that says whom to ask, unless g is of the kind kept here. */
+MUST enum err grant_kept_check(const struct grant *g, bool agents,
+			       struct fault *f);
+
+/* What is asked for. Strings are borrowed. Who asks to start an agent gives its type
+ * and the proof, and nothing else. */
 struct grant_request {
-	const char *credential;
+	const char *credential; /* agent: not looked at */
+	const char *agent;      /* NULL: a credential is to be used */
 	const char *op;
 	enum cretula_reveal reveals;  /* by the module's declaration of op */
 	struct attr_view facts;       /* empty: nothing is known */
@@ -94,8 +107,8 @@ enum grant_verdict {
 };
 
 /* Subject, credential, operation, what it reveals, and the grant's own time: what
- * can be judged before the content is looked at. `why` (may be NULL) gets the
- * limit that failed when the verdict is GRANT_DENY. */
+ * can be judged before the content is looked at; of an agent, all there is. `why` (may
+ * be NULL) gets the limit that failed when the verdict is GRANT_DENY. */
 MUST enum grant_verdict grant_admits(const struct grant *g,
 				     const struct subject *s,
 				     const struct grant_request *rq,

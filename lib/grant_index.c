@@ -81,11 +81,12 @@ static uint64_t hash_bytes(uint64_t h, const void *p, size_t n)
 
 static uint64_t key_hash(const struct grant_key *k)
 {
-	uint64_t h = 0xcbf29ce484222325u + (uint64_t)k->kind;
+	uint64_t h = 0xcbf29ce484222325u + (uint64_t)k->kind +
+		     (uint64_t)k->agent * GRANT_KEY__KINDS;
 
 	h = hash_bytes(h, &k->id, sizeof k->id);
 	h = hash_bytes(h, k->unit.p, k->unit.len);
-	h = hash_bytes(h, k->credential.p, k->credential.len);
+	h = hash_bytes(h, k->name.p, k->name.len);
 	h ^= h >> 32;
 	h *= 0xd6e8feb86659fd93u;
 	return h ^ h >> 32;
@@ -98,9 +99,8 @@ bool piece_equal(struct piece a, struct piece b)
 
 static bool key_equal(const struct grant_key *a, const struct grant_key *b)
 {
-	return a->kind == b->kind && a->id == b->id &&
-	       piece_equal(a->unit, b->unit) &&
-	       piece_equal(a->credential, b->credential);
+	return a->kind == b->kind && a->agent == b->agent && a->id == b->id &&
+	       piece_equal(a->unit, b->unit) && piece_equal(a->name, b->name);
 }
 
 /* Lists. */
@@ -118,14 +118,14 @@ static struct grant_list **list_place(const struct grant_index *x,
 static struct grant_list *list_new(const struct grant_key *k, uint64_t hash)
 {
 	struct grant_list *l =
-		xcalloc(1, sizeof *l + k->unit.len + k->credential.len);
+		xcalloc(1, sizeof *l + k->unit.len + k->name.len);
 	char *text = (char *)(l + 1);
 
 	l->hash = hash;
 	l->key = *k;
-	memcpy(text, k->credential.p, k->credential.len);
-	l->key.credential.p = text;
-	text += k->credential.len;
+	memcpy(text, k->name.p, k->name.len);
+	l->key.name.p = text;
+	text += k->name.len;
 	if (k->unit.len)
 		memcpy(text, k->unit.p, k->unit.len);
 	l->key.unit.p = text;
@@ -192,7 +192,7 @@ static void list_drop(struct grant_index *x, const struct grant_key *k,
 	x->lists_of[k->kind]--;
 }
 
-/* Does `each` with every key of g under one credential. */
+/* Does `each` with every key of g under one name. */
 static void each_subject(struct grant_index *x, struct grant *g,
 			 struct grant_key k,
 			 void (*each)(struct grant_index *,
@@ -220,10 +220,11 @@ static void each_key(struct grant_index *x, struct grant *g,
 		     void (*each)(struct grant_index *,
 				  const struct grant_key *, struct grant *))
 {
-	struct span_set names = g->set[GRANT_CREDENTIAL];
+	bool agent = grant_is_agent(g);
+	struct span_set names = g->set[agent ? GRANT_AGENT : GRANT_CREDENTIAL];
 
 	for (unsigned i = 0; i < names.count; i++) {
-		struct grant_key k = { .credential = names.item[i] };
+		struct grant_key k = { .agent = agent, .name = names.item[i] };
 
 		each_subject(x, g, k, each);
 	}

@@ -1,4 +1,5 @@
-/* The index of grants: under each pair of a credential and one thing of its subject
+/* The index of grants: under each pair of a credential, or a type of agents (`*`: all
+ * types), and one thing of its subject
  * (a uid if the grant names uids, else a system unit, else a gid, one of which
  * every grant has) the grants that name both, the oldest first. */
 #ifndef LIB_GRANT_INDEX_H
@@ -29,7 +30,8 @@ struct grant_key {
 	enum grant_key_kind kind;
 	uint32_t id;       /* uid or gid */
 	struct piece unit; /* GRANT_KEY_UNIT */
-	struct piece credential;
+	bool agent;        /* what name is: a type, not a credential */
+	struct piece name;
 };
 
 struct grant_index;

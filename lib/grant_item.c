@@ -1,6 +1,7 @@
 /* The values a grant's sets may have. Used by vault and the command; holds nothing. */
 #include "lib/grant_item.h"
 
+#include "lib/agent_id.h"
 #include "lib/glob.h"
 
 #include <string.h>
@@ -12,6 +13,7 @@ enum {
 /* What the values of a name look like. */
 enum item_form {
 	FORM_CREDENTIAL,
+	FORM_TYPE,
 	FORM_OP,
 	FORM_EXE,
 	FORM_UNIT,
@@ -27,6 +29,7 @@ static const struct {
 	enum item_form form;
 } set_names[] = {
 	[GRANT_CREDENTIAL] = { "credential", FORM_CREDENTIAL },
+	[GRANT_AGENT] = { "agent", FORM_TYPE },
 	[GRANT_OP] = { "op", FORM_OP },
 	[GRANT_EXE] = { "exe", FORM_EXE },
 	[GRANT_UNIT] = { "unit", FORM_UNIT },
@@ -95,6 +98,11 @@ static enum err item_form_check(const char *name, enum item_form form,
 				"most 128 bytes, without '*'",
 				f);
 		return OK;
+	case FORM_TYPE:
+		if (v.len == 1 && v.p[0] == '*')
+			return OK;
+		return type_check((struct span){ (const uint8_t *)v.p, v.len },
+				  f);
 	case FORM_OP:
 		if (!attr_name_ok(v.p, v.len))
 			return grant_item_bad(name, v,

@@ -170,8 +170,22 @@ static bool period_fits(const struct judge *j)
 	return true;
 }
 
+static bool agent_fits(const struct judge *j)
+{
+	struct span_set types = j->g->set[GRANT_AGENT];
+
+	if (!grant_is_agent(j->g))
+		return refuse(j, "it is for credentials, not for agents");
+	return types.item[0].p[0] == '*' ||
+	       name_fits(j, GRANT_AGENT, j->rq->agent);
+}
+
 static bool admission_fits(const struct judge *j)
 {
+	if (j->rq->agent)
+		return subject_fits(j) && agent_fits(j) && period_fits(j);
+	if (grant_is_agent(j->g))
+		return refuse(j, "it is for agents, not for credentials");
 	return subject_fits(j) &&
 	       name_fits(j, GRANT_CREDENTIAL, j->rq->credential) &&
 	       name_fits(j, GRANT_OP, j->rq->op) && reveal_fits(j) &&
@@ -462,6 +476,7 @@ enum grant_verdict grant_match(const struct grant *g, const struct subject *s,
 {
 	struct judge j = { .g = g, .s = s, .rq = rq, .now = now, .why = why };
 
-	return admission_fits(&j) && facts_fit(&j) ? proof_verdict(&j)
-						   : GRANT_DENY;
+	if (!admission_fits(&j) || (!rq->agent && !facts_fit(&j)))
+		return GRANT_DENY;
+	return proof_verdict(&j);
 }

@@ -2,13 +2,15 @@
  * secret. A decision merges, by age, the few lists of the index its subject is in. */
 #include "lib/grant_set.h"
 
+#include "lib/agent_id.h"
 #include "lib/grant_index.h"
 
 #include <stdlib.h>
 #include <string.h>
 
 enum {
-	LISTS_MAX = SUBJECT_GIDS_MAX + 2
+	NAMES_MAX = 2, /* a type, and all types */
+	LISTS_MAX = NAMES_MAX * (SUBJECT_GIDS_MAX + 2)
 };
 
 /* Grants by id, in ascending order. */
@@ -102,13 +104,14 @@ static void candidates_add(struct candidates *c, const struct grant_set *set,
 	c->list[c->count++] = l;
 }
 
-static void candidates_of(struct candidates *c, const struct grant_set *set,
-			  const struct subject *s, const char *credential)
+/* The lists of one name. */
+static void candidates_named(struct candidates *c, const struct grant_set *set,
+			     const struct subject *s, bool agent,
+			     const char *name)
 {
-	size_t n = strlen(credential);
-	struct grant_key k = { .credential = { credential, (uint32_t)n } };
+	size_t n = strlen(name);
+	struct grant_key k = { .agent = agent, .name = { name, (uint32_t)n } };
 
-	c->count = 0;
 	if (n > GRANT_CREDENTIAL_MAX)
 		return;
 	k.kind = GRANT_KEY_UID;
@@ -127,6 +130,20 @@ static void candidates_of(struct candidates *c, const struct grant_set *set,
 	k.id = 0;
 	k.unit = (struct piece){ s->unit, (uint32_t)strlen(s->unit) };
 	candidates_add(c, set, &k);
+}
+
+static void candidates_of(struct candidates *c, const struct grant_set *set,
+			  const struct subject *s,
+			  const struct grant_request *rq)
+{
+	c->count = 0;
+	if (!rq->agent) {
+		candidates_named(c, set, s, false, rq->credential);
+		return;
+	}
+	candidates_named(c, set, s, true, rq->agent);
+	if (strcmp(rq->agent, "*") != 0)
+		candidates_named(c, set, s, true, "*");
 }
 
 /* The next older-first; a grant that is in several lists comes once. */
@@ -168,7 +185,7 @@ static void decide(const struct grant_set *set, const struct subject *s,
 	d->verdict = GRANT_DENY;
 	d->grant = NULL;
 	d->exe = (struct piece){ .len = 0 };
-	candidates_of(&c, set, s, rq->credential);
+	candidates_of(&c, set, s, rq);
 	while ((g = candidates_next(&c))) {
 		enum grant_verdict v = judge(g, s, rq, now, NULL);
 
@@ -185,6 +202,14 @@ static void decide(const struct grant_set *set, const struct subject *s,
 static void deny_admission(const struct subject *s,
 			   const struct grant_request *rq, struct fault *why)
 {
+	if (rq->agent) {
+		(void)fault_set(why, ERR_DENIED,
+				"no grant lets uid %u start agents of type "
+				"'%.*s': cretula grant add agent=%.*s uid=%u",
+				s->uid, TYPE_MAX, rq->agent, TYPE_MAX,
+				rq->agent, s->uid);
+		return;
+	}
 	(void)fault_set(why, ERR_DENIED,
 			"no grant lets uid %u run '%.64s' with credential "
 			"'%.*s': an admin can give one with 'cretula grant add "
@@ -201,7 +226,7 @@ static void deny_content(const struct grant_set *set, const struct subject *s,
 	struct candidates c;
 	const struct grant *g;
 
-	candidates_of(&c, set, s, rq->credential);
+	candidates_of(&c, set, s, rq);
 	while ((g = candidates_next(&c)))
 		if (grant_admits(g, s, rq, now, NULL) != GRANT_DENY &&
 		    grant_match(g, s, rq, now, why) == GRANT_DENY)
@@ -229,11 +254,15 @@ void grants_decide(const struct grant_set *set, const struct subject *s,
 
 /* Explaining. */
 
-static bool names_credential(const struct grant *g, const char *credential)
+static bool names_it(const struct grant *g, const struct grant_request *rq)
 {
-	struct span_set set = g->set[GRANT_CREDENTIAL];
-	struct piece asked = { credential, (uint32_t)strlen(credential) };
+	struct span_set set =
+		g->set[rq->agent ? GRANT_AGENT : GRANT_CREDENTIAL];
+	const char *name = rq->agent ? rq->agent : rq->credential;
+	struct piece asked = { name, (uint32_t)strlen(name) };
 
+	if (rq->agent && set.count && set.item[0].p[0] == '*')
+		return true;
 	for (unsigned i = 0; i < set.count; i++)
 		if (piece_equal(set.item[i], asked))
 			return true;
@@ -277,7 +306,7 @@ enum err grants_explain(const struct grant_set *set, const struct subject *s,
 	for (size_t i = 0; i < set->all.count; i++) {
 		const struct grant *g = set->all.item[i];
 
-		if (!names_credential(g, rq->credential))
+		if (!names_it(g, rq))
 			continue;
 		if (told == GRANT_EXPLAIN_MAX) {
 			more++;
@@ -288,6 +317,8 @@ enum err grants_explain(const struct grant_set *set, const struct subject *s,
 	}
 	if (more)
 		return buf_fmt(out, "and %zu more that name it\n", more);
+	if (!told && rq->agent)
+		return buf_fmt(out, "no grant names type '%s'\n", rq->agent);
 	if (!told)
 		return buf_fmt(out, "no grant names credential '%s'\n",
 			       rq->credential);

@@ -1,5 +1,5 @@
-/* Many grants, found by credential and subject: a decision looks only at those
- * that name both, however many others there are. */
+/* Many grants, found by credential (or type of agents) and subject: a decision looks
+ * only at those that name both, however many others there are. */
 #ifndef LIB_GRANT_SET_H
 #define LIB_GRANT_SET_H
 
@@ -38,8 +38,8 @@ struct grant_decision {
 };
 
 /* Before the content is looked at: does any grant let this subject run this
- * operation on this credential at all? The denial reads the same whether the
- * credential exists or not. */
+ * operation on this credential at all, or start an agent of this type? The denial
+ * reads the same whether the credential (type) exists or not. */
 void grants_admit(const struct grant_set *set, const struct subject *s,
 		  const struct grant_request *rq, int64_t now,
 		  struct grant_decision *d);
@@ -50,7 +50,7 @@ void grants_decide(const struct grant_set *set, const struct subject *s,
 		   const struct grant_request *rq, int64_t now,
 		   struct grant_decision *d);
 
-/* Appends a line for each grant that names the credential: "grant 7: …" with the
+/* Appends a line for each grant that names the credential or the type: "grant 7: …" with the
  * first limit that failed, or that it allows. For admins: it names every subject. */
 MUST enum err grants_explain(const struct grant_set *set,
 			     const struct subject *s,

@@ -50,9 +50,13 @@ static void judge(struct grant *g, const struct subject *s,
 	struct grant_request rq = { .credential = name,
 				    .op = "sign",
 				    .facts = facts };
-	struct piece first = g->set[GRANT_CREDENTIAL].item[0];
+	bool agent = grant_is_agent(g);
+	struct piece first =
+		g->set[agent ? GRANT_AGENT : GRANT_CREDENTIAL].item[0];
 
 	memcpy(name, first.p, first.len);
+	if (agent)
+		rq = (struct grant_request){ .agent = name };
 	ENSURE(grant_set_add(set, g) == OK);
 	for (unsigned i = 0; i < 4; i++) {
 		rq.reveals = (enum cretula_reveal)i;

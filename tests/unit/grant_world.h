@@ -20,6 +20,7 @@ static inline bool chance(size_t percent)
 #define PICK(array) ((array)[unit_below(&rnd, NELEM(array))])
 
 static const char *const creds[] = { "a", "b" };
+static const char *const types[] = { "t", "u" };
 static const char *const ops[] = { "sign", "presign", "token" };
 static const char *const ids[] = { "1", "2", "3", "4" };
 static const char *const units[] = { "u.service", "v.service" };
@@ -54,45 +55,59 @@ struct maybe {
 	const char *const *from;
 	size_t n;
 	size_t percent;
+	bool both; /* also in grants for agents */
 };
 
 /* Limits that are sets, with how often a random grant has them. */
 static const struct maybe sets[] = {
-	{ "op", ops, NELEM(ops), 40 },
-	{ "gid", ids, NELEM(ids), 20 },
-	{ "unit", units, NELEM(units), 15 },
-	{ "user_unit", units, NELEM(units), 10 },
-	{ "exe", exes, NELEM(exes), 20 },
-	{ "host", hosts, NELEM(hosts), 30 },
-	{ "path", paths, NELEM(paths), 20 },
-	{ "query", queries, NELEM(queries), 20 },
-	{ "service", words, NELEM(words), 20 },
+	{ "op", ops, NELEM(ops), 40, false },
+	{ "gid", ids, NELEM(ids), 20, true },
+	{ "unit", units, NELEM(units), 15, true },
+	{ "user_unit", units, NELEM(units), 10, true },
+	{ "exe", exes, NELEM(exes), 20, true },
+	{ "host", hosts, NELEM(hosts), 30, false },
+	{ "path", paths, NELEM(paths), 20, false },
+	{ "query", queries, NELEM(queries), 20, false },
+	{ "service", words, NELEM(words), 20, false },
 };
 
 static const struct maybe singles[] = {
-	{ "max_skew", periods, NELEM(periods), 30 },
-	{ "lifetime", periods, NELEM(periods), 30 },
-	{ "not_before", times, NELEM(times), 10 },
-	{ "not_after", times, NELEM(times), 20 },
-	{ "reveal", reveals, NELEM(reveals), 30 },
+	{ "max_skew", periods, NELEM(periods), 30, false },
+	{ "lifetime", periods, NELEM(periods), 30, false },
+	{ "not_before", times, NELEM(times), 10, true },
+	{ "not_after", times, NELEM(times), 20, true },
+	{ "reveal", reveals, NELEM(reveals), 30, false },
 };
+
+static inline void put_object(struct attrs *a, bool agent)
+{
+	if (!agent)
+		put_set(a, "credential", creds, NELEM(creds));
+	else if (chance(30))
+		assert_int_equal(attrs_add_str(a, "agent", "*"), OK);
+	else
+		put_set(a, "agent", types, NELEM(types));
+}
 
 /* A list that grant_parse takes. */
 static inline void random_grant(struct attrs *a)
 {
 	struct grant *g = NULL;
+	bool agent;
 
 	do {
 		attrs_clear(a);
-		put_set(a, "credential", creds, NELEM(creds));
+		agent = chance(20);
+		put_object(a, agent);
 		if (chance(70))
 			put_set(a, "uid", ids, NELEM(ids));
 		for (size_t i = 0; i < NELEM(sets); i++)
-			if (chance(sets[i].percent))
+			if ((sets[i].both || !agent) && chance(sets[i].percent))
 				put_set(a, sets[i].name, sets[i].from,
 					sets[i].n);
 		for (size_t i = 0; i < NELEM(singles); i++)
-			if (chance(singles[i].percent))
+			if ((singles[i].both || !agent) &&
+			    chance(singles[i].percent))
 				assert_int_equal(
 					attrs_add_str(
 						a, singles[i].name,
@@ -169,6 +184,7 @@ static inline void random_world(struct world *w)
 	for (size_t i = 0; i < NELEM(exes); i++)
 		w->exe[i] = chance(40);
 	w->rq.credential = PICK(creds);
+	w->rq.agent = chance(20) ? PICK(types) : NULL;
 	w->rq.op = PICK(ops);
 	w->rq.reveals = (enum cretula_reveal)unit_below(&rnd, 4);
 	w->rq.credential_not_after = chance(20) ? now + 500 : 0;
