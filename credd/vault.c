@@ -50,15 +50,9 @@ static void start(const struct msg *m)
 
 static void from_store(struct chan *ch, const struct msg *m)
 {
-	bool rows = m->kind == RS_LOAD || m->kind == RS_ROW ||
-		    m->kind == RS_LOADED || m->id == STORE_ID_COMMIT ||
-		    m->id == STORE_ID_LOAD;
-
 	(void)ch;
-	if (rows)
+	if (!audit_link_from_store(vault.log, m))
 		rows_from_store(m);
-	else
-		audit_from_store(m);
 }
 
 static void store_end(struct chan *ch, const struct fault *why)
@@ -66,8 +60,7 @@ static void store_end(struct chan *ch, const struct fault *why)
 	(void)why;
 	chan_close(ch);
 	vault.loading = false;
-	vault.audit_loading = false;
-	audit_store_gone();
+	audit_link_store_gone(vault.log);
 }
 
 /* While starting, everything is loaded; later only what a change came to, and
@@ -88,10 +81,7 @@ static void store_came(int fd)
 		vault.store_lost = true;
 		rows_load();
 	}
-	if (vault.opening_log)
-		audit_open_log();
-	else
-		audit_store_came();
+	audit_link_store_came(vault.log);
 }
 
 static void peer_came(const char *peer, const struct msg *m, int fd)
@@ -139,12 +129,6 @@ static void from_sup(const struct msg *m)
 	child_broken("supervisor");
 }
 
-struct audit_now vault_now(void)
-{
-	return (struct audit_now){ .wall = clock_wall_ns(),
-				   .boot = loop_now(vault.loop) };
-}
-
 void vault_is_ready(void)
 {
 	if (vault.announced)
@@ -166,7 +150,7 @@ static void end(void)
 	vault.end.on = end_late;
 	loop_arm(vault.loop, &vault.end,
 		 loop_now(vault.loop) + VAULT_ENDING_NS);
-	audit_end();
+	audit_link_end(vault.log);
 }
 
 int role_vault(void)

@@ -4,7 +4,7 @@
 #define CREDD_VAULT_H
 
 #include "credd/kinds.h"
-#include "lib/audit.h"
+#include "lib/audit_link.h"
 #include "lib/box.h"
 #include "lib/call.h"
 #include "lib/chan.h"
@@ -31,7 +31,6 @@ enum {
 	VAULT_SLOTS = 32,
 	VAULT_WORKER_MEMORY = 96 << 20,
 	VAULT_CREDENTIAL_MAX = 64 << 10, /* bytes of its attributes */
-	VAULT_READ_MAX = 1000,           /* records of one audit.show */
 	VAULT_FACT_KEPT = 256,           /* bytes of a fact in a record */
 	VAULT_VERSIONS = 64,             /* of one credential kept at once */
 };
@@ -170,18 +169,17 @@ struct run {
 	bool test;             /* grant.test: explained, not done */
 	struct subject tested; /* … for this subject */
 	uint64_t grant;
-	uint64_t audit; /* index of its record */
-	bool written;   /* … which is acknowledged */
-	bool answered;  /* the worker's reply is in reply */
-	bool tripwire;  /* the worker withheld it */
-	bool verb;      /* stands for an admin verb, refused: op is its name */
+	struct audit_wait wait; /* for its record */
+	bool written;           /* … which is acknowledged */
+	bool answered;          /* the worker's reply is in reply */
+	bool tripwire;          /* the worker withheld it */
+	bool verb; /* stands for an admin verb, refused: op is its name */
 	struct attrs reply;
 	struct fault fault;
 	struct worker *worker;
 	uint32_t worker_kind;    /* VW_FACTS or VW_RUN */
 	bool sent;               /* the worker has it */
 	struct run *next, *prev; /* of its worker */
-	struct run *audit_next;  /* waiting for the store */
 	uint64_t serial;
 };
 
@@ -201,7 +199,8 @@ struct job {
 	void (*after)(struct job *j, enum err e);
 	void (*apply)(struct job *j);
 	struct change *change;
-	uint32_t ask_kind; /* for the opener that is on its way */
+	struct audit_wait wait; /* for its record, for its checkpoint */
+	uint32_t ask_kind;      /* for the opener that is on its way */
 	struct attrs *ask;
 	/* what the verbs keep between their steps */
 	struct attrs what; /* the audit event */
@@ -263,6 +262,7 @@ struct vault {
 	struct map *rows; /* struct vrow by (table, row) */
 	struct vrow *state_row;
 	bool loading, rows_known;
+	bool store_lost; /* a change was under way: was it made? */
 	struct secret *master;
 	uint32_t epoch;
 	struct set_state sealed_state; /* as read at the last opening */
@@ -283,26 +283,7 @@ struct vault {
 
 	/* audit */
 	struct secret *audit_seed;
-	struct audit *audit;
-	struct audit_tail tail;
-	bool audit_loading, opening_log, store_lost;
-	enum err tail_error;
-	struct fault tail_fault;
-	struct fault audit_fault; /* why the last request was not written */
-	uint64_t tail_size;
-	bool note_flying, note_job_sent;
-	bool note_owed; /* changes were answered before their checkpoint */
-	char origin[NOTE_ORIGIN_MAX + 1];
-	struct run *waiting, **waiting_end; /* for records, in their order */
-	struct job *audit_job;
-	uint64_t audit_job_index;
-	struct job *note_job;
-	struct loop_timer audit_timer;
-	struct loop_work audit_work;
-
-	/* reading the log for a client */
-	struct call reading;
-	bool is_reading;
+	struct audit_link *log;
 
 	struct worker *workers;
 	unsigned n_workers;

@@ -6,7 +6,7 @@ static void orphaned(void)
 {
 	runs_orphan();
 	jobs_orphan();
-	vault.reading.id = CALL_NOBODY;
+	audit_link_orphan(vault.log);
 }
 
 void conn_init(void)

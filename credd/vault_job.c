@@ -11,6 +11,7 @@
 static void job_free(struct job *j)
 {
 	loop_disarm(&j->timer);
+	audit_link_forget(vault.log, &j->wait);
 	buf_wipe(&j->attrs);
 	attrs_wipe(&j->box);
 	attrs_wipe(&j->reply);
@@ -133,8 +134,6 @@ void job_done(struct job *j, enum err e)
 	vault.job = NULL;
 	job_free(j);
 	job_next();
-	if (!vault.job && vault.note_owed)
-		audit_note_soon();
 }
 
 /* The event of the log: verb, who, and what the verb has added to j->what. */
@@ -176,18 +175,16 @@ static void record_failed(struct job *j)
 {
 	struct attrs a;
 	struct fault f;
-	uint64_t index;
 	char id[REQUEST_ID];
 
 	call_request_id(&j->call, id);
 	attrs_init(&a);
-	if (vault.audit && attrs_add_str(&a, "event", j->verb) == OK &&
+	if (attrs_add_str(&a, "event", j->verb) == OK &&
 	    attrs_add_str(&a, "outcome", "failed") == OK &&
 	    attrs_add_str(&a, "request_id", id) == OK &&
 	    attrs_add_str(&a, "reason", j->fault.text) == OK)
-		(void)!audit_record(vault.audit, vault_now(), attrs_view(&a),
-				    AUDIT_ADMIN, &index, &f);
-	audit_kick();
+		(void)!audit_link_record(vault.log, attrs_view(&a), AUDIT_ADMIN,
+					 NULL, &f);
 	attrs_wipe(&a);
 }
 
@@ -200,7 +197,7 @@ static void commit_stored(struct job *j, enum err e)
 	}
 	j->apply(j);
 	if (vault.jobs) { /* one checkpoint for all that wait */
-		vault.note_owed = true;
+		audit_link_note(vault.log, NULL);
 		job_done(j, OK);
 		return;
 	}

@@ -13,12 +13,9 @@ void conn_init(void);
 void conn_check(struct run *r, uint32_t conn, const char *path, size_t len);
 
 /* vault_rows.c: rows in memory, loading, changes */
-/* Ids of messages to the store: indexes of the log are below all of these. */
-#define STORE_ID_COMMIT (1ull << 60)
-#define STORE_ID_NOTE   (2ull << 60)
-#define STORE_ID_READ   (3ull << 60)
-#define STORE_ID_LOAD   (4ull << 60)
-#define STORE_ID_LOG    (5ull << 60)
+/* Ids of messages to the store; the log's are below them. */
+#define STORE_ID_COMMIT STORE_ID_OWN
+#define STORE_ID_LOAD   (STORE_ID_OWN + 1)
 void rows_init(void);
 void rows_load(void);
 void rows_forget(void); /* frees what a load had brought so far */
@@ -65,7 +62,8 @@ void seal_open_store(void (*opening)(enum err e, const struct fault *f));
 void seal_now_open(void);
 void seal_forget(void); /* back to sealed rows and nothing else */
 void seal_set_state(enum vault_state s);
-void seal_opened_log(enum err e, const struct fault *f);
+/* The log is there; or why not. */
+void seal_opened_log(const struct fault *why);
 void seal_publish(void);
 void seal_break(const struct fault *f);
 void verb_seal(struct job *j);
@@ -171,7 +169,7 @@ const struct subject *run_subject(const struct run *r);
 /* Answers with f and frees r. */
 void run_end_with(struct run *r, const struct fault *f);
 
-/* vault_run_record.c: records of decisions, their index in r->audit */
+/* vault_run_record.c: records of decisions, which r waits for: run_written is called */
 enum err run_record_allowed(struct run *r, struct fault *f);
 enum err run_record_denied(struct run *r, const struct fault *why,
 			   struct fault *f);
@@ -190,31 +188,15 @@ void run_proof(uint64_t serial, bool alive, bool exe);
 /* Door is gone, and with it every connection: answers go nowhere. */
 void runs_orphan(void);
 void runs_fail(enum err e, const char *text);
-/* Its record is in the log; cannot get there. */
-void run_safe(struct run *r);
-void run_unsafe(struct run *r);
+/* Its record is in the log; or cannot get there. */
+void run_written(struct audit_wait *w, const struct fault *why);
 void verb_grant_test(const struct call *c, struct attr_view v);
 
-/* vault_audit.c */
+/* vault_audit.c: vault.log, and what jobs wait for there: j->then is called */
 void audit_init(void);
 void audit_open_log(void);
-void audit_from_store(const struct msg *m);
-/* r->audit is the index of its record: run_safe or run_unsafe will be called. */
-void audit_wait(struct run *r);
-void audit_forget_waiting(void);
 void audit_job_record(struct job *j, struct attr_view what);
 void audit_job_note(struct job *j);
-/* A checkpoint as soon as none is on its way. */
-void audit_note_soon(void);
-void audit_kick(void);
-void audit_close_log(void);
-/* Writes what is left and a checkpoint, then ends the process. */
-void audit_end(void);
-void audit_store_gone(void);
-/* vault_audit_read.c: a record or note for the reader; its end, or RS_FAILED. */
-void audit_read_item(const struct msg *m);
-void audit_read_end(const struct msg *m);
-void audit_store_came(void);
 void verb_audit_show(const struct call *c, struct attr_view v);
 void verb_audit_notes(const struct call *c, struct attr_view v);
 
@@ -236,7 +218,6 @@ void job_commit(struct job *j, struct change *c, void (*apply)(struct job *j));
 
 /* vault.c: leaving VAULT_STARTING tells the supervisor, once. */
 void vault_is_ready(void);
-struct audit_now vault_now(void);
 
 /* vault_status.c */
 void verb_status(const struct call *c, struct attr_view v);

@@ -278,10 +278,9 @@ enum err next_rows_parse(struct attr_view state, struct fault *f)
 
 static enum err put_state_row(struct change *c, struct fault *f)
 {
+	const struct audit *audit = audit_link_audit(vault.log);
 	struct set_state st = { .generation = c->generation,
-				.audit_size = vault.audit
-						      ? audit_kept(vault.audit)
-						      : 0,
+				.audit_size = audit ? audit_kept(audit) : 0,
 				.set = c->set };
 	struct attrs a;
 	enum err e;

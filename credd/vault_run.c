@@ -46,14 +46,9 @@ static void run_deny(struct run *r, const struct fault *why)
 		run_end_with(r, &f);
 		return;
 	}
-	if (r->audit < audit_kept(vault.audit)) { /* only counted */
-		run_end_with(r, why);
-		return;
-	}
 	r->phase = RUN_DENIED;
 	r->fault = *why;
 	r->answered = true;
-	audit_wait(r);
 }
 
 /* Signing */
@@ -68,7 +63,6 @@ static void run_sign(struct run *r, const struct subject *s)
 		run_end_with(r, &f);
 		return;
 	}
-	audit_wait(r);
 	if (!w)
 		w = worker_start(r->cred->module, r->cred, r->version, s->uid,
 				 &f);
@@ -274,16 +268,16 @@ void run_failed(struct run *r, enum err e, const char *text)
 	run_finish(r);
 }
 
-void run_safe(struct run *r)
+void run_written(struct audit_wait *w, const struct fault *why)
 {
-	r->written = true;
-	run_finish(r);
-}
-
-void run_unsafe(struct run *r)
-{
+	struct run *r = (struct run *)((char *)w - offsetof(struct run, wait));
 	struct fault f;
 
+	if (!why) {
+		r->written = true;
+		run_finish(r);
+		return;
+	}
 	(void)fault_set(&f, ERR_UNAVAILABLE,
 			"the audit log cannot be written, and nothing is "
 			"signed without it: 'cretula status' says why");

@@ -53,8 +53,8 @@ enum err run_record_allowed(struct run *r, struct fault *f)
 	TRY(attrs_add_u64(&a, "grant", r->grant));
 	TRY(attrs_add_str(&a, "request_id", id));
 	TRY(audit_digest(&a, r->request.p, r->request.len));
-	return audit_record(vault.audit, vault_now(), attrs_view(&a), 0,
-			    &r->audit, f);
+	r->wait.then = run_written;
+	return audit_link_record(vault.log, attrs_view(&a), 0, &r->wait, f);
 }
 
 enum err run_record_denied(struct run *r, const struct fault *why,
@@ -73,20 +73,19 @@ enum err run_record_denied(struct run *r, const struct fault *why,
 	TRY(attrs_add_str(&a, "reason", why->text));
 	TRY(attrs_add_str(&once, "request_id", id));
 	TRY(audit_digest(&once, r->request.p, r->request.len));
-	return audit_denial(vault.audit, vault_now(), attrs_view(&a),
-			    attrs_view(&once), &r->audit, f);
+	r->wait.then = run_written;
+	return audit_link_denial(vault.log, attrs_view(&a), attrs_view(&once),
+				 &r->wait, f);
 }
 
 void run_record_tripwire(struct run *r)
 {
 	struct attrs a;
 	struct fault f;
-	uint64_t index;
 
 	attrs_init(&a);
 	if (what_was_asked(&a, r, "withheld") == OK)
-		(void)!audit_record(vault.audit, vault_now(), attrs_view(&a), 0,
-				    &index, &f);
-	audit_kick();
+		(void)!audit_link_record(vault.log, attrs_view(&a), 0, NULL,
+					 &f);
 	attrs_wipe(&a);
 }

@@ -118,6 +118,7 @@ static void run_buf_end(struct buf *b)
 void run_free(struct run *r)
 {
 	worker_forget(r);
+	audit_link_forget(vault.log, &r->wait);
 	r->user->bytes -= r->request.len;
 	user_drop(r->user);
 	if (r->reveals != CRETULA_REVEAL_SIGNATURE && r->reply.bytes.len)
@@ -189,7 +190,6 @@ void runs_fail(enum err e, const char *text)
 	size_t at;
 
 	(void)fault_set(&f, e, "%s", text);
-	audit_forget_waiting();
 	while (at = 0, (r = map_next(vault.runs, &at)))
 		run_end_with(r, &f);
 }

@@ -90,7 +90,7 @@ void seal_forget(void)
 	vault.grants = grant_set_new();
 	modules_close();
 	box_keys_drop(&vault.transport);
-	audit_close_log();
+	audit_link_close(vault.log);
 	secret_drop(&vault.audit_seed);
 	seal_keys_drop(&vault.keys);
 	secret_drop(&vault.master);
@@ -224,11 +224,11 @@ void seal_open_store(void (*opening)(enum err e, const struct fault *f))
 	audit_open_log();
 }
 
-void seal_opened_log(enum err e, const struct fault *f)
+void seal_opened_log(const struct fault *why)
 {
-	if (e != OK)
+	if (why)
 		seal_forget();
-	vault.opening(e, f);
+	vault.opening(why ? why->code : OK, why);
 }
 
 void seal_now_open(void)

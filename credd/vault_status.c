@@ -26,6 +26,8 @@ static const char *state_name(void)
 
 static enum err add_attention(struct attrs *a)
 {
+	const struct fault *trouble = audit_link_trouble(vault.log);
+
 	if (vault.state == VAULT_EMPTY)
 		TRY(attrs_add_str(a, "attention",
 				  "there is no store yet: run 'cretula init'"));
@@ -34,8 +36,8 @@ static enum err add_attention(struct attrs *a)
 				  "the store is sealed: run 'cretula unseal'"));
 	if (vault.broken.code != OK)
 		TRY(attrs_add_str(a, "attention", vault.broken.text));
-	if (vault.audit_fault.code != OK)
-		TRY(attrs_add_str(a, "attention", vault.audit_fault.text));
+	if (trouble)
+		TRY(attrs_add_str(a, "attention", trouble->text));
 	for (size_t i = 0; i < vault.modules; i++)
 		if (vault.module[i].row && !vault.module[i].pinned)
 			TRY(attrs_add_fmt(a, "attention",
@@ -80,7 +82,8 @@ static enum err add_counts(struct attrs *a)
 	TRY(attrs_add_u64(a, "generation", vault.generation));
 	TRY(attrs_add_u64(a, "credentials", map_count(vault.creds)));
 	TRY(attrs_add_u64(a, "grants", grant_set_count(vault.grants)));
-	return attrs_add_u64(a, "audit_size", audit_kept(vault.audit));
+	return attrs_add_u64(a, "audit_size",
+			     audit_kept(audit_link_audit(vault.log)));
 }
 
 void verb_status(const struct call *c, struct attr_view v)
