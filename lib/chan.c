@@ -1,7 +1,15 @@
-/* Channels in a loop. Used by every process; a channel that carries confidential
- * values keeps its bytes in secret memory. */
-#include "lib/chan.h"
-
+/* Channels in a loop, their reading half (lib/chan_write.c: writing). Used by every
+ * process; a channel that carries confidential values keeps its bytes in secret memory.
+ *
+ * Descriptors and messages. The kernel hands descriptors over with the first byte that was
+ * sent together with them, and ends that read with the bytes sent in the same sendmsg
+ * (unix(7): they are a barrier): what was sent before may stand in front of them in one read,
+ * what was sent after never follows. So a message that leaves in one sendmsg with its
+ * descriptors has them all when it is whole, in the order of such messages, whatever else
+ * is in the pipe; and of what one read brings, they belong to no message that begins after
+ * it. What is left when every whole message has been handled and no part of one remains
+ * belongs to nobody. */
+#include "lib/chan_part.h"
 #include "lib/secret.h"
 
 #include <errno.h>
@@ -13,14 +21,7 @@
 
 enum {
 	CHAN_IN_MAX = 4 + MSG_MAX + CHAN_GULP,
-	CHAN_EAGER = 24 << 10, /* bytes that do not wait for the turn's end */
-	CHAN_KEPT = 16 << 10,  /* bytes a channel with nothing to hold keeps */
-};
-
-union chan_control {
-	struct cmsghdr align;
-	char room[CMSG_SPACE(sizeof(int) * 32) +
-		  CMSG_SPACE(sizeof(struct ucred))];
+	CHAN_KEPT = 16 << 10, /* bytes a channel with nothing to hold keeps */
 };
 
 /* All reads of a process go through one gulp; what is whole is handed over from
@@ -73,9 +74,9 @@ void chan_close(struct chan *c)
 		*c->gone = true;
 	loop_unwatch(&c->watch);
 	loop_undefer(c->loop, &c->flush);
-	for (size_t i = 0; i < c->fds.n; i++)
-		close(c->fds.fd[i]);
-	c->fds.n = 0;
+	while (c->fds.n)
+		close(chan_take_fd(c));
+	chan_unpost(c);
 	close(c->watch.fd);
 	c->watch.fd = -1;
 	fd_close(&c->creds_pidfd);
@@ -84,7 +85,7 @@ void chan_close(struct chan *c)
 	c->loop = NULL;
 }
 
-static void chan_end(struct chan *c, enum err e, const char *text)
+void chan_end(struct chan *c, enum err e, const char *text)
 {
 	struct fault why;
 
@@ -96,175 +97,12 @@ static void chan_end(struct chan *c, enum err e, const char *text)
 	c->ops->on_end(c, &why);
 }
 
-/* Making secret memory costs several system calls, so that what is small stays for
- * the next message; what was large is given back. */
-static void chan_rest(struct buf *b, size_t kept)
-{
-	if (b->cap > kept)
-		buf_wipe(b);
-}
-
-/* Writing */
-
-static void chan_want(struct chan *c)
-{
-	if (c->ended)
-		return;
-	loop_change(&c->watch,
-		    (c->paused ? 0 : (uint32_t)EPOLLIN) |
-			    (c->out.len || c->full ? (uint32_t)EPOLLOUT : 0));
-}
-
-void chan_flush(struct chan *c)
-{
-	size_t done = 0;
-
-	while (done < c->out.len) {
-		ssize_t n =
-			send(c->watch.fd, c->out.p + done, c->out.len - done,
-			     MSG_DONTWAIT | MSG_NOSIGNAL);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0 && errno == EAGAIN) {
-			c->full = true;
-			break;
-		}
-		if (n < 0) { /* the reading side will tell */
-			done = c->out.len;
-			break;
-		}
-		done += (size_t)n;
-	}
-	if (done == c->out.len)
-		buf_clear(&c->out);
-	else
-		buf_drop(&c->out, done);
-	if (!c->out.len)
-		chan_rest(&c->out, CHAN_OUT_KEPT);
-	chan_want(c);
-}
-
-enum err chan_send(struct chan *c, uint32_t kind, uint64_t id,
-		   struct attr_view attrs)
-{
-	enum err e;
-
-	if (!c->loop || c->ended)
-		return ERR_UNAVAILABLE;
-	if (attrs.len > MSG_MAX - MSG_HEAD)
-		return ERR_TOO_LARGE;
-	e = msg_put(&c->out, kind, id, attrs);
-	if (e != OK)
-		return ERR_LIMITED;
-	/* A long batch is written in pieces, so that the peer works on one while
-	 * we make the next. */
-	if (c->out.len >= CHAN_EAGER && !(c->watch.events & EPOLLOUT))
-		chan_flush(c);
-	else
-		loop_defer(c->loop, &c->flush);
-	return OK;
-}
-
-void chan_tell(struct chan *c, uint32_t kind, uint64_t id,
-	       struct attr_view attrs)
-{
-	enum err e = chan_send(c, kind, id, attrs);
-
-	ENSURE(e != ERR_TOO_LARGE);
-}
-
-static enum err send_all(int fd, const uint8_t *p, size_t n, const int *fds,
-			 size_t nfds)
-{
-	union chan_control ctl;
-	struct iovec iov = { .iov_base = NULL, .iov_len = 0 };
-	struct msghdr m = { .msg_iov = &iov, .msg_iovlen = 1 };
-	struct cmsghdr *h = &ctl.align;
-
-	if (nfds) {
-		memset(&ctl, 0, sizeof ctl);
-		m.msg_control = &ctl;
-		m.msg_controllen = CMSG_SPACE(sizeof(int) * nfds);
-		h->cmsg_level = SOL_SOCKET;
-		h->cmsg_type = SCM_RIGHTS;
-		h->cmsg_len = CMSG_LEN(sizeof(int) * nfds);
-		memcpy(CMSG_DATA(h), fds, sizeof(int) * nfds);
-	}
-	while (n) {
-		ssize_t k;
-		union {
-			const uint8_t *in;
-			void *out;
-		} base = { .in = p };
-
-		iov.iov_base = base.out;
-		iov.iov_len = n;
-		k = sendmsg(fd, &m, MSG_NOSIGNAL);
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k <= 0)
-			return ERR_UNAVAILABLE;
-		p += k;
-		n -= (size_t)k;
-		m.msg_control = NULL;
-		m.msg_controllen = 0;
-	}
-	return OK;
-}
-
-static void set_blocking(int fd, bool on)
-{
-	int fl = fcntl(fd, F_GETFL);
-
-	ENSURE(fl >= 0);
-	ENSURE(!fcntl(fd, F_SETFL, on ? fl & ~O_NONBLOCK : fl | O_NONBLOCK));
-}
-
-static enum err send_one(int fd, bool secret, uint32_t kind, uint64_t id,
-			 struct attr_view attrs, const int *fds, size_t nfds)
-{
-	struct buf b;
-	enum err e;
-
-	(secret ? buf_init_secret : buf_init)(&b, MSG_MAX + 4);
-	e = msg_put(&b, kind, id, attrs);
-	if (e == OK)
-		e = send_all(fd, b.p, b.len, fds, nfds);
-	buf_wipe(&b);
-	return e;
-}
-
-enum err chan_send_fds(struct chan *c, uint32_t kind, uint64_t id,
-		       struct attr_view attrs, const int *fd, size_t n)
-{
-	enum err e = OK;
-
-	if (!c->loop || c->ended)
-		return ERR_UNAVAILABLE;
-	ENSURE(n <= CHAN_FDS_MAX);
-	set_blocking(c->watch.fd, true);
-	if (c->out.len)
-		e = send_all(c->watch.fd, c->out.p, c->out.len, NULL, 0);
-	buf_clear(&c->out);
-	if (e == OK)
-		e = send_one(c->watch.fd, c->secret, kind, id, attrs, fd, n);
-	set_blocking(c->watch.fd, false);
-	chan_want(c);
-	return e;
-}
-
-void chan_last(struct chan *c, uint32_t kind, uint64_t id,
-	       struct attr_view attrs)
-{
-	if (!c->loop || msg_put(&c->out, kind, id, attrs) != OK)
-		return;
-	(void)!send(c->watch.fd, c->out.p, c->out.len,
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
-	buf_clear(&c->out);
-}
-
 /* Reading */
+
+void chan_limit_fds(struct chan *c, struct chan_budget *b)
+{
+	c->budget = b;
+}
 
 int chan_take_fd(struct chan *c)
 {
@@ -274,42 +112,68 @@ int chan_take_fd(struct chan *c)
 		return -1;
 	fd = c->fds.fd[0];
 	c->fds.n--;
+	if (c->budget)
+		c->budget->held--;
 	memmove(c->fds.fd, c->fds.fd + 1, c->fds.n * sizeof(int));
 	return fd;
 }
 
-static void keep_fds(struct chan_fds *f, const struct cmsghdr *h)
+enum err chan_take_fds(struct chan *c, int *fd, size_t n)
+{
+	bool lost = c->fds.lost;
+
+	if (c->fds.n >= n) {
+		for (size_t i = 0; i < n; i++)
+			fd[i] = chan_take_fd(c);
+		return OK;
+	}
+	c->fds.lost = false;
+	while (c->fds.n)
+		close(chan_take_fd(c));
+	return lost ? ERR_LIMITED : ERR_INVALID;
+}
+
+static void keep_fds(struct chan *c, const struct cmsghdr *h)
 {
 	size_t n = (h->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	int fd[32];
+	int fd[sizeof(union chan_control) / sizeof(int)];
+	struct chan_fds *f = &c->fds;
 
-	memcpy(fd, CMSG_DATA(h), MIN(n, NELEM(fd)) * sizeof(int));
-	for (size_t i = 0; i < n && i < NELEM(fd); i++) {
-		if (f->n < NELEM(f->fd))
-			f->fd[f->n++] = fd[i];
-		else
+	memcpy(fd, CMSG_DATA(h), n * sizeof(int));
+	f->came = n;
+	for (size_t i = 0; i < n; i++) {
+		if (f->n == NELEM(f->fd)) {
 			close(fd[i]);
+			f->lost = true;
+			continue;
+		}
+		f->fd[f->n++] = fd[i];
+		if (c->budget)
+			c->budget->held++;
 	}
 }
 
 /* False if the kernel attached another pid than the one expected. */
-static bool take_control(struct msghdr *m, struct chan_fds *f, bool creds,
-			 int32_t pid)
+static bool take_control(struct chan *c, struct msghdr *m)
 {
-	bool same = !creds;
+	bool same = !c->creds;
 
+	c->fds.came = 0;
 	for (struct cmsghdr *h = CMSG_FIRSTHDR(m); h; h = CMSG_NXTHDR(m, h)) {
 		if (h->cmsg_level != SOL_SOCKET)
 			continue;
 		if (h->cmsg_type == SCM_RIGHTS)
-			keep_fds(f, h);
-		if (creds && h->cmsg_type == SCM_CREDENTIALS) {
+			keep_fds(c, h);
+		if (c->creds && h->cmsg_type == SCM_CREDENTIALS) {
 			struct ucred u;
 
 			memcpy(&u, CMSG_DATA(h), sizeof u);
-			same = u.pid == pid;
+			same = u.pid == c->creds_pid;
 		}
 	}
+	/* no room for them here, or none in our table of descriptors */
+	if (m->msg_flags & MSG_CTRUNC)
+		c->fds.lost = true;
 	return same;
 }
 
@@ -336,12 +200,47 @@ static ssize_t gulp(struct chan *c, uint8_t *p, size_t n)
 	while (k < 0 && errno == EINTR);
 	if (k <= 0)
 		return k;
-	if (!take_control(&m, &c->fds, c->creds, c->creds_pid) ||
+	if (!take_control(c, &m) ||
 	    (c->creds && !process_lives(c->creds_pidfd))) {
 		errno = EPERM;
 		return -1;
 	}
 	return k;
+}
+
+/* What the last read brought of descriptors; false, and the channel has ended, if that
+ * was too much. */
+static bool fds_bearable(struct chan *c)
+{
+	const struct chan_budget *b = c->budget;
+
+	if (!b && c->fds.lost)
+		chan_end(c, ERR_LIMITED,
+			 "a descriptor could not be received: too many are "
+			 "open");
+	else if (b && c->fds.came > b->each)
+		chan_end(c, ERR_INVALID,
+			 "more descriptors came beside a call than any call "
+			 "has");
+	else if (b && b->held > b->all)
+		chan_end(c, ERR_LIMITED,
+			 "too many descriptors of calls that are not whole "
+			 "yet: send such a call in one piece");
+	else
+		return true;
+	return false;
+}
+
+/* Every whole message has been handled, unless we are paused: descriptors that are still
+ * here can only be those of a message that is not whole. */
+static void fds_left(struct chan *c)
+{
+	if (!c->budget || c->paused || c->ended)
+		return;
+	if (c->in.len ? c->fds.n > c->budget->each : c->fds.n || c->fds.lost)
+		chan_end(c, ERR_INVALID,
+			 "descriptors came that no call announced: send them "
+			 "with the first byte of a call that says fds=");
 }
 
 /* Hands over every whole message of p[0..n); returns what was used, or SIZE_MAX
@@ -401,6 +300,8 @@ static void chan_take(struct chan *c, uint8_t *scratch, size_t k)
 		chan_rest(&c->in, CHAN_KEPT);
 	if (secret)
 		secret_zero(scratch, k);
+	if (used != SIZE_MAX)
+		fds_left(c);
 }
 
 static void chan_read(struct chan *c)
@@ -409,7 +310,8 @@ static void chan_read(struct chan *c)
 	ssize_t k = gulp(c, scratch, CHAN_GULP);
 
 	if (k > 0) {
-		chan_take(c, scratch, (size_t)k);
+		if (fds_bearable(c))
+			chan_take(c, scratch, (size_t)k);
 		return;
 	}
 	if (k < 0 && errno == EAGAIN)
@@ -457,17 +359,9 @@ static void chan_on_work(struct loop_work *w)
 	if (!c->paused && c->in.len) {
 		size_t used = chan_deliver(c, c->in.p, c->in.len);
 
-		if (used != SIZE_MAX)
-			buf_drop(&c->in, used);
+		if (used == SIZE_MAX)
+			return;
+		buf_drop(&c->in, used);
+		fds_left(c);
 	}
-}
-
-void chan_pause(struct chan *c, bool paused)
-{
-	if (!c->loop || c->paused == paused)
-		return;
-	c->paused = paused;
-	chan_want(c);
-	if (!paused && c->in.len)
-		loop_defer(c->loop, &c->flush);
 }

@@ -33,7 +33,19 @@ struct chan_ops {
 struct chan_fds {
 	int fd[64];
 	size_t n;
+	size_t came; /* with the last read */
+	bool lost;   /* not all could be received */
 };
+
+/* How many descriptors channels may hold that were sent by somebody who is not believed
+ * to mean well, and how many one of his messages may have. Shared by such channels. */
+struct chan_budget {
+	size_t each; /* with one message */
+	size_t all;  /* received and not taken, in all of them */
+	size_t held; /* so many are */
+};
+
+struct chan_post;
 
 struct chan {
 	struct loop_fd watch;
@@ -42,16 +54,18 @@ struct chan {
 	struct loop *loop;
 	struct buf in;
 	struct buf out;
-	struct chan_fds fds; /* received, not yet taken */
-	bool secret;         /* buffers are secret memory */
-	bool ended;          /* on_end has been or is being called */
-	bool paused;         /* not reading (backpressure) */
-	bool full;           /* the socket was; on_drain is owed, whoever
+	struct chan_fds fds;        /* received, not yet taken */
+	struct chan_budget *budget; /* NULL: none */
+	struct chan_post *posts;    /* queued descriptors, by chan_post_fds */
+	bool secret;                /* buffers are secret memory */
+	bool ended;                 /* on_end has been or is being called */
+	bool paused;                /* not reading (backpressure) */
+	bool full;                  /* the socket was; on_drain is owed, whoever
 				writes the rest */
-	bool creds;          /* check SCM_CREDENTIALS of each read */
-	int32_t creds_pid;   /* … against this pid */
-	int creds_pidfd;     /* … of this process, owned */
-	bool *gone;          /* set when closed while a handler runs */
+	bool creds;                 /* check SCM_CREDENTIALS of each read */
+	int32_t creds_pid;          /* … against this pid */
+	int creds_pidfd;            /* … of this process, owned */
+	bool *gone;                 /* set when closed while a handler runs */
 };
 
 /* Takes fd (made nonblocking). secret: buffers in secret memory, for channels
@@ -84,8 +98,27 @@ void chan_tell(struct chan *c, uint32_t kind, uint64_t id,
 MUST enum err chan_send_fds(struct chan *c, uint32_t kind, uint64_t id,
 			    struct attr_view attrs, const int *fd, size_t n);
 
+/* The same without blocking: what the socket does not take now is queued, descriptors and
+ * all. Takes them, also when it fails. ERR_TOO_LARGE, ERR_LIMITED, ERR_UNAVAILABLE as
+ * chan_send. */
+MUST enum err chan_post_fds(struct chan *c, uint32_t kind, uint64_t id,
+			    struct attr_view attrs, int *fd, size_t n);
+
+/* How many descriptors are queued: whoever posts stops at some number, until on_drain. */
+size_t chan_posted(const struct chan *c);
+
+/* From now on descriptors come only beside messages that are known to have them (their
+ * handler takes them with chan_take_fds), within b, which stays the caller's. Others, too
+ * many, or too many at once end the channel with ERR_INVALID or ERR_LIMITED. Without this,
+ * one that cannot be received ends the channel. */
+void chan_limit_fds(struct chan *c, struct chan_budget *b);
+
 /* The next descriptor that came, now the caller's; -1 if none. */
 int chan_take_fd(struct chan *c);
+
+/* The n descriptors of the message being handled. ERR_INVALID: not so many came;
+ * ERR_LIMITED: they did, but we have no room for them. They are all closed then. */
+MUST enum err chan_take_fds(struct chan *c, int *fd, size_t n);
 
 /* Last words: writes one message at once, as far as the socket takes it, also when
  * the channel has ended. For the error that says why it is being closed. */

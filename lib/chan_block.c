@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum err chan_put1(int fd, uint32_t kind, uint64_t id, struct attr_view attrs)
 {
@@ -52,6 +53,25 @@ static enum err wait_readable(int fd, uint64_t deadline)
 	}
 }
 
+/* The first descriptor, if one is wanted and there is none yet; others are closed. (The
+ * alignment of the room for one leaves room for a second.) */
+static void keep_first(const struct cmsghdr *h, int *got_fd)
+{
+	size_t n;
+	int fd;
+
+	if (!h || h->cmsg_level != SOL_SOCKET || h->cmsg_type != SCM_RIGHTS)
+		return;
+	n = (h->cmsg_len - CMSG_LEN(0)) / sizeof fd;
+	for (size_t i = 0; i < n; i++) {
+		memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
+		if (got_fd && *got_fd < 0)
+			*got_fd = fd;
+		else
+			close(fd);
+	}
+}
+
 static ssize_t read_some(int fd, uint8_t *p, size_t n, int *got_fd)
 {
 	union {
@@ -63,15 +83,10 @@ static ssize_t read_some(int fd, uint8_t *p, size_t n, int *got_fd)
 			    .msg_iovlen = 1,
 			    .msg_control = &ctl,
 			    .msg_controllen = sizeof ctl };
-	struct cmsghdr *h;
 	ssize_t k = recvmsg(fd, &m, MSG_CMSG_CLOEXEC);
 
-	if (k <= 0 || !got_fd)
-		return k;
-	h = CMSG_FIRSTHDR(&m);
-	if (h && h->cmsg_level == SOL_SOCKET && h->cmsg_type == SCM_RIGHTS &&
-	    *got_fd < 0)
-		memcpy(got_fd, CMSG_DATA(h), sizeof(int));
+	if (k > 0)
+		keep_first(CMSG_FIRSTHDR(&m), got_fd);
 	return k;
 }
 

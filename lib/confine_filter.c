@@ -146,6 +146,12 @@ static const struct rule listening[] = {
 	CALL(getdents64),  CALL(dup),        END,
 };
 
+/* Asks whether a descriptor is a pidfd: signal 0 is none. */
+static const struct rule fronting[] = {
+	CALL1(pidfd_send_signal, IS(1, 0)),
+	END,
+};
+
 /* A vault makes the channels of its workers. */
 static const struct rule pairs[] = {
 	CALL1(socketpair, IS(0, AF_UNIX)),
@@ -352,7 +358,7 @@ static const struct {
 	[CONFINE_DOOR] = { "door",
 			   false,
 			   { self, sockets, reading, listening } },
-	[CONFINE_FRONT] = { "front", false, { self, sockets } },
+	[CONFINE_FRONT] = { "front", false, { self, sockets, fronting } },
 	[CONFINE_VAULT] = { "vault", false, { self, sockets, memfds, pairs } },
 	[CONFINE_STORE] = { "store", false, { self, sockets, storing } },
 	[CONFINE_OPENER] = { "opener", false, { self, sockets } },

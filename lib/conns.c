@@ -1,15 +1,19 @@
 /* The core (credd's vault, ca's issuer): who is behind a connection, as door says;
  * and the fronts that carry what it sends.
  *	door -> core	DC_CONN, DC_GONE, DC_CHECKED	core -> door	DC_KNOWN, DC_CHECK
- *	front -> core	CLIENT_CALL, FC_CLOSED		core -> front	CLIENT_REPLY … */
+ *	core -> door	DC_EXAMINE [+ pidfd]		door -> core	DC_EXAMINED + pidfd
+ *	front -> core	CLIENT_CALL [+ fds], FC_CLOSED	core -> front	CLIENT_REPLY …
+ *							core -> front	FC_CLOSE + fd */
 #include "lib/conns.h"
 
 #include "lib/child.h"
 #include "lib/log.h"
 #include "lib/map.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 struct conns_front {
 	struct chan chan; /* first member */
@@ -31,7 +35,11 @@ void conns_init(struct conns *c, struct loop *l, const struct conns_ops *ops)
 	*c = (struct conns){ .loop = l,
 			     .by_id = map_new(conn_key),
 			     .paused = true,
-			     .ops = ops };
+			     .ops = ops,
+			     .front_fds = { .each = CONNS_CALL_FDS,
+					    .all = CONNS_FDS },
+			     .door_fds = { .each = 1, .all = CONNS_FDS },
+			     .fd = { -1, -1 } };
 }
 
 struct conn *conns_find(const struct conns *c, uint32_t id)
@@ -89,6 +97,27 @@ static void checked(const struct conns *c, const struct msg *m)
 	c->ops->checked(child_number(m, "ref", UINT64_MAX), alive, exe);
 }
 
+static void examined(struct conns *c, const struct msg *m)
+{
+	struct procinfo p;
+	struct fault f;
+	struct attr a;
+	int fd = -1;
+	enum err e;
+
+	if (!c->ops->examined || attr_only(m->attrs, "alive", &a) != OK)
+		child_broken("door");
+	if (!attr_is(&a, "yes")) {
+		c->ops->examined(m->id, NULL, -1);
+		return;
+	}
+	e = chan_take_fds(&c->door, &fd, 1);
+	if ((e != OK && e != ERR_LIMITED) ||
+	    procinfo_parse(m->attrs, &p, &f) != OK)
+		child_broken("door");
+	c->ops->examined(m->id, &p, fd);
+}
+
 static void from_door(struct chan *ch, const struct msg *m)
 {
 	struct conns *c = (struct conns *)ch;
@@ -103,10 +132,12 @@ static void from_door(struct chan *ch, const struct msg *m)
 	case DC_CHECKED:
 		checked(c, m);
 		return;
+	case DC_EXAMINED:
+		examined(c, m);
+		return;
 	case DC_KNOWN:
 	case DC_CHECK:
 	case DC_EXAMINE:
-	case DC_EXAMINED:
 		break;
 	}
 	child_broken("door");
@@ -143,6 +174,7 @@ static void door_came(struct conns *c, int fd)
 	if (chan_is_open(&c->door))
 		door_end(&c->door, NULL);
 	chan_open(&c->door, c->loop, fd, false, &ops);
+	chan_limit_fds(&c->door, &c->door_fds);
 }
 
 enum err conns_check(struct conns *c, uint32_t conn, const char *path,
@@ -160,6 +192,47 @@ enum err conns_check(struct conns *c, uint32_t conn, const char *path,
 	return e == OK ? OK : ERR_UNAVAILABLE;
 }
 
+enum err conns_examine_pidfd(struct conns *c, int pidfd, uint64_t ref)
+{
+	int fd;
+	enum err e;
+
+	if (chan_posted(&c->door) >= CONNS_ASKED_FDS)
+		return ERR_LIMITED;
+	fd = fcntl(pidfd, F_DUPFD_CLOEXEC, 0);
+	if (fd < 0)
+		return ERR_LIMITED;
+	e = chan_post_fds(&c->door, DC_EXAMINE, ref, (struct attr_view){ 0 },
+			  &fd, 1);
+	return e == OK ? OK : ERR_UNAVAILABLE;
+}
+
+enum err conns_examine_conn(struct conns *c, uint32_t conn, uint64_t ref)
+{
+	struct attrs a;
+	enum err e;
+
+	attrs_init(&a);
+	ENSURE(attrs_add_u64(&a, "conn", conn) == OK);
+	e = chan_send(&c->door, DC_EXAMINE, ref, attrs_view(&a));
+	attrs_wipe(&a);
+	return e == OK ? OK : ERR_UNAVAILABLE;
+}
+
+enum err conns_examine_pid(struct conns *c, pid_t pid, uint64_t start,
+			   uint64_t ref)
+{
+	struct attrs a;
+	enum err e;
+
+	attrs_init(&a);
+	ENSURE(attrs_add_u64(&a, "pid", (uint64_t)pid) == OK);
+	ENSURE(attrs_add_u64(&a, "start", start) == OK);
+	e = chan_send(&c->door, DC_EXAMINE, ref, attrs_view(&a));
+	attrs_wipe(&a);
+	return e == OK ? OK : ERR_UNAVAILABLE;
+}
+
 /* Fronts */
 
 static struct conns_front *front_find(const struct conns *c, uid_t uid)
@@ -171,32 +244,94 @@ static struct conns_front *front_find(const struct conns *c, uid_t uid)
 	return f;
 }
 
-/* Who asks has just ended, or door has not told a new core of him yet: his front knows
- * which. */
-static void unknown(struct conns_front *f, uint64_t id)
+static void refuse(struct conns_front *f, uint64_t id, enum err e,
+		   const char *text)
 {
 	struct attrs a;
 
 	attrs_init(&a);
-	ENSURE(attrs_add_str(&a, "error", err_name(ERR_UNAVAILABLE)) == OK);
-	ENSURE(attrs_add_str(&a, "text",
-			     "this connection is not known here yet: try "
-			     "again") == OK);
+	ENSURE(attrs_add_str(&a, "error", err_name(e)) == OK);
+	ENSURE(attrs_add_str(&a, "text", text) == OK);
 	ENSURE(attrs_add_u64(&a, "retry_after", 1) == OK);
 	chan_tell(&f->chan, CLIENT_ERROR, id, attrs_view(&a));
 	attrs_wipe(&a);
 }
 
+/* The descriptors beside a call */
+
+int conns_take_fd(struct conns *c)
+{
+	for (size_t i = 0; i < CONNS_CALL_FDS; i++) {
+		int fd = c->fd[i];
+
+		c->fd[i] = -1;
+		if (fd >= 0)
+			return fd;
+	}
+	return -1;
+}
+
+void conns_close_fd(const struct conns *c, uid_t uid, int fd)
+{
+	struct conns_front *f = front_find(c, uid);
+
+	/* on its way it is held, so that the close here is not the last one */
+	if (f)
+		(void)!chan_post_fds(&f->chan, FC_CLOSE, 0,
+				     (struct attr_view){ 0 }, &fd, 1);
+	else
+		close(fd);
+}
+
+/* What fds= announces, which the front has checked. */
+static enum err call_fds(struct conns_front *f, const struct msg *m)
+{
+	uint64_t n = 0;
+	struct attr a;
+
+	if (!attr_count(m->attrs, "fds"))
+		return OK;
+	if (attr_only(m->attrs, "fds", &a) != OK ||
+	    attr_u64(&a, CONNS_CALL_FDS, &n) != OK)
+		return ERR_INVALID;
+	return chan_take_fds(&f->chan, f->of->fd, n);
+}
+
+static void call(struct conns_front *f, const struct msg *m)
+{
+	const struct conn *conn = conns_find(f->of, (uint32_t)(m->id >> 32));
+	struct conns *c = f->of;
+	uid_t uid = f->uid;
+	int fd;
+
+	/* Who asks has just ended, or door has not told a new core of him yet: his
+	 * front knows which. */
+	if (!conn)
+		refuse(f, m->id, ERR_UNAVAILABLE,
+		       "this connection is not known here yet: try again");
+	else if (conn->subject.uid == uid)
+		c->ops->call(conn, m);
+	while ((fd = conns_take_fd(c)) >= 0)
+		conns_close_fd(c, uid, fd);
+}
+
+static void front_end(struct chan *ch, const struct fault *why);
+
 static void from_front(struct chan *ch, const struct msg *m)
 {
 	struct conns_front *f = (struct conns_front *)ch;
-	const struct conn *conn = conns_find(f->of, (uint32_t)(m->id >> 32));
+	enum err e = m->kind == CLIENT_CALL ? call_fds(f, m) : OK;
+	struct fault why;
 
-	if (m->kind == CLIENT_CALL) {
-		if (!conn)
-			unknown(f, m->id);
-		else if (conn->subject.uid == f->uid)
-			f->of->ops->call(conn, m);
+	if (e == ERR_INVALID) {
+		(void)fault_set(&why, e, "descriptors are missing");
+		front_end(ch, &why);
+	} else if (e != OK) {
+		refuse(f, m->id, e,
+		       "there is no room for more descriptors: try again "
+		       "later");
+	} else if (m->kind == CLIENT_CALL) {
+		call(f, m);
 	} else if (m->kind != FC_CLOSED) {
 		log_text(LOG_ERR, "broken_front", "uid %u: kind %u",
 			 (unsigned)f->uid, m->kind);
@@ -208,7 +343,9 @@ static void front_end(struct chan *ch, const struct fault *why)
 	struct conns_front *f = (struct conns_front *)ch;
 	struct conns_front **at = &f->of->fronts;
 
-	(void)why;
+	if (why && why->code != ERR_UNAVAILABLE)
+		log_text(LOG_ERR, "broken_front", "uid %u: %s",
+			 (unsigned)f->uid, why->text);
 	while (*at != f)
 		at = &(*at)->next;
 	*at = f->next;
@@ -227,6 +364,7 @@ static void front_came(struct conns *c, int fd, uid_t uid)
 	f->uid = uid;
 	f->of = c;
 	chan_open(&f->chan, c->loop, fd, false, &ops);
+	chan_limit_fds(&f->chan, &c->front_fds);
 	f->next = c->fronts;
 	c->fronts = f;
 	chan_pause(&f->chan, c->paused);

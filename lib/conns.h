@@ -5,7 +5,14 @@
 
 #include "lib/chan.h"
 #include "lib/kinds.h"
+#include "lib/procinfo.h"
 #include "lib/subject.h"
+
+enum {
+	CONNS_CALL_FDS = 2,  /* beside one call */
+	CONNS_FDS = 128,     /* received and not handled, from all fronts */
+	CONNS_ASKED_FDS = 64 /* pidfds that door has not read yet */
+};
 
 struct conn {
 	uint32_t id;
@@ -14,12 +21,18 @@ struct conn {
 };
 
 struct conns_ops {
-	/* CLIENT_CALL of the client behind c: m->id is conn << 32 | its id. */
+	/* CLIENT_CALL of the client behind c: m->id is conn << 32 | its id. Its
+	 * descriptors are taken with conns_take_fd; the rest is closed. */
 	void (*call)(const struct conn *c, const struct msg *m);
 	/* The answer to conns_check. NULL: never asked. */
 	void (*checked)(uint64_t ref, bool alive, bool exe);
 	/* Door is gone, and with it every connection. NULL: nothing to do. */
 	void (*orphaned)(void);
+	/* The answer to conns_examine_…: what the process is, and a pidfd of it, now
+	 * the callee's (-1: there was no room for one more descriptor here); or p NULL:
+	 * it is gone, another process by now, or was none. Questions that are open when
+	 * door goes (orphaned) are never answered. NULL: never asked. */
+	void (*examined)(uint64_t ref, const struct procinfo *p, int pidfd);
 };
 
 struct conns_front;
@@ -31,6 +44,8 @@ struct conns {
 	struct conns_front *fronts;
 	bool paused; /* fronts are not read */
 	const struct conns_ops *ops;
+	struct chan_budget front_fds, door_fds;
+	int fd[CONNS_CALL_FDS]; /* of the call being handled, -1 once taken */
 };
 
 /* Nobody is connected; fronts are not read until conns_pause(c, false). */
@@ -55,5 +70,27 @@ void conns_tell(const struct conns *c, uint32_t kind, uint64_t id,
  * path (len 0: not asked); ops->checked is called with ref. ERR_UNAVAILABLE. */
 MUST enum err conns_check(struct conns *c, uint32_t conn, const char *path,
 			  size_t len, uint64_t ref);
+
+/* Inside ops->call: the next descriptor that came with it, now the caller's; -1 if none.
+ * It is a UNIX stream socket or a pidfd; which, is to be found out (a broken front may
+ * pass anything). Its other end is a stranger's:
+ * - end it with conns_close_fd, never with close: the last close of a socket also closes
+ *   what others have queued in it, and that may take as long as they like;
+ * - read from it with MSG_PEEK, for the same reason;
+ * - never wait for it. */
+int conns_take_fd(struct conns *c);
+
+/* Ends a descriptor that came with a call of that uid: his front closes it. */
+void conns_close_fd(const struct conns *c, uid_t uid, int fd);
+
+/* Asks door to look at a process; ops->examined is called with ref. ERR_UNAVAILABLE; ERR_LIMITED
+ * if door is behind: ask later.
+ * _pidfd: the one of that pidfd, which stays the caller's; gone if it is no pidfd.
+ * _conn: the one behind that connection, as long as it has not exec'ed since.
+ * _pid: the one that had that pid and start when it was examined earlier in this boot. */
+MUST enum err conns_examine_pidfd(struct conns *c, int pidfd, uint64_t ref);
+MUST enum err conns_examine_conn(struct conns *c, uint32_t conn, uint64_t ref);
+MUST enum err conns_examine_pid(struct conns *c, pid_t pid, uint64_t start,
+				uint64_t ref);
 
 #endif

@@ -5,6 +5,9 @@
  *	door -> core	DC_CONN conn uid gid groups pid …   core -> door  DC_KNOWN
  *	door -> front	DF_CONN conn + connection, pidfd    front -> door  DF_CLOSED
  *	core -> door	DC_CHECK conn [exe]                 door -> core  DC_CHECKED
+ *	core -> door	DC_EXAMINE [+ pidfd]                door -> core  DC_EXAMINED
+ * Nothing that clients or fronts do makes it wait: it posts, and closes nothing that a
+ * stranger sent (sockets take no descriptors before their front has them).
  * Descriptors at start: 3 supervisor, 4 api.sock, 5 admin.sock (listening). */
 #include "lib/door.h"
 
@@ -69,7 +72,6 @@ static void from_core(struct chan *ch, const struct msg *m)
 {
 	struct door_conn *c;
 
-	(void)ch;
 	switch ((enum door_core_kind)m->kind) {
 	case DC_KNOWN:
 		c = door_conn_find((uint32_t)m->id);
@@ -79,10 +81,16 @@ static void from_core(struct chan *ch, const struct msg *m)
 	case DC_CHECK:
 		check(m);
 		return;
+	case DC_EXAMINE:
+		/* those that name another have none beside them */
+		door_examine(m, attr_count(m->attrs, "conn") ||
+						attr_count(m->attrs, "pid")
+					? -1
+					: chan_take_fd(ch));
+		return;
 	case DC_CONN:
 	case DC_GONE:
 	case DC_CHECKED:
-	case DC_EXAMINE:
 	case DC_EXAMINED:
 		break;
 	}
@@ -124,8 +132,8 @@ static void front_end(struct chan *ch, const struct fault *why)
 {
 	struct door_user *u = (struct door_user *)ch;
 	struct door_conn *c, *next;
+	bool waits = false;
 
-	(void)why;
 	chan_close(ch);
 	u->conns++; /* keeps u while its connections end */
 	for (size_t i = 0; i < DOOR_HASH; i++) {
@@ -133,35 +141,46 @@ static void front_end(struct chan *ch, const struct fault *why)
 			next = c->next;
 			if (c->user == u && c->state == DOOR_HANDED)
 				door_conn_end(c, false);
+			else if (c->user == u && c->state == DOOR_KNOWN)
+				waits = true;
 		}
 	}
 	u->conns--;
+	if (why && waits) /* those that it was too slow for */
+		door_front_ask(u);
+}
+
+static void front_drained(struct chan *ch)
+{
+	door_conn_hand_over((struct door_user *)ch);
 }
 
 static void front_came(int fd, uid_t uid)
 {
-	static const struct chan_ops ops = { from_front, front_end, NULL };
+	static const struct chan_ops ops = { from_front, front_end,
+					     front_drained };
 	struct door_user *u = door_user_get(uid);
-	struct door_conn *c, *next;
 
 	if (chan_is_open(&u->front))
 		front_end(&u->front, NULL);
 	chan_open(&u->front, door.loop, fd, false, &ops);
 	u->asked = false;
-	for (size_t i = 0; i < DOOR_HASH; i++) {
-		for (c = door.conns[i]; c; c = next) {
-			next = c->next;
-			if (c->user == u && c->state == DOOR_KNOWN)
-				door_conn_hand_over(c);
-		}
-	}
+	door_conn_hand_over(u);
+}
+
+/* Answers to the core that it has not read yet: as long as there are some it is not
+ * asked for more. */
+static void core_drained(struct chan *ch)
+{
+	chan_pause(ch, false);
 }
 
 /* The supervisor */
 
 static void peer_came(const char *peer, const struct msg *m, int fd)
 {
-	static const struct chan_ops core_ops = { from_core, core_end, NULL };
+	static const struct chan_ops core_ops = { from_core, core_end,
+						  core_drained };
 	uint64_t uid;
 
 	if (!strcmp(peer, "front")) {
@@ -180,6 +199,7 @@ static void listen_on(struct door_listener *l, int fd, bool admin)
 				     .events = EPOLLIN,
 				     .on = accept_some };
 	l->admin = admin;
+	door_conn_rights(fd, false);
 	ENSURE(loop_watch(door.loop, &l->watch) == OK);
 }
 

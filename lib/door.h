@@ -11,7 +11,9 @@ enum {
 	DOOR_USER_CONNS = 1024, /* of one uid */
 	DOOR_USER_HELLOS = 256, /* of one uid that have not answered yet */
 	DOOR_HASH = 1024,
-	DOOR_FDS = 64,      /* descriptors besides those of connections */
+	/* descriptors besides those of connections; in a front: 32 of calls that are
+	 * not whole, and what one read brings */
+	DOOR_FDS = 96,
 	DOOR_FDS_PROC = 2,  /* of a process: pidfd and maps */
 	DOOR_FDS_FRONT = 2, /* of a connection in its front: it and a pidfd */
 };
@@ -87,16 +89,27 @@ void door_conn_accepted(int sock, bool admin);
 
 struct door_conn *door_conn_find(uint32_t id);
 
+/* Descriptors may come over sock, or not: nobody can send them then (Linux 6.16). */
+void door_conn_rights(int sock, bool may);
+
 /* Tells the core who is behind c (again). */
 void door_conn_tell(struct door_conn *c);
 
 /* The core knows c: hand it to its front, asking for one if there is none. */
 void door_conn_known(struct door_conn *c);
-void door_conn_hand_over(struct door_conn *c);
+
+/* Hands over what u's front has not got yet, as far as it takes it. */
+void door_conn_hand_over(struct door_user *u);
 
 /* Forgets c; tell_front: its front is to close it. */
 void door_conn_end(struct door_conn *c, bool tell_front);
 
 struct door_user *door_user_get(uid_t uid);
+
+/* Asks the supervisor for u's front, unless one is on its way. */
+void door_front_ask(struct door_user *u);
+
+/* DC_EXAMINE of the core (door_examine.c). */
+void door_examine(const struct msg *m, int pidfd);
 
 #endif

@@ -15,11 +15,16 @@
 #include "lib/secret.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
+
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* since Linux 6.16 */
+#endif
 
 struct door door;
 
@@ -201,42 +206,86 @@ static void conn_late(struct loop_timer *t)
 		    "nonce back and the version");
 }
 
-void door_conn_hand_over(struct door_conn *c)
+void door_conn_rights(int sock, bool may)
 {
-	int fd[] = { c->sock, c->proc->peer.pidfd };
-	struct attrs a;
+	int on = may;
 
+	/* An older kernel has no such switch, and then the close of what a client
+	 * sends before its front has the connection is ours. Accepted sockets have
+	 * what their listener has. */
+	(void)setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof on);
+}
+
+/* What the front does not take now it gets with front_drained: c stays known. */
+static void hand_over(struct door_conn *c)
+{
+	int fd[] = { c->sock, fcntl(c->proc->peer.pidfd, F_DUPFD_CLOEXEC, 0) };
+	struct attrs a;
+	enum err e;
+
+	if (fd[1] < 0) {
+		conn_refuse(c, ERR_LIMITED, "too many descriptors are open");
+		return;
+	}
 	attrs_init(&a);
 	ENSURE(attrs_add_u64(&a, "pid", (uint64_t)c->proc->peer.pid) == OK);
 	if (c->admin)
 		ENSURE(attrs_add_str(&a, "admin", "yes") == OK);
-	if (chan_send_fds(&c->user->front, DF_CONN, c->id, attrs_view(&a), fd,
-			  NELEM(fd)) == OK)
-		c->state = DOOR_HANDED;
+	door_conn_rights(c->sock, true);
+	e = chan_post_fds(&c->user->front, DF_CONN, c->id, attrs_view(&a), fd,
+			  NELEM(fd));
 	attrs_wipe(&a);
-	sock_close(c);
-	if (c->state != DOOR_HANDED)
+	c->sock = -1;
+	door.n_socks--;
+	c->state = DOOR_HANDED;
+	if (e != OK)
 		door_conn_end(c, false);
+}
+
+/* A front that does not read makes nobody wait but its own user. */
+static bool takes_more(const struct door_user *u)
+{
+	return chan_is_open(&u->front) && !u->front.full &&
+	       !chan_posted(&u->front);
+}
+
+void door_conn_hand_over(struct door_user *u)
+{
+	struct door_conn *c, *next;
+
+	u->conns++; /* keeps u while connections end */
+	for (size_t i = 0; i < DOOR_HASH && takes_more(u); i++) {
+		for (c = door.conns[i]; c && takes_more(u); c = next) {
+			next = c->next;
+			if (c->user == u && c->state == DOOR_KNOWN)
+				hand_over(c);
+		}
+	}
+	u->conns--;
+}
+
+void door_front_ask(struct door_user *u)
+{
+	struct attrs a;
+
+	if (u->asked)
+		return;
+	u->asked = true;
+	attrs_init(&a);
+	ENSURE(attrs_add_u64(&a, "uid", u->uid) == OK);
+	chan_tell(&door.sup, SUP_FRONT, 0, attrs_view(&a));
+	attrs_wipe(&a);
 }
 
 void door_conn_known(struct door_conn *c)
 {
-	struct attrs a;
-
 	if (c->state != DOOR_TOLD)
 		return;
 	c->state = DOOR_KNOWN;
-	if (chan_is_open(&c->user->front)) {
-		door_conn_hand_over(c);
-		return;
-	}
-	if (c->user->asked)
-		return;
-	c->user->asked = true;
-	attrs_init(&a);
-	ENSURE(attrs_add_u64(&a, "uid", c->user->uid) == OK);
-	chan_tell(&door.sup, SUP_FRONT, 0, attrs_view(&a));
-	attrs_wipe(&a);
+	if (takes_more(c->user))
+		hand_over(c);
+	else if (!chan_is_open(&c->user->front))
+		door_front_ask(c->user);
 }
 
 void door_conn_tell(struct door_conn *c)
@@ -405,12 +454,20 @@ void door_conn_limits(void)
 		MIN(door.max_fds / DOOR_FDS_FRONT, (uint64_t)DOOR_USER_CONNS);
 }
 
+static uint64_t fds_used(void)
+{
+	uint64_t n = (uint64_t)door.n_procs * DOOR_FDS_PROC + door.n_socks;
+
+	for (const struct door_user *u = door.users; u; u = u->next)
+		n += chan_posted(&u->front);
+	return n;
+}
+
 static bool is_full(const struct door_user *u)
 {
 	return u->conns >= door.max_user_conns ||
 	       u->hellos >= DOOR_USER_HELLOS || door.n_conns >= DOOR_CONNS ||
-	       (uint64_t)door.n_procs * DOOR_FDS_PROC + door.n_socks >=
-		       door.max_fds;
+	       fds_used() >= door.max_fds;
 }
 
 void door_conn_accepted(int sock, bool admin)

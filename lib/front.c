@@ -1,14 +1,23 @@
 /* Front: parses what clients of one uid send. Holds their connections, a pidfd of
- * the process behind each, and no secret; names connections, never subjects.
+ * the process behind each, and no secret; names connections, never subjects. Descriptors
+ * beside a call (fds=) go on to the core unread, if they are UNIX stream sockets or pidfds:
+ * closing others (files of FUSE, TCP sockets that linger) may take as long as a stranger
+ * likes, which he shall do to his own front only.
  *	door -> front	DF_CONN conn + connection + pidfd
  *	front -> door	DF_CLOSED conn			door -> front	DF_DROP conn
- *	front -> core	CLIENT_CALL conn|id …		core -> front	CLIENT_REPLY …
+ *	front -> core	CLIENT_CALL conn|id … + fds	core -> front	CLIENT_REPLY …
+ *							core -> front	FC_CLOSE + fd
  * A broken front can use what its uid may use, and nothing else. */
 #include "lib/child.h"
 #include "lib/clock.h"
 #include "lib/roles.h"
 
+#include <errno.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #define FRONT_IDLE_NS (30 * CLOCK_SECOND)
 
@@ -17,6 +26,9 @@ enum {
 	FRONT_IN_FLIGHT = 128,      /* calls of one connection */
 	FRONT_CLIENT_OUT = 4 << 20, /* unread answers until we stop reading */
 	FRONT_CORE_OUT = 16 << 20,  /* unread calls until we stop reading */
+	FRONT_CALL_FDS = 2,         /* descriptors beside a call */
+	FRONT_FDS = 32, /* … of calls that are not whole yet, in all: DOOR_FDS
+			   leaves room for them */
 };
 
 struct front_conn {
@@ -34,6 +46,7 @@ static struct {
 	bool held; /* clients are not read: no core, or it is behind */
 	unsigned n_conns;
 	struct loop_timer idle;
+	struct chan_budget fds;
 } front;
 
 static struct front_conn *conn_find(uint32_t id)
@@ -179,9 +192,101 @@ static void hold(bool held)
 	for_each_conn(pace);
 }
 
+/* The descriptors beside a call */
+
+struct call_fds {
+	int fd[FRONT_CALL_FDS];
+	size_t n;
+};
+
+static void call_fds_close(struct call_fds *d)
+{
+	while (d->n)
+		close(d->fd[--d->n]);
+}
+
+static bool is_unix_stream(int fd)
+{
+	int domain, type;
+	socklen_t n = sizeof domain;
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &n))
+		return false;
+	n = sizeof type;
+	return !getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &n) &&
+	       domain == AF_UNIX && type == SOCK_STREAM;
+}
+
+/* Whether it lives and may be signalled is another matter. */
+static bool is_pidfd(int fd)
+{
+	return !syscall(SYS_pidfd_send_signal, fd, 0, NULL, 0) ||
+	       errno != EBADF;
+}
+
+/* Takes what fds= announces. False: there is nothing to pass on, and the client has been
+ * told; c may be gone. */
+static bool call_fds_take(struct front_conn *c, const struct msg *m,
+			  struct call_fds *d)
+{
+	uint64_t n;
+	struct attr a;
+	enum err e;
+
+	if (!attr_count(m->attrs, "fds"))
+		return true;
+	if (attr_only(m->attrs, "fds", &a) != OK ||
+	    attr_u64(&a, FRONT_CALL_FDS, &n) != OK || !n) {
+		answer_error(c, (uint32_t)m->id, ERR_INVALID,
+			     "fds= says how many descriptors came with this "
+			     "call: 1 or 2");
+		return false;
+	}
+	e = chan_take_fds(&c->chan, d->fd, n);
+	if (e != OK) {
+		conn_refuse(c, e,
+			    e == ERR_LIMITED
+				    ? "a descriptor could not be received: too "
+				      "many are open here"
+				    : "fewer descriptors came than fds= says: "
+				      "send them with the first byte of their "
+				      "call");
+		return false;
+	}
+	d->n = n;
+	for (size_t i = 0; i < n; i++) {
+		if (is_unix_stream(d->fd[i]) || is_pidfd(d->fd[i]))
+			continue;
+		answer_error(c, (uint32_t)m->id, ERR_INVALID,
+			     "a descriptor beside a call is a UNIX stream "
+			     "socket or a pidfd: this one is neither");
+		return false;
+	}
+	return true;
+}
+
+static void pass_on(const struct front_conn *c, const struct msg *m,
+		    struct call_fds *d)
+{
+	uint64_t id = (uint64_t)c->id << 32 | m->id;
+	enum err e;
+
+	if (d->n)
+		e = chan_post_fds(&front.core, CLIENT_CALL, id, m->attrs, d->fd,
+				  d->n);
+	else
+		e = chan_send(&front.core, CLIENT_CALL, id, m->attrs);
+	d->n = 0;
+	if (e != OK)
+		child_broken("core");
+	if (front.core.out.len > FRONT_CORE_OUT || chan_posted(&front.core))
+		hold(true);
+}
+
 static void from_client(struct chan *ch, const struct msg *m)
 {
 	struct front_conn *c = (struct front_conn *)ch;
+	AUTO(call_fds_close) struct call_fds fds = { .n = 0 };
 	struct fault f;
 
 	if (m->kind != CLIENT_CALL || m->id >= UINT32_MAX) {
@@ -190,6 +295,8 @@ static void from_client(struct chan *ch, const struct msg *m)
 			    "2^32-1");
 		return;
 	}
+	if (!call_fds_take(c, m, &fds))
+		return;
 	if (check_call(m, &f) != OK) {
 		answer_error(c, (uint32_t)m->id, f.code, f.text);
 		return;
@@ -206,11 +313,7 @@ static void from_client(struct chan *ch, const struct msg *m)
 		return;
 	}
 	c->call[c->in_flight++] = (uint32_t)m->id;
-	if (chan_send(&front.core, CLIENT_CALL, (uint64_t)c->id << 32 | m->id,
-		      m->attrs) != OK)
-		child_broken("core");
-	if (front.core.out.len > FRONT_CORE_OUT)
-		hold(true);
+	pass_on(c, m, &fds);
 }
 
 static void client_end(struct chan *ch, const struct fault *why)
@@ -238,6 +341,7 @@ static void conn_came(const struct msg *m, int fd, int pidfd)
 	loop_disarm(&front.idle);
 	c->id = (uint32_t)m->id;
 	chan_open(&c->chan, front.loop, fd, false, &ops);
+	chan_limit_fds(&c->chan, &front.fds);
 	chan_expect_process(&c->chan,
 			    (int32_t)child_number(m, "pid", INT32_MAX), pidfd);
 	c->next = front.conns[c->id % FRONT_HASH];
@@ -291,7 +395,12 @@ static void from_core(struct chan *ch, const struct msg *m)
 	struct front_conn *c = conn_find((uint32_t)(m->id >> 32));
 	uint32_t id = (uint32_t)m->id;
 
-	(void)ch;
+	if (m->kind == FC_CLOSE) {
+		int fd = chan_take_fd(ch);
+
+		fd_close(&fd);
+		return;
+	}
 	if (m->kind == FC_DROP) {
 		if (c)
 			conn_end(c, true);
@@ -364,6 +473,8 @@ int role_front(void)
 	front.loop = loop_new();
 	front.held = true;
 	front.idle.on = idle;
+	front.fds = (struct chan_budget){ .each = FRONT_CALL_FDS,
+					  .all = FRONT_FDS };
 	child_start(front.loop, &front.sup, CONFINE_FRONT, &ops);
 	child_ready(&front.sup);
 	loop_run(front.loop);

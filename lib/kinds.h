@@ -53,8 +53,9 @@ enum door_core_kind {
 	 * behind that connection, if it has not exec'ed since; or pid=N start=N: one
 	 * that was examined earlier in this boot */
 	DC_EXAMINE,
-	/* door -> core, same id: alive=no, or alive=yes and what procinfo_format
-	 * (lib/procinfo.h) says; fd: a pidfd of it */
+	/* door -> core, same id: alive=no (it has ended, or the descriptor is no
+	 * pidfd), or alive=yes and what procinfo_format (lib/procinfo.h) says; fd: a
+	 * pidfd of it */
 	DC_EXAMINED,
 };
 
@@ -82,6 +83,9 @@ enum client_kind {
 enum front_core_kind {
 	FC_CLOSED = 16, /* front -> core, id conn << 32 */
 	FC_DROP,        /* core -> front, id conn << 32: close it */
+	/* core -> front, fd: one that came with a call: close it. The last close of
+	 * what a stranger sent can take as long as he likes */
+	FC_CLOSE,
 };
 
 /* The core and the store of opaque rows (credd's vault, certmgr's keeper; lib/rowstore.c).
