@@ -66,9 +66,9 @@ enum keeper_view_kind {
 /* cretula-request-key <-> keeper, over /run/cretula/upcall/INSTANCE (only root gets
  * there, and only what the kernel started connects); one claim a connection. */
 enum upcall_kind {
-	/* helper -> keeper: agent=ID token=TEXT (confidential: the callout) uid=N (of
-	 * the key: the requester's fsuid) and the PROC of the requester, who is frozen
-	 * until the helper ends */
+	/* helper -> keeper: agent=ID token=TEXT (confidential: the callout) and the
+	 * PROC of the requester, who is frozen until the helper ends; the key is of
+	 * his fsuid= */
 	UC_CLAIM = 1,
 	/* keeper -> helper: payload=BYTES (confidential; docs/keyring.md)
 	 * seconds=N: until the key expires */
@@ -76,7 +76,7 @@ enum upcall_kind {
 	/* keeper -> helper: errno=N (ENOKEY, EKEYEXPIRED, EKEYREVOKED, EKEYREJECTED,
 	 * EACCES, EDQUOT…) seconds=N: how long the refusal stands; text=SENTENCE */
 	UC_NO,
-	/* helper -> keeper: the key is there; or it could not be made: errno=N */
+	/* helper -> keeper: errno=0: the key is there; or it could not be made: errno=N */
 	UC_DONE,
 };
 

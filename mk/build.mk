@@ -18,6 +18,7 @@ MODULES   := $(sort $(MODULES))
 
 all: $(B)/bin/credd $(if $(CA_OBJ),$(B)/bin/ca) $(if $(TOOL_OBJ),$(B)/bin/cretula) \
 	$(MODULES:%=$(B)/modules/%.so) $(LIB) \
+	$(B)/bin/cretula-request-key \
 	$(B)/lib/libcretula.a $(B)/lib/libcretula.so $(B)/examples/sign
 
 # Where an installed credd looks for modules unless modules= says otherwise.
@@ -57,6 +58,26 @@ $(B)/bin/cretula: $(TOOL_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(TOOL_OBJ) $(LIB) -o $@ $(LDFLAGS_ALL) $(LIBS) $(TOOL_LIBS)
+
+# What the kernel starts for a key: static, since that starts in half the time. Its
+# own secret_small.o comes before lib's, which would bring libsodium. No sanitizer can
+# live in it.
+UPCALL_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/request-key/*.c))
+UPCALL_B   := $(if $(filter release,$(VARIANT)),$(B),$(B)/plain)
+ifeq ($(VARIANT),release)
+$(B)/bin/cretula-request-key: $(UPCALL_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -static-pie $(UPCALL_OBJ) $(LIB) -o $@ $(LDFLAGS_ALL) \
+		-Wl,--gc-sections -lkeyutils
+else
+$(B)/bin/cretula-request-key: FORCE
+	@mkdir -p $(@D)
+	+$(Q)$(MAKE) --no-print-directory VARIANT=release B=$(UPCALL_B) \
+		$(UPCALL_B)/bin/cretula-request-key
+	$(Q)cmp -s $(UPCALL_B)/bin/cretula-request-key $@ || \
+		cp $(UPCALL_B)/bin/cretula-request-key $@
+endif
 
 # The client library: all of it in one object, only its API visible.
 Z_DEFS     := -Wl,-z,defs
@@ -100,6 +121,12 @@ install: all
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/bin/cretula
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(B)/bin/credd \
 		$(if $(CA_OBJ),$(B)/bin/ca)
+	install -D -m 755 -t $(DESTDIR)/usr/libexec/cretula \
+		$(B)/bin/cretula-request-key
+	install -D -m 644 -t $(DESTDIR)/etc/request-key.d \
+		dist/request-key.d/cretula.conf
+	install -D -m 644 -t $(DESTDIR)/usr/lib/sysctl.d \
+		dist/sysctl.d/60-cretula.conf
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/$(TRIPLET)/cretula \
 		$(MODULES:%=$(B)/modules/%.so)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/$(TRIPLET) \
