@@ -16,6 +16,7 @@ static const struct {
 } daemons[] = {
 	[CLIENT_CREDD] = { "credd", "CRETULA_CREDD" },
 	[CLIENT_CA] = { "ca", "CRETULA_CA" },
+	[CLIENT_CERTMGR] = { "certmgr", "CRETULA_CERTMGR" },
 };
 
 _Static_assert(NELEM(daemons) == CLIENT__DAEMONS, "every daemon has an entry");

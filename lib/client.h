@@ -29,6 +29,7 @@ enum {
 enum client_daemon {
 	CLIENT_CREDD,
 	CLIENT_CA,
+	CLIENT_CERTMGR,
 	CLIENT__DAEMONS
 };
 
@@ -87,7 +88,7 @@ enum cretula_err client_fail(struct cretula_error *err, enum err code,
 enum cretula_err client_fault(struct cretula_error *err, enum err code,
 			      const struct fault *f);
 
-/* "credd", "ca"; static. */
+/* "credd", "ca", "certmgr"; static. */
 const char *client_name(enum client_daemon d);
 /* The variable that says where its socket is; static. */
 const char *client_env(enum client_daemon d);

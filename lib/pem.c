@@ -1,4 +1,5 @@
-/* Used by ca, certmgr and the command; holds nothing (keys are never PEM here). */
+/* Used by ca, certmgr, agents and the command; holds nothing. An agent's key is PEM only
+ * in secret memory: a secret out makes all that is in between secret. */
 #include "lib/pem.h"
 
 #include "lib/enc.h"
@@ -9,13 +10,21 @@ static const char BEGIN[] = "-----BEGIN ";
 static const char END[] = "-----END ";
 static const char DASHES[] = "-----";
 
+static void text_init(struct buf *text, const struct buf *out)
+{
+	if (out->secret)
+		buf_init_secret(text, PEM_BODY_MAX);
+	else
+		buf_init(text, PEM_BODY_MAX);
+}
+
 enum err pem_put(const char *label, struct span der, struct buf *out)
 {
 	AUTO(buf_wipe) struct buf text = { 0 };
 	const size_t start = out->len;
 	enum err e;
 
-	buf_init(&text, PEM_BODY_MAX);
+	text_init(&text, out);
 	TRY(enc_base64(der.p, der.n, &text));
 	e = buf_fmt(out, "%s%s%s\n", BEGIN, label, DASHES);
 	for (size_t at = 0; e == OK && at < text.len; at += PEM_COLUMNS) {
@@ -67,7 +76,7 @@ static enum err pem_body(struct rd *r, const char *label, struct buf *out,
 	struct span line;
 	enum err e;
 
-	buf_init(&text, PEM_BODY_MAX);
+	text_init(&text, out);
 	for (;;) {
 		if (!pem_line(r, &line))
 			return fault_set(f, ERR_INVALID,
