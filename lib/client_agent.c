@@ -82,7 +82,7 @@ const char *cretula_way_name(enum cretula_way w)
 
 const char *cretula_agent_why(const struct cretula_agent *a)
 {
-	return a->why;
+	return a->why.text;
 }
 
 const char *cretula_agent_name(const struct cretula_agent *a)

@@ -10,7 +10,6 @@
 
 enum {
 	AGENT_INSTANCE_LEN = 8, /* hex digits */
-	AGENT_WHY_MAX = 256,
 	AGENT_TOKEN_WAIT_MS = 30000,
 	AGENT_RETRY_FIRST = 5, /* seconds after the first claim that failed */
 	AGENT_RETRY_MAX = 300,
@@ -25,7 +24,7 @@ struct cretula_agent {
 	unsigned failures; /* claims since one gave another certificate */
 	struct agent_bundle bundle; /* certs 0: nothing is claimed yet */
 	enum cretula_way way;
-	char why[AGENT_WHY_MAX];
+	struct cretula_error why; /* not by the keyring */
 };
 
 /* Checks INSTANCE:AGENT-ID. ERR_INVALID with the reason. */

@@ -5,7 +5,6 @@
 #include "lib/clock.h"
 #include "lib/secret.h"
 
-#include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/timerfd.h>
@@ -51,7 +50,7 @@ static void keep(struct cretula_agent *a, struct agent_bundle *b,
 	a->bundle = *b;
 	*b = (struct agent_bundle){ .certs = 0 };
 	a->way = way;
-	(void)snprintf(a->why, sizeof a->why, "%s", why->text);
+	a->why = *why;
 }
 
 static enum cretula_err claim(struct cretula_agent *a,

@@ -20,6 +20,7 @@ all: $(B)/bin/credd $(if $(CA_OBJ),$(B)/bin/ca) $(if $(TOOL_OBJ),$(B)/bin/cretul
 	$(MODULES:%=$(B)/modules/%.so) $(LIB) \
 	$(B)/bin/cretula-request-key \
 	$(B)/lib/libcretula.a $(B)/lib/libcretula.so $(B)/examples/sign
+	$(B)/lib/libcretula.a $(B)/lib/libcretula.so $(B)/examples/sign $(B)/examples/serve
 
 # Where an installed credd looks for modules unless modules= says otherwise.
 PREFIX  ?= /usr/local
@@ -95,13 +96,19 @@ $(B)/lib/libcretula.so: $(CLIENT_OBJ) $(LIB) lib/libcretula.map
 	$(Q)$(CC) -shared -Wl,-soname,libcretula.so.0 $(CLIENT_OBJ) $(LIB) -o $@ \
 		-Wl,--version-script=lib/libcretula.map \
 		$(if $(filter release,$(VARIANT)),$(Z_DEFS)) \
-		$(LDFLAGS_ALL) $(LIBS)
+		$(LDFLAGS_ALL) -Wl,--as-needed -lssl $(LIBS)
 	$(Q)ln -sf libcretula.so $@.0
 
 $(B)/examples/sign: $(B)/obj/examples/c/sign.o $(B)/lib/libcretula.so
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $< -o $@ $(LDFLAGS_ALL) -L$(B)/lib -lcretula \
+		-Wl,-rpath,'$$ORIGIN/../lib'
+
+$(B)/examples/serve: $(B)/obj/examples/c/serve.o $(B)/lib/libcretula.so
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $< -o $@ $(LDFLAGS_ALL) -L$(B)/lib -lcretula -lssl -lcrypto \
 		-Wl,-rpath,'$$ORIGIN/../lib'
 
 # $(call module_rule,NAME,FOLDER OF SOURCES,RESULT); credd leaves out modules that
