@@ -62,6 +62,7 @@ $(B)/tests/replay_shown $(B)/fuzz/fuzz_shown: $(B)/obj/ca/gate_shown.o
 $(B)/tests/test_prober: $(B)/obj/ca/prober.o $(B)/obj/ca/prober_tls.o
 $(B)/tests/replay_handshake $(B)/fuzz/fuzz_handshake: $(B)/obj/ca/prober_tls.o
 $(B)/tests/test_prober $(B)/tests/replay_handshake $(B)/fuzz/fuzz_handshake: TEST_LIBS += -lssl
+$(B)/tests/test_client_agent $(B)/tests/test_client_agent_renew: TEST_LIBS += -lssl
 $(B)/tests/test_dialer: TEST_LIBS += -lcares
 MODHOST := $(B)/obj/tests/tool/modhost.o
 $(B)/tests/test_mod_hmac: $(MODHOST) $(B)/modules/hmac.so

@@ -134,7 +134,7 @@ static int daemon_stop(void **state)
 	return rmdir(d.folder);
 }
 
-static struct cretula *connected(void (*script)(int fd, int n))
+static inline struct cretula *connected(void (*script)(int fd, int n))
 {
 	struct cretula_error err = { 0 };
 	struct cretula *c = NULL;
