@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static const struct opt common[] = {
 	{ "help", NULL, "this text" },
@@ -252,6 +253,22 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 	if (cli->json && cli->field)
 		return cli_usage(cli, "--json and --field exclude each other");
 	return -1;
+}
+
+bool cli_expects(enum client_daemon d)
+{
+	AUTO(mem_free) char *path = NULL;
+
+	if (getenv(client_env(d)))
+		return true;
+	return !client_path(d, NULL, false, &path, NULL) && !access(path, F_OK);
+}
+
+void cli_turn(struct cli *cli, enum client_daemon d)
+{
+	cretula_close(cli->c);
+	cli->c = NULL;
+	cli->daemon = d;
 }
 
 int cli_open(struct cli *cli, bool admin)

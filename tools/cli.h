@@ -84,6 +84,11 @@ int cli_failed(const struct cretula_error *err);
 int cli_fault(enum err e, const struct fault *f);
 void cli_say(const char *fmt, ...) PRINTF(1, 2);
 
+/* Is it said where that daemon is, or is there a socket where it would be? */
+bool cli_expects(enum client_daemon d);
+/* Asks that daemon from now on. */
+void cli_turn(struct cli *cli, enum client_daemon d);
+
 /* Opens the connection once; 0 or an exit code. */
 int cli_open(struct cli *cli, bool admin);
 

@@ -1,4 +1,6 @@
-/* cretula grant …: rules that let a subject run an operation on a credential. */
+/* cretula grant …: rules that let a subject run an operation on a credential, which
+ * credd keeps, or start agents of a type, which certmgr keeps. Each numbers its own:
+ * certmgr's are called agent/ID here. */
 #include "tools/cli.h"
 
 #include <grp.h>
@@ -8,6 +10,8 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+static const char agent_mark[] = "agent/";
 
 /* What says who asks; in `grant test` the rest says what is asked. */
 static const char *const subject_names[] = {
@@ -84,6 +88,46 @@ static int add_word(const struct cli *cli, const char *name, const char *value,
 	return rc;
 }
 
+/* Does a word say name=? */
+static bool says(const struct cli *cli, const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < cli->words; i++)
+		if (!strncmp(cli->word[i], name, n) && cli->word[i][n] == '=')
+			return true;
+	return false;
+}
+
+/* agent= is certmgr's to judge, also beside credential=, as it is credd's without. */
+static void turn_by_words(struct cli *cli)
+{
+	if (says(cli, "agent"))
+		cli_turn(cli, CLIENT_CERTMGR);
+}
+
+/* An answer of certmgr: its ids, in attributes of that name, as people write them. */
+static void mark(const struct cli *cli, const char *name,
+		 struct cretula_list *list)
+{
+	struct attr_view v = attrs_view(&list->a);
+	struct attrs out;
+	struct attr a;
+
+	if (cli->daemon != CLIENT_CERTMGR)
+		return;
+	attrs_init(&out);
+	while (attr_next(&v, &a))
+		if (attr_named(&a, name))
+			ENSURE(attrs_add_fmt(&out, name, "%s%.*s", agent_mark,
+					     (int)a.len,
+					     (const char *)a.value) == OK);
+		else
+			ENSURE(attrs_add_attr(&out, &a) == OK);
+	attrs_wipe(&list->a);
+	list->a = out;
+}
+
 static int run_add(struct cli *cli)
 {
 	struct cretula_answer *answer = NULL;
@@ -94,6 +138,7 @@ static int run_add(struct cli *cli)
 
 	if (!cli->words)
 		return cli_usage(cli, "a grant is a list of attributes");
+	turn_by_words(cli);
 	attrs_init(&grant);
 	attrs_init(&args);
 	for (size_t i = 0; !rc && i < cli->words; i++)
@@ -106,42 +151,68 @@ static int run_add(struct cli *cli)
 	if (!rc)
 		rc = cli_ask(cli, true, "grant.add", attrs_view(&args), NULL,
 			     &answer);
-	if (!rc)
+	if (!rc) {
+		mark(cli, "id", &answer->reply);
 		rc = out_reply(cli, answer);
+	}
 	cretula_answer_free(answer);
 	attrs_wipe(&args);
 	attrs_wipe(&grant);
 	return rc;
 }
 
-static int run_list(struct cli *cli)
+static int list_of(struct cli *cli, enum client_daemon d,
+		   const struct attrs *args)
 {
 	struct cretula_answer *answer = NULL;
-	struct attrs args;
 	int rc;
 
-	attrs_init(&args);
-	rc = words_attrs(cli, 0, &args);
-	if (!rc)
-		rc = cli_ask(cli, true, "grant.list", attrs_view(&args), NULL,
-			     &answer);
+	cli_turn(cli, d);
+	rc = cli_ask(cli, true, "grant.list", attrs_view(args), NULL, &answer);
+	for (unsigned i = 0; !rc && i < answer->count; i++)
+		mark(cli, "id", &answer->item[i]);
 	if (!rc)
 		rc = out_items(cli, answer, "grant");
 	cretula_answer_free(answer);
-	attrs_wipe(&args);
 	return rc;
+}
+
+/* What the daemons keep that are here and that the words do not leave out. One that
+ * does not answer does not hide what the other says. */
+static int run_list(struct cli *cli)
+{
+	bool agents = cli_expects(CLIENT_CERTMGR) && !says(cli, "credential");
+	bool credentials = cli_expects(CLIENT_CREDD) && !says(cli, "agent");
+	struct attrs args;
+	int rc, other = 0;
+
+	attrs_init(&args);
+	rc = words_attrs(cli, 0, &args);
+	if (!rc && says(cli, "agent"))
+		agents = true;
+	if (!rc && (credentials || !agents))
+		other = list_of(cli, CLIENT_CREDD, &args);
+	if (!rc && agents)
+		rc = list_of(cli, CLIENT_CERTMGR, &args);
+	attrs_wipe(&args);
+	return rc ? rc : other;
 }
 
 static int run_remove(struct cli *cli)
 {
 	struct cretula_answer *answer = NULL;
+	const char *id = cli->word[0];
 	struct attrs args;
 	int rc;
 
 	if (cli->words != 1)
 		return cli_usage(cli, "which grant? see 'cretula grant list'");
+	if (!strncmp(id, agent_mark, sizeof agent_mark - 1)) {
+		cli_turn(cli, CLIENT_CERTMGR);
+		id += sizeof agent_mark - 1;
+	}
 	attrs_init(&args);
-	if (attrs_add_str(&args, "id", cli->word[0]) != OK)
+	if (attrs_add_str(&args, "id", id) != OK)
 		rc = cli_usage(cli, "that is no grant");
 	else
 		rc = cli_ask(cli, true, "grant.remove", attrs_view(&args), NULL,
@@ -171,9 +242,11 @@ static int sort_words(struct cli *cli, struct question *q)
 		if (!word_split(cli->word[i], name, &value))
 			return EXIT_USAGE;
 		rc = add_word(cli, name, value,
-			      is_subject(name)              ? &q->subject
-			      : !strcmp(name, "credential") ? &q->args
-							    : &q->options);
+			      is_subject(name) ? &q->subject
+			      : !strcmp(name, "credential") ||
+					      !strcmp(name, "agent")
+				      ? &q->args
+				      : &q->options);
 	}
 	return rc;
 }
@@ -263,17 +336,30 @@ static int ask_question(struct cli *cli, struct question *q)
 	struct cretula_answer *answer = NULL;
 	int rc;
 
+	bool agent = cli->daemon == CLIENT_CERTMGR;
+
 	if (attrs_add(&q->args, "subject", 0, q->subject.bytes.p,
 		      q->subject.bytes.len) != OK ||
-	    attrs_add(&q->args, "request", 0, q->request.bytes.p,
-		      q->request.bytes.len) != OK)
+	    (!agent && attrs_add(&q->args, "request", 0, q->request.bytes.p,
+				 q->request.bytes.len) != OK))
 		return cli_usage(cli, "the request is too long");
 	rc = cli_ask(cli, true, "grant.test", attrs_view(&q->args), NULL,
 		     &answer);
-	if (!rc)
+	if (!rc) {
+		mark(cli, "grant", &answer->reply);
 		rc = print_decision(cli, answer);
+	}
 	cretula_answer_free(answer);
 	return rc;
+}
+
+/* Who starts an agent makes no request. */
+static int agent_question(const struct cli *cli, const struct question *q)
+{
+	if (q->options.count || attr_count(attrs_view(&q->args), "credential"))
+		return cli_usage(cli, "beside agent= there is only who asks: "
+				      "uid= gid= exe= unit= …");
+	return 0;
 }
 
 static int run_test(struct cli *cli)
@@ -285,10 +371,15 @@ static int run_test(struct cli *cli)
 	attrs_init(&q.subject);
 	attrs_init(&q.options);
 	attrs_init(&q.request);
+	turn_by_words(cli);
 	rc = sort_words(cli, &q);
-	if (!rc && !attr_count(attrs_view(&q.args), "credential"))
-		rc = cli_usage(cli, "which credential? credential=NAME");
-	if (!rc)
+	if (!rc && cli->daemon == CLIENT_CERTMGR)
+		rc = agent_question(cli, &q);
+	else if (!rc && !attr_count(attrs_view(&q.args), "credential"))
+		rc = cli_usage(cli,
+			       "which credential, or which type of agents? "
+			       "credential=NAME or agent=TYPE");
+	else if (!rc)
 		rc = build_request(&q);
 	if (!rc)
 		rc = ask_question(cli, &q);
@@ -300,23 +391,28 @@ static int run_test(struct cli *cli)
 }
 
 const struct verb verbs_grant[] = {
-	{ "grant", "add", "credential=NAME op=OP,… SUBJECT=… LIMIT=… …",
-	  "allow a subject an operation on a credential",
+	{ "grant", "add",
+	  "{credential=NAME op=OP,… LIMIT=… | agent=TYPE,…} SUBJECT=… …",
+	  "allow a subject an operation on a credential, or to start agents",
 	  "subjects: uid gid exe unit user_unit (users and groups also by "
 	  "name)\n"
 	  "limits:   method host path query service region action\n"
 	  "          max_skew lifetime not_before not_after reveal\n"
+	  "          (of agents: not_before not_after)\n"
 	  "Values are sets, comma-separated; '*' stands for anything, in path "
 	  "for one\nsegment and '**' for several.\n",
 	  "cretula grant add credential=prod op=sign,presign uid=1000 "
 	  "host=*.amazonaws.com max_skew=300s",
 	  NULL, run_add },
-	{ "grant", "list", "[credential=NAME]", "the grants there are", NULL,
+	{ "grant", "list", "[credential=NAME | agent=TYPE]",
+	  "the grants there are",
+	  "credd's have a number as ID, certmgr's, for agents, are agent/NUMBER",
 	  "cretula grant list credential=prod", NULL, run_list },
 	{ "grant", "remove", "ID", "take a grant back", NULL,
 	  "cretula grant remove 3", NULL, run_remove },
 	{ "grant", "test",
-	  "credential=NAME op=OP uid=N … [ATTR=VALUE …] [<REQUEST]",
+	  "{credential=NAME op=OP [ATTR=VALUE …] | agent=TYPE} uid=N … "
+	  "[<REQUEST]",
 	  "which grant decides a request, and why", NULL,
 	  "cretula grant test credential=prod op=sign uid=1000 <request.txt",
 	  NULL, run_test },

@@ -203,16 +203,6 @@ static void look(const struct cli *cli, enum client_daemon d, struct seen *seen)
 	cretula_answer_free(answer);
 }
 
-/* Is it said where it is, or is there a socket where it would be? */
-static bool expected(enum client_daemon d)
-{
-	AUTO(mem_free) char *path = NULL;
-
-	if (getenv(client_env(d)))
-		return true;
-	return !client_path(d, NULL, false, &path, NULL) && !access(path, F_OK);
-}
-
 static int verdict(const struct cli *cli, const struct seen *seen)
 {
 	if (seen->unreached)
@@ -235,7 +225,7 @@ static int run_status(struct cli *cli)
 	if (rc)
 		return rc;
 	for (enum client_daemon d = 0; d < CLIENT__DAEMONS; d++) {
-		if (!expected(d))
+		if (!cli_expects(d))
 			continue;
 		any = true;
 		look(cli, d, &seen);

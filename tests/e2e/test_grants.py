@@ -514,6 +514,43 @@ def removed_grant_ends_at_once_also_on_open_connections(daemon):
             raise AssertionError("signed without a grant")
 
 
+@case
+def grants_for_agents_go_to_certmgr_and_no_other_daemon_keeps_them(daemon):
+    """A second name of credd stands where certmgr would be: what is shown here is
+    whom the command asks, and that credd does not keep what is not its."""
+    there = {"CRETULA_CERTMGR": daemon.api}
+    none = {"CRETULA_CERTMGR": "/nowhere/api.sock"}
+    for words in ("agent=web uid=0", "agent=* unit=a.service"):
+        done = daemon.cli("grant", "add", *words.split(), env=there, check=False)
+        check("kept by certmgr" in done.stderr.decode(), words, done.stderr)
+        done = daemon.cli("grant", "add", *words.split(), env=none, check=False)
+        equal(done.returncode, 6, "certmgr is not there")
+        check("certmgr is not reached" in done.stderr.decode(), words,
+              done.stderr)
+    for words, says in (("agent=web uid=0 op=sign", "op= limits requests"),
+                        ("agent=web credential=prod uid=0", "make two"),
+                        ("agent=Web uid=0", "begins with a letter")):
+        done = daemon.cli("grant", "add", *words.split(), env=there, check=False)
+        check(says in done.stderr.decode(), words, done.stderr)
+    with granted(daemon, "op=sign uid=1") as ids:
+        def listed(*words, **options):
+            done = daemon.cli("grant", "list", "--field", "id", *words, **options)
+            return done.stdout.decode().split()
+        equal(listed(env=there), ids + ["agent/" + ids[0]], "of both")
+        equal(listed("credential=prod", env=there), ids, "of credd")
+        equal(listed(env=none, check=False), ids, "one is not there")
+        done = daemon.cli("grant", "remove", "agent/" + ids[0], env=none,
+                          check=False)
+        equal(done.returncode, 6, "it is certmgr's")
+        equal(listed(), ids, "credd's of that number is there")
+        daemon.cli("grant", "remove", "agent/" + ids[0], env=there)
+        equal(listed(), [], "gone by its other name")
+        ids.clear()
+    for words in ("agent=web op=sign uid=0", "agent=web credential=prod uid=0"):
+        done = daemon.cli("grant", "test", *words.split(), env=there, check=False)
+        equal(done.returncode, 2, "nothing but who asks: %r" % done.stderr)
+
+
 def main():
     check(calendar.timegm(time.gmtime()) > 1600000000, "a clock that is set")
     with Daemon() as daemon:
