@@ -178,6 +178,7 @@ enum MHD_Result gate_refuse(struct gate_conn *c, enum err code,
 			    const char *text);
 
 /* gate_call.c */
+size_t gate_call_count(void); /* those that wait for the issuer */
 void gate_call_open(void);
 void gate_call_close(void);
 enum MHD_Result gate_call_run(struct gate_conn *c);

@@ -61,6 +61,7 @@ static const struct json_field issue_fields[] = {
 	CSR_FIELD,
 	{ .name = "lifetime", .kind = JSON_DURATION, .max = 16 },
 	{ .name = "replaces", .kind = JSON_TEXT, .max = SERIAL_TEXT_MAX },
+	{ .name = "repeat", .kind = JSON_BOOL },
 };
 
 static const struct json_field renew_fields[] = {
@@ -391,6 +392,11 @@ static void call_key(const void *value, const void **key, size_t *len)
 {
 	*key = &((const struct gate_conn *)value)->call;
 	*len = sizeof(uint64_t);
+}
+
+size_t gate_call_count(void)
+{
+	return map_count(calls.by_id);
 }
 
 void gate_call_open(void)

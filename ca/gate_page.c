@@ -225,6 +225,7 @@ enum MHD_Result gate_page_metrics(struct gate_conn *c)
 		{ "closed_full_total", counter, plain, gate.plain.closed_full },
 		{ "calls_done_total", counter, "", gate.calls_done },
 		{ "calls_failed_total", counter, "", gate.calls_failed },
+		{ "calls_in_flight", gauge, "", gate_call_count() },
 		{ "peers_total", counter, "", gate.peers },
 		{ "ocsp_hits_total", counter, "", o.hits },
 		{ "ocsp_asked_total", counter, "", o.asked },

@@ -201,6 +201,7 @@ int role_issuer(void)
 	find_init();
 	peer_init();
 	enrol_init();
+	repeat_init();
 	ocsp_init();
 	crl_init();
 	child_start(issuer.loop, &issuer.sup, CONFINE_ISSUER, &ops);

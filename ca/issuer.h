@@ -150,7 +150,8 @@ struct order {
 	char endpoint[DNS_NAME_MAX + 8]; /* host:port for the probe, or "" */
 	/* f NULL: durable, o->der is the certificate. Frees the order. */
 	void (*finish)(struct order *o, const struct fault *f);
-	struct order *waiting; /* for the same token */
+	bool turn;             /* it is among those with its CSR: repeat_end */
+	struct order *waiting; /* for these */
 };
 
 struct order *order_new(const struct ask *a);
@@ -168,6 +169,16 @@ void orders_fail(const struct fault *f);
 void orders_number(void);
 /* Appends certificate= issuer= serial= agent= … */
 MUST enum err order_answer(const struct order *o, struct attrs *reply);
+
+/* What order_answer tells, from o->der, a certificate of the inventory. */
+MUST enum err order_again(struct order *o, struct fault *f);
+
+/* repeat: an order that names its agent, after order_take. Runs it as order_run does;
+ * one that says `repeat` after all others with its CSR, and it gets the certificate
+ * that these got, or that is in the inventory. repeat_end: when it is answered. */
+void repeat_init(void);
+void repeat_run(struct order *o, bool repeat);
+void repeat_end(const struct order *o);
 
 /* enrol: tokens. */
 void enrol_init(void);
@@ -311,6 +322,9 @@ void probe_dialer_gone(void);
 
 /* profiles: files of this host, which the supervisor reads for us and the signer. */
 void reload_message(const struct msg *m);
+/* ERR_UNAVAILABLE until they were read: what a file says may be narrower than what is
+ * there without one, and who asks early is not to hear that there is no such type. */
+MUST enum err profiles_read(struct fault *f);
 /* Appends attention=, for status. */
 MUST enum err profiles_attention(struct attrs *out);
 MUST enum err tls_attention(struct attrs *out);

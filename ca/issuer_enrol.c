@@ -22,8 +22,7 @@ struct enrolment {
 	struct token shown; /* bearer: the token itself */
 	bool known;         /* the database has it */
 	struct attrs row;
-	struct buf result; /* of the first use */
-	bool found;
+	bool found;             /* the certificate of the first use */
 	struct enrolment *next; /* waiting for the same token */
 };
 
@@ -71,7 +70,6 @@ static void enrolment_free(struct enrolment *n)
 	if (n->bearer)
 		token_wipe(&n->shown);
 	attrs_wipe(&n->row);
-	buf_wipe(&n->result);
 	free(n);
 }
 
@@ -180,43 +178,26 @@ static void again_item(struct find *q, struct attr_view row)
 	struct enrolment *n = (struct enrolment *)q;
 	struct order *o = n->order;
 	struct attr a;
-	struct cert_signed s;
-	struct fault f;
 
-	if (attr_only(row, "der", &a) != OK ||
-	    buf_put(&n->result, a.value, a.len) != OK ||
-	    cert_split(span_of(n->result.p, n->result.len), &s, &f) != OK)
-		return;
-	n->found = true;
-	ENSURE(buf_put(&o->der, a.value, a.len) == OK);
+	if (attr_only(row, "der", &a) == OK)
+		n->found = buf_put(&o->der, a.value, a.len) == OK;
 }
 
 static void again_end(struct find *q, bool more, const struct fault *f)
 {
 	struct enrolment *n = (struct enrolment *)q;
 	struct order *o = n->order;
-	struct cert_signed s;
 	struct attrs reply;
 	struct fault g;
-	struct cert c;
 
 	(void)more;
-	if (f || !n->found ||
-	    cert_split(span_of(o->der.p, o->der.len), &s, &g) != OK ||
-	    cert_parse_tbs(s.tbs, &c, &g) != OK) {
-		ask_fault(&o->ask, f ? f
-				     : (fault_set(&g, ERR_INTERNAL,
-						  "the certificate of this "
-						  "token cannot be read"),
-					&g));
+	(void)fault_set(&g, ERR_INTERNAL,
+			"the certificate of this token is not there");
+	if (f || !n->found || order_again(o, &g) != OK) {
+		ask_fault(&o->ask, f ? f : &g);
 		release(n);
 		return;
 	}
-	memcpy(o->serial.b, c.serial.p, MIN(c.serial.n, sizeof o->serial.b));
-	(void)snprintf(o->agent, sizeof o->agent, "%.*s", (int)c.subject.uid.n,
-		       (const char *)c.subject.uid.p);
-	o->not_before = c.not_before;
-	o->not_after = c.not_after;
 	attrs_init(&reply);
 	ENSURE(order_answer(o, &reply) == OK);
 	ask_reply(&o->ask, &reply);
@@ -472,7 +453,6 @@ void enrol_run(const struct ask *a, struct attr_view v)
 	struct fault f;
 
 	attrs_init(&n->row);
-	buf_init(&n->result, CERT_MAX);
 	n->order = order_new(a);
 	n->order->event = "enrol";
 	n->order->finish = finish;

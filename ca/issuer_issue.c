@@ -22,6 +22,7 @@ static void finish(struct order *o, const struct fault *f)
 		ask_reply(&o->ask, &reply);
 		attrs_wipe(&reply);
 	}
+	repeat_end(o);
 	order_free(o);
 }
 
@@ -47,6 +48,7 @@ static enum err may(const struct tls_peer *p, const struct order *o,
 	const struct profile *profile =
 		profiles_find(issuer.profiles, span_str(o->profile));
 
+	TRY(profiles_read(f));
 	TRY(type_check(span_str(o->profile), f));
 	if (!profile || !strncmp(o->profile, "ca-", 3))
 		return fault_set(f, ERR_DENIED,
@@ -57,20 +59,39 @@ static enum err may(const struct tls_peer *p, const struct order *o,
 	return profile_may_issue(profile, span_str(o->node), &p->cert.caps, f);
 }
 
+/* Only who says himself for which agent can ask twice for the same. */
+static enum err says_repeat(const struct order *o, struct attr_view v,
+			    bool *repeat, struct fault *f)
+{
+	struct attr a;
+
+	*repeat = attr_find(v, "repeat", &a) && attr_is(&a, "yes");
+	if (!*repeat || o->agent[0])
+		return OK;
+	return fault_set(f, ERR_INVALID,
+			 "'repeat' needs 'agent': without it the CA chooses "
+			 "another one for every certificate");
+}
+
 void issue_run(const struct ask *a, struct attr_view v)
 {
 	const struct tls_peer *p = peer_find(a->peer);
 	struct order *o = begin(a, "issue");
 	struct fault f;
+	bool repeat;
 
 	if (issuer_open(&f) != OK ||
 	    call_need(v, "type", o->profile, sizeof o->profile, &f) != OK ||
 	    call_need(v, "node", o->node, sizeof o->node, &f) != OK ||
-	    may(p, o, &f) != OK || order_take(o, v, &f) != OK) {
+	    may(p, o, &f) != OK || order_take(o, v, &f) != OK ||
+	    says_repeat(o, v, &repeat, &f) != OK) {
 		refuse(o, &f);
 		return;
 	}
-	order_run(o);
+	if (o->agent[0])
+		repeat_run(o, repeat);
+	else
+		order_run(o);
 }
 
 /* renew: everything stays but the key and the dates. */

@@ -243,6 +243,8 @@ static enum err try_order(struct order *o, struct fault *f)
 		return fault_set(f, ERR_LIMITED,
 				 "too many certificates are being made: try "
 				 "again");
+	if (strncmp(o->profile, "ca-", 3))
+		TRY(profiles_read(f));
 	p = profiles_find(issuer.profiles, span_str(o->profile));
 	if (!p)
 		return fault_set(f, ERR_NOT_FOUND,

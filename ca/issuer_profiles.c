@@ -100,6 +100,15 @@ void reload_message(const struct msg *m)
 	child_broken("supervisor");
 }
 
+enum err profiles_read(struct fault *f)
+{
+	if (reload.taken)
+		return OK;
+	return fault_set(f, ERR_UNAVAILABLE,
+			 "the CA is starting, its profiles are being read: try "
+			 "again");
+}
+
 enum err profiles_attention(struct attrs *out)
 {
 	struct attr_view it = attrs_view(&reload.wrong);

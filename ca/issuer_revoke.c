@@ -360,6 +360,10 @@ void revoke_run(const struct ask *a, struct attr_view v)
 		ask_fault(a, &f);
 		return;
 	}
+	if (profiles_read(&f) != OK) {
+		ask_fault(a, &f);
+		return;
+	}
 	c = xcalloc(1, sizeof *c);
 	c->ask = *a;
 	attrs_init(&c->said);

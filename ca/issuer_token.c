@@ -55,6 +55,7 @@ static enum err token_row(struct token_job *j, struct attr_view v,
 	TRY(ca_node_check(&issuer.scope, span_str(node), f));
 	if (attr_find(v, "type", &bearer))
 		TRY(call_need(v, "type", type, sizeof type, f));
+	TRY(profiles_read(f));
 	if (!profiles_find(issuer.profiles, span_str(type)) ||
 	    !strncmp(type, "ca-", 3))
 		return fault_set(f, ERR_NOT_FOUND,

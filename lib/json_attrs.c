@@ -95,7 +95,7 @@ static enum err decode(const struct json_field *d, const char *text, size_t len,
 	case JSON_PEM:
 	case JSON_TIME:
 	case JSON_NUMBER:
-	case JSON_BOOL:
+	case JSON_BOOL: /* no string: add_value */
 		break;
 	}
 	UNREACHABLE("a field that is only formatted");
@@ -109,6 +109,7 @@ static const char *const wanted[] = {
 	[JSON_BASE64] = "a string of base64 (RFC 4648 section 4, padded)",
 	[JSON_DURATION] = "a duration like \"24h\"",
 	[JSON_DER] = "PEM, or base64 of DER",
+	[JSON_BOOL] = "true or false",
 };
 
 static enum err wrong_value(const struct json_field *d, enum err e,
@@ -154,6 +155,11 @@ static enum err add_value(const struct json_field *d, json_t *v,
 {
 	if (json_is_null(v))
 		return OK;
+	if (d->kind == JSON_BOOL && !json_is_boolean(v))
+		return wrong_value(d, ERR_INVALID, f);
+	if (d->kind == JSON_BOOL)
+		return attrs_add_str(out, d->name,
+				     json_is_true(v) ? "yes" : "no");
 	if (d->kind != JSON_LIST || !json_is_array(v))
 		return add_text(d, v, out, f);
 	if (json_array_size(v) > JSON_LIST_MAX)

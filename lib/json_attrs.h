@@ -20,11 +20,11 @@ enum json_kind {
 	JSON_BASE64,   /* a string of base64: bytes */
 	JSON_DURATION, /* "24h": passed on in seconds */
 	JSON_DER,      /* PEM of one of its labels, or base64 of DER: bytes */
+	JSON_BOOL,     /* a boolean: yes or no; in both directions */
 	/* only for formatting */
 	JSON_PEM,    /* bytes, as PEM of its first label; several: one text */
 	JSON_TIME,   /* seconds, as RFC 3339 text */
 	JSON_NUMBER, /* decimal, as a number */
-	JSON_BOOL,   /* yes or no, as a boolean */
 };
 
 struct json_field {

@@ -18,6 +18,7 @@ static const struct json_field fields[] = {
 	{ .name = "names", .kind = JSON_LIST, .max = 64 },
 	{ .name = "agent", .kind = JSON_TEXT },
 	{ .name = "lifetime", .kind = JSON_DURATION },
+	{ .name = "again", .kind = JSON_BOOL },
 };
 
 static const struct json_field shown[] = {
@@ -25,6 +26,7 @@ static const struct json_field shown[] = {
 	{ .name = "csr", .kind = JSON_BASE64 },
 	{ .name = "names", .kind = JSON_LIST },
 	{ .name = "agent", .kind = JSON_TEXT },
+	{ .name = "again", .kind = JSON_BOOL },
 };
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)

@@ -13,6 +13,7 @@ static const struct json_field fields[] = {
 	{ .name = "names", .kind = JSON_LIST, .max = 8 },
 	{ .name = "agent", .kind = JSON_TEXT, .max = 8, .json = "Agent" },
 	{ .name = "lifetime", .kind = JSON_DURATION, .max = 8 },
+	{ .name = "again", .kind = JSON_BOOL },
 };
 
 static enum err parse(const char *text, struct attrs *a, struct fault *f)
@@ -27,6 +28,7 @@ static void every_kind_of_field_becomes_its_attribute(void **state)
 {
 	struct fault f;
 	struct attrs a;
+	struct attr one;
 	struct buf text;
 
 	(void)state;
@@ -34,7 +36,7 @@ static void every_kind_of_field_becomes_its_attribute(void **state)
 		parse("{\"id\":\"00FF\",\"token\":\"secret\",\"csr\":\"-----"
 		      "BEGIN Y-----\\nYWJj\\n-----END Y-----\\n\","
 		      "\"signature\":\"YQ==\",\"names\":[\"a\",\"b\"],"
-		      "\"Agent\":\"x\",\"lifetime\":\"24h\"}",
+		      "\"Agent\":\"x\",\"lifetime\":\"24h\",\"again\":true}",
 		      &a, &f),
 		OK);
 	buf_init(&text, 4096);
@@ -42,12 +44,16 @@ static void every_kind_of_field_becomes_its_attribute(void **state)
 	assert_int_equal(buf_u8(&text, 0), OK);
 	assert_string_equal((char *)text.p,
 			    "id=\"\\x00\\xFF\" !token? csr=abc signature=a "
-			    "names=a names=b agent=x lifetime=86400");
+			    "names=a names=b agent=x lifetime=86400 again=yes");
 	buf_wipe(&text);
 	attrs_wipe(&a);
 	/* one name is a list of one; null is absent */
 	assert_int_equal(parse("{\"names\":\"a\",\"Agent\":null}", &a, &f), OK);
 	assert_int_equal(a.count, 1);
+	attrs_wipe(&a);
+	assert_int_equal(parse("{\"again\":false}", &a, &f), OK);
+	assert_true(attr_find(attrs_view(&a), "again", &one) &&
+		    attr_is(&one, "no"));
 	attrs_wipe(&a);
 }
 
@@ -57,6 +63,9 @@ static const struct {
 	const char *words;
 } wrong[] = {
 	{ "", ERR_INVALID, "the body is not JSON" },
+	{ "{\"again\":\"true\"}", ERR_INVALID, "must be true or false" },
+	{ "{\"again\":1}", ERR_INVALID, "must be true or false" },
+	{ "{\"again\":[true]}", ERR_INVALID, "must be true or false" },
 	{ "{", ERR_INVALID, "line 1, column 1" },
 	{ "{\"id\":\"00\"}x", ERR_INVALID, "line 1" },
 	{ "{}\n{}", ERR_INVALID, "line 2" },
