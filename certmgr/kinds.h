@@ -52,6 +52,10 @@ enum keeper_view_kind {
 	KV_AGENT = 1,
 	/* keeper -> view: agent=ID: its folder goes at once */
 	KV_GONE,
+	/* keeper -> view, once after the view came: these were all agents there are.
+	 * What an earlier keeper said and this one did not is gone then; until then
+	 * (3 s at most) a new view lets callers wait */
+	KV_ALL,
 	/* view -> keeper, id: any: agent=ID file=cert|chain|key|ca|bundle and the
 	 * PROC of who opens. Answered, same id, by KV_CONTENT content=BYTES
 	 * (confidential) or KV_REFUSED error= */

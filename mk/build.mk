@@ -8,6 +8,7 @@ LIB      := $(B)/libcretula_internal.a
 LIBS     := -lsodium -lcrypto
 SUP_LIBS := -lsqlite3 -lseccomp
 CA_LIBS  := -lmicrohttpd -lgnutls -ljansson -lssl -lcares
+VIEW_LIBS := -lfuse3
 TOOL_LIBS := -Wl,--as-needed -lcurl -ljansson
 
 CREDD_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard credd/*.c))

@@ -64,6 +64,13 @@ $(B)/tests/replay_handshake $(B)/fuzz/fuzz_handshake: $(B)/obj/ca/prober_tls.o
 $(B)/tests/test_prober $(B)/tests/replay_handshake $(B)/fuzz/fuzz_handshake: TEST_LIBS += -lssl
 $(B)/tests/test_client_agent $(B)/tests/test_client_agent_renew: TEST_LIBS += -lssl
 $(B)/tests/test_dialer: TEST_LIBS += -lcares
+VIEW_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard certmgr/view*.c) certmgr/mount.c)
+VIEW_USERS := $(addprefix $(B)/tests/,test_view test_view_see test_view_keeper)
+$(VIEW_USERS): $(VIEW_OBJ)
+$(VIEW_USERS): TEST_LIBS += $(VIEW_LIBS)
+$(B)/tests/test_view_mount $(B)/tests/replay_view_mounts $(B)/fuzz/fuzz_view_mounts $(B)/bench/tool/fuse_bare: \
+	$(B)/obj/certmgr/mount.o
+$(B)/bench/tool/fuse_bare: BENCH_LIBS += $(VIEW_LIBS)
 MODHOST := $(B)/obj/tests/tool/modhost.o
 $(B)/tests/test_mod_hmac: $(MODHOST) $(B)/modules/hmac.so
 $(B)/tests/test_mod_sigv4 $(B)/tests/test_mod_sigv4_facts: $(MODHOST) $(B)/modules/aws-sigv4.so

@@ -1,0 +1,337 @@
+/* View: the agents that have a folder, as keeper tells them, and the processes they are
+ * bound to. */
+#include "certmgr/view.h"
+
+#include "lib/child.h"
+#include "lib/log.h"
+#include "lib/map.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	PLACE_BITS = 3, /* of an inode: which of the folder and its files */
+	PLACES = 1 << PLACE_BITS,
+};
+
+static const char *const file_name[] = { "cert.pem", "chain.pem", "key.pem",
+					 "ca.pem", "bundle.pem" };
+static const char *const file_word[] = { "cert", "chain", "key", "ca",
+					 "bundle" };
+_Static_assert(NELEM(file_name) == VIEW_FILES && NELEM(file_word) == VIEW_FILES,
+	       "every file has a name");
+
+static struct map *by_id, *by_number, *owners;
+static uint64_t last_number;
+
+const char *view_file_name(enum view_file file)
+{
+	ENSURE((unsigned)file < VIEW_FILES);
+	return file_name[file];
+}
+
+const char *view_file_word(enum view_file file)
+{
+	ENSURE((unsigned)file < VIEW_FILES);
+	return file_word[file];
+}
+
+enum err view_file_of(const char *name, enum view_file *file)
+{
+	for (unsigned i = 0; i < VIEW_FILES; i++) {
+		if (strcmp(name, file_name[i]) != 0)
+			continue;
+		*file = (enum view_file)i;
+		return OK;
+	}
+	return ERR_NOT_FOUND;
+}
+
+uint64_t view_ino(const struct view_agent *a, unsigned place)
+{
+	ENSURE(place < PLACES);
+	return a->number << PLACE_BITS | place;
+}
+
+static void id_key(const void *value, const void **key, size_t *len)
+{
+	const struct view_agent *a = value;
+
+	*key = a->id;
+	*len = AGENT_ID_LEN;
+}
+
+static void number_key(const void *value, const void **key, size_t *len)
+{
+	const struct view_agent *a = value;
+
+	*key = &a->number;
+	*len = sizeof a->number;
+}
+
+static void pid_key(const void *value, const void **key, size_t *len)
+{
+	const struct view_owner *o = value;
+
+	*key = &o->pid;
+	*len = sizeof o->pid;
+}
+
+void view_agents_init(void)
+{
+	by_id = map_new(id_key);
+	by_number = map_new(number_key);
+	owners = map_new(pid_key);
+}
+
+struct view_agent *view_agent_find(const char *id)
+{
+	if (strlen(id) != AGENT_ID_LEN)
+		return NULL;
+	return map_find(by_id, id, AGENT_ID_LEN);
+}
+
+struct view_agent *view_agent_of(uint64_t ino)
+{
+	uint64_t number = ino >> PLACE_BITS;
+
+	return map_find(by_number, &number, sizeof number);
+}
+
+struct view_owner *view_owner_find(pid_t pid)
+{
+	return map_find(owners, &pid, sizeof pid);
+}
+
+/* Owners */
+
+static void owner_free(struct view_owner *o)
+{
+	if (!o)
+		return;
+	fd_close(&o->status);
+	free(o);
+}
+
+/* The file is opened first and answers last: between that the pid was nobody else's,
+ * and its start proves that it is the process keeper means. NULL: it has ended. */
+static struct view_owner *owner_new(pid_t pid, uint64_t start)
+{
+	struct view_owner *o = xcalloc(1, sizeof *o);
+	struct procinfo p;
+	struct fault f;
+	char path[32];
+
+	*o = (struct view_owner){ .pid = pid, .start = start };
+	(void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	o->status = open(path, O_RDONLY | O_CLOEXEC);
+	if (o->status < 0 && errno != ENOENT && errno != ESRCH)
+		log_text(LOG_ERR, "owner",
+			 "process %d cannot be looked at (%s): its agent has "
+			 "no file view",
+			 (int)pid, strerror(errno));
+	if (o->status >= 0 && procinfo_read_stat(pid, &p, &f) == OK &&
+	    p.start == start && view_owner_lives(o))
+		return o;
+	owner_free(o);
+	return NULL;
+}
+
+static void unbind(struct view_agent *a)
+{
+	struct view_owner *o = a->owner;
+	struct view_agent **at;
+
+	if (!o)
+		return;
+	for (at = &o->agents; *at != a;)
+		at = &(*at)->next;
+	*at = a->next;
+	a->owner = NULL;
+	a->next = NULL;
+	if (o->agents)
+		return;
+	ENSURE(map_drop(owners, &o->pid, sizeof o->pid) == o);
+	owner_free(o);
+}
+
+/* All agents of a process that has ended. */
+static void unbind_all(struct view_owner *o)
+{
+	struct view_agent *next;
+
+	for (struct view_agent *a = o ? o->agents : NULL; a; a = next) {
+		next = a->next;
+		unbind(a);
+	}
+}
+
+/* Two processes of one pid: the one that lives is the later one. */
+static void bind(struct view_agent *a, pid_t pid, uint64_t start)
+{
+	struct view_owner *o;
+
+	if (a->owner && a->owner->pid == pid && a->owner->start == start)
+		return;
+	unbind(a);
+	o = view_owner_find(pid);
+	if (!pid || (o && o->start > start))
+		return;
+	if (!o || o->start != start) {
+		struct view_owner *born = owner_new(pid, start);
+
+		if (!born)
+			return;
+		unbind_all(o);
+		o = born;
+		map_add(owners, o);
+	}
+	a->owner = o;
+	a->next = o->agents;
+	o->agents = a;
+}
+
+/* What keeper says */
+
+static bool id_of(const struct msg *m, char id[AGENT_ID_LEN + 1])
+{
+	struct attr a;
+	struct fault f;
+
+	if (attr_only(m->attrs, "agent", &a) != OK ||
+	    agent_id_check((struct span){ a.value, a.len }, &f) != OK)
+		return false;
+	memcpy(id, a.value, AGENT_ID_LEN);
+	id[AGENT_ID_LEN] = 0;
+	return true;
+}
+
+static bool number_of(struct attr_view v, const char *name, uint64_t max,
+		      uint64_t *n)
+{
+	struct attr a;
+
+	return attr_only(v, name, &a) == OK && attr_u64(&a, max, n) == OK;
+}
+
+/* What KV_AGENT says, before any of it counts. */
+struct told {
+	struct view_agent agent;
+	uint64_t pid, start;
+};
+
+static bool told_parse(const struct msg *m, struct told *t)
+{
+	uint64_t changed;
+	struct attr a;
+
+	if (!id_of(m, t->agent.id) ||
+	    !number_of(m->attrs, "pid", INT32_MAX, &t->pid) ||
+	    !number_of(m->attrs, "start", UINT64_MAX, &t->start) ||
+	    !number_of(m->attrs, "user_ns", UINT64_MAX, &t->agent.user_ns) ||
+	    !number_of(m->attrs, "changed", INT64_MAX, &changed))
+		return false;
+	t->agent.changed = (int64_t)changed;
+	t->agent.self = attr_find(m->attrs, "self", &a) && attr_is(&a, "yes");
+	for (unsigned i = 0; i < VIEW_FILES; i++) {
+		char name[16];
+
+		(void)snprintf(name, sizeof name, "size.%s", file_word[i]);
+		if (!number_of(m->attrs, name, VIEW_CONTENT_MAX,
+			       &t->agent.size[i]))
+			return false;
+	}
+	return true;
+}
+
+static struct view_agent *agent_new(const char id[AGENT_ID_LEN + 1])
+{
+	struct view_agent *a;
+
+	if (map_count(by_id) == VIEW_AGENTS) {
+		log_text(LOG_ERR, "agents_full",
+			 "%d agents have a file view: '%s' gets none",
+			 VIEW_AGENTS, id);
+		return NULL;
+	}
+	a = xcalloc(1, sizeof *a);
+	memcpy(a->id, id, sizeof a->id);
+	a->number = ++last_number;
+	map_add(by_id, a);
+	map_add(by_number, a);
+	return a;
+}
+
+bool view_agent_told(const struct msg *m)
+{
+	struct told t = { 0 };
+	struct view_agent *a;
+
+	if (!told_parse(m, &t))
+		return false;
+	a = view_agent_find(t.agent.id);
+	if (!a)
+		a = agent_new(t.agent.id);
+	if (!a)
+		return true;
+	a->self = t.agent.self;
+	a->user_ns = t.agent.user_ns;
+	a->changed = t.agent.changed;
+	memcpy(a->size, t.agent.size, sizeof a->size);
+	bind(a, (pid_t)t.pid, t.start);
+	if (a->stale) {
+		a->stale = false;
+		view_opens_ask(a);
+	}
+	return true;
+}
+
+static void agent_drop(struct view_agent *a)
+{
+	view_opens_end(a);
+	unbind(a);
+	ENSURE(map_drop(by_id, a->id, AGENT_ID_LEN) == a);
+	ENSURE(map_drop(by_number, &a->number, sizeof a->number) == a);
+	free(a);
+}
+
+bool view_agent_gone(const struct msg *m)
+{
+	char id[AGENT_ID_LEN + 1];
+	struct view_agent *a;
+
+	if (!id_of(m, id))
+		return false;
+	a = view_agent_find(id);
+	if (a)
+		agent_drop(a);
+	return true;
+}
+
+void view_agents_stale(void)
+{
+	struct view_agent *a;
+	size_t at = 0;
+
+	while ((a = map_next(by_id, &at)))
+		a->stale = true;
+}
+
+void view_agents_fresh(void)
+{
+	AUTO(mem_free)
+	void *room = xcalloc(map_count(by_id) + 1, sizeof(struct view_agent *));
+	struct view_agent **stale = room, *a;
+	size_t at = 0, n = 0;
+
+	/* the map must not change while it is walked */
+	while ((a = map_next(by_id, &at)))
+		if (a->stale)
+			stale[n++] = a;
+	while (n)
+		agent_drop(stale[--n]);
+}

@@ -1,0 +1,232 @@
+/* View: who may see an agent's folder, by what /proc tells of the caller, who waits in
+ * the kernel for our answer and so can neither end nor become another one meanwhile.
+ *
+ * It is the agent's process, or, unless self=yes, a descendant of it whose real,
+ * effective and file system uid are the agent's present ones and whose user namespace
+ * is the agent's. Who was reparented away is no descendant any more. Nobody else, not
+ * root either. */
+#include "certmgr/view.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	STATUS_ROOM = 1024, /* its line Gid is among the first ten */
+	DENIED_MAX = 64,    /* processes whose last refusal is remembered */
+};
+
+/* Reading */
+
+static bool status_read(int fd, struct procinfo *p)
+{
+	char text[STATUS_ROOM];
+	ssize_t n;
+
+	do {
+		n = pread(fd, text, sizeof text, 0);
+	} while (n < 0 && errno == EINTR);
+	return n > 0 && procinfo_parse_status(text, (size_t)n, p) == OK;
+}
+
+/* The process of a thread: ids and parent. */
+static bool caller_read(pid_t tid, struct procinfo *p)
+{
+	AUTO(fd_close) int fd = -1;
+	char path[32];
+
+	if (tid <= 0)
+		return false;
+	(void)snprintf(path, sizeof path, "/proc/%d/status", (int)tid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	*p = (struct procinfo){ 0 };
+	return fd >= 0 && status_read(fd, p);
+}
+
+bool view_owner_lives(struct view_owner *o)
+{
+	return status_read(o->status, &o->now) && o->now.pid == o->pid;
+}
+
+/* Descent */
+
+/* The next process to look at on the way up, and when the one below it started. */
+struct climb {
+	pid_t pid;
+	uint64_t start;
+	unsigned depth;
+};
+
+/* A parent is older than its child. A younger process under its pid is another one,
+ * which came when the parent had gone. */
+static bool climb(struct climb *c)
+{
+	struct procinfo p;
+
+	if (c->pid <= 0 || ++c->depth > VIEW_DEPTH ||
+	    procinfo_read_stat(c->pid, &p, NULL) != OK || p.start > c->start)
+		return false;
+	c->pid = p.parent;
+	c->start = p.start;
+	return true;
+}
+
+static struct climb climb_from(const struct procinfo *who)
+{
+	return (struct climb){ .pid = who->parent,
+			       .start = who->start ? who->start : UINT64_MAX };
+}
+
+static bool is_below(const struct view_owner *o, const struct procinfo *who)
+{
+	struct climb c = climb_from(who);
+
+	while (c.pid != o->pid)
+		if (!climb(&c) || c.start < o->start)
+			return false;
+	return true;
+}
+
+/* Rules */
+
+static bool all_ids_are(const struct procinfo *p, uid_t uid)
+{
+	return p->uid == uid && p->euid == uid && p->fsuid == uid;
+}
+
+/* The owner is asked last: if it lives, its pid was its own all the time. */
+static bool descends(const struct view_agent *a, const struct procinfo *who,
+		     uid_t uid)
+{
+	return !a->self && all_ids_are(who, uid) && is_below(a->owner, who) &&
+	       view_owner_lives(a->owner) && all_ids_are(&a->owner->now, uid);
+}
+
+bool view_may_see(const struct view_agent *a, pid_t tid, uid_t uid)
+{
+	struct procinfo who;
+
+	if (!a->owner || tid <= 0)
+		return false;
+	if (tid == a->owner->pid)
+		return view_owner_lives(a->owner);
+	if (!caller_read(tid, &who))
+		return false;
+	if (who.pid == a->owner->pid)
+		return view_owner_lives(a->owner);
+	return descends(a, &who, uid);
+}
+
+static bool user_ns_is(const struct view_agent *a, const struct procinfo *who)
+{
+	struct stat st;
+	char path[32];
+
+	(void)snprintf(path, sizeof path, "/proc/%d/ns/user",
+		       (int)a->owner->pid);
+	return who->user_ns && who->user_ns == a->user_ns && !stat(path, &st) &&
+	       st.st_ino == who->user_ns;
+}
+
+bool view_may_open(const struct view_agent *a, pid_t tid, uid_t uid,
+		   struct procinfo *who)
+{
+	if (!a->owner || tid <= 0 || procinfo_read(tid, who, NULL) != OK)
+		return false;
+	if (who->pid == a->owner->pid)
+		return view_owner_lives(a->owner);
+	return user_ns_is(a, who) && descends(a, who, uid);
+}
+
+/* The root's list */
+
+struct seen {
+	const struct view_agent **agent;
+	size_t count;
+};
+
+static void seen_add(struct seen *s, const struct view_agent *a)
+{
+	size_t i = s->count;
+
+	if (s->count == VIEW_SEEN)
+		return;
+	for (; i && s->agent[i - 1]->number > a->number; i--)
+		s->agent[i] = s->agent[i - 1];
+	s->agent[i] = a;
+	s->count++;
+}
+
+/* The agents of one process: its own, or those of an ancestor. */
+static void seen_of(struct seen *s, struct view_owner *o, bool itself,
+		    const struct procinfo *who, uid_t uid)
+{
+	if (!o || !view_owner_lives(o))
+		return;
+	if (!itself && (!all_ids_are(who, uid) || !all_ids_are(&o->now, uid)))
+		return;
+	for (const struct view_agent *a = o->agents; a; a = a->next)
+		if (itself || !a->self)
+			seen_add(s, a);
+}
+
+size_t view_seen(pid_t tid, uid_t uid, const struct view_agent *seen[VIEW_SEEN])
+{
+	struct seen s = { .agent = seen };
+	struct procinfo who;
+	struct climb c;
+
+	if (!caller_read(tid, &who))
+		return 0;
+	seen_of(&s, view_owner_find(who.pid), true, &who, uid);
+	c = climb_from(&who);
+	do {
+		seen_of(&s, view_owner_find(c.pid), false, &who, uid);
+	} while (climb(&c));
+	return s.count;
+}
+
+/* Refusals */
+
+static struct {
+	pid_t pid;
+	uint64_t at;
+} denied[DENIED_MAX];
+
+/* True if nothing was told of that process or thread within a second. When too many
+ * want in at once, not all are told. */
+static bool denied_now(pid_t pid, uint64_t now)
+{
+	size_t oldest = 0;
+
+	for (size_t i = 0; i < DENIED_MAX; i++) {
+		if (denied[i].pid == pid && now - denied[i].at < CLOCK_SECOND)
+			return false;
+		if (denied[i].at < denied[oldest].at)
+			oldest = i;
+	}
+	if (denied[oldest].at && now - denied[oldest].at < CLOCK_SECOND)
+		return false;
+	denied[oldest].pid = pid;
+	denied[oldest].at = now;
+	return true;
+}
+
+void view_denied(const struct view_agent *a, pid_t tid)
+{
+	uint64_t now = loop_now(view.loop);
+	struct procinfo who;
+	struct attrs out;
+
+	if (!a->owner || !chan_is_open(&view.keeper) || tid <= 0 ||
+	    !denied_now(tid, now) || procinfo_read(tid, &who, NULL) != OK ||
+	    (who.pid != tid && !denied_now(who.pid, now)))
+		return;
+	attrs_init(&out);
+	ENSURE(attrs_add_str(&out, "agent", a->id) == OK);
+	ENSURE(procinfo_format(&who, &out) == OK);
+	chan_tell(&view.keeper, KV_DENIED, 0, attrs_view(&out));
+	attrs_wipe(&out);
+}
