@@ -13,6 +13,9 @@ enum certmgr_sup_kind {
 	/* view -> supervisor: the connection to the kernel is gone: end me, and mount
 	 * anew for the next one */
 	SUP_UNMOUNTED,
+	/* supervisor -> net, after SIGHUP; fd: the file with the enrolment token,
+	 * opened anew; no fd: there is none */
+	SUP_TOKEN,
 };
 
 enum keeper_net_kind {
@@ -31,9 +34,10 @@ enum keeper_net_kind {
 	 * One that is revoked already counts as done */
 	KN_REVOKE,
 	KN_REVOKED,
-	/* error=NAME text=SENTENCE [final=yes: the CA has said no, or its answer is
-	 * garbage: asking again is no use] [retry_after=S]. Without final nothing is
-	 * known: it may have been done */
+	/* error=NAME text=SENTENCE [final=yes: the CA itself has said no: asking
+	 * again is no use] [retry_after=S]. Without final nothing is known: it may
+	 * have been done. An answer that is not understood is not final: it may be
+	 * another's, who stands in the CA's place for a while */
 	KN_FAILED,
 };
 

@@ -7,6 +7,8 @@
 #include <linux/filter.h>
 #include <linux/netlink.h>
 #include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
@@ -201,6 +203,24 @@ static const struct rule dialing[] = {
 	END,
 };
 
+/* TLS over connections it was handed (libcurl), and a few small files below a folder,
+ * which Landlock holds it to. */
+static const struct rule fetching[] = {
+	CALL2(setsockopt, IS(1, IPPROTO_TCP), IS(2, TCP_NODELAY)),
+	CALL(getsockname),
+	CALL(getpeername),
+	CALL(openat),
+	CALL(fstat),
+	CALL1(newfstatat, BITS(3, AT_EMPTY_PATH, AT_EMPTY_PATH)),
+	CALL(pread64),
+	CALL(fchmod),
+	CALL(fsync),
+	CALL(renameat),
+	CALL(unlinkat),
+	CALL(geteuid),
+	END,
+};
+
 /* What SQLite and a log need below a folder; Landlock says which folder. */
 static const struct rule storing[] = {
 	CALL(openat),
@@ -381,7 +401,7 @@ static const struct {
 	[CONFINE_KEEPER] = { "keeper",
 			     false,
 			     { self, sockets, memfds, keeping } },
-	[CONFINE_NET] = { "net", false, { self, sockets, memfds, storing } },
+	[CONFINE_NET] = { "net", false, { self, sockets, fetching } },
 	[CONFINE_VIEW] = { "view", false, { self, sockets, reading } },
 	[CONFINE_WORKER_LOAD] = { "worker", false, { self, reading, loading } },
 	[CONFINE_WORKER] = { "worker", false, { self } },

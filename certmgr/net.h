@@ -1,0 +1,155 @@
+/* What the files of certmgr's net share: requests to the CA over connections that the
+ * dialer made (net_web.c), what it answers (net_answer.c), whom to believe
+ * (net_trust.c), files (net_file.c), the node's own certificate (net_node.c) and what
+ * keeper wants (net_errand.c). */
+#ifndef CERTMGR_NET_H
+#define CERTMGR_NET_H
+
+#include "certmgr/kinds.h"
+#include "lib/cert.h"
+#include "lib/chan.h"
+#include "lib/secret.h"
+#include "lib/signkey.h"
+
+enum {
+	NET_LANES = 8,            /* connections to the CA */
+	NET_BODY_MAX = 128 << 10, /* bytes of an answer */
+	NET_HEAD_MAX = 32 << 10,  /* … of all its header lines */
+	NET_ASK_MAX = 64 << 10,   /* … of a request's body: what ca takes */
+	NET_PATH_MAX = 128,
+	NET_RETRY_MAX = 86400, /* Retry-After, seconds */
+	NET_HOST = 254,        /* with NUL */
+};
+
+/* One request from its turn on, connecting included; and how long it may wait for its
+ * turn. */
+#define NET_ASK_TIME  (10 * CLOCK_SECOND)
+#define NET_WAIT_TIME (20 * CLOCK_SECOND)
+
+/* ---- requests (net_web.c) */
+
+/* What came of a request. status 0: no answer, why says so. */
+struct web_answer {
+	unsigned status;
+	struct span body;
+	uint64_t retry_after; /* 0: it does not say */
+	struct fault why;
+};
+
+/* Embedded in its owner, zeroed at first. */
+struct web_ask {
+	struct web_ask *next;
+	char path[NET_PATH_MAX];
+	struct buf body; /* of a POST; empty: GET. The owner's to wipe */
+	bool urgent;     /* before those that wait */
+	uint64_t until;  /* waits no longer */
+	struct lane *lane;
+	bool queued;
+	/* Called once, unless cancelled; may free w and start others. */
+	void (*done)(struct web_ask *w, const struct web_answer *a);
+};
+
+/* Where the CA is: https://HOST[:PORT], a slash at the end allowed. */
+struct web_place {
+	char url[NET_HOST + 32]; /* without the slash */
+	char host[NET_HOST];     /* without brackets */
+	uint16_t port;
+};
+MUST enum err web_place_parse(const char *url, struct web_place *p,
+			      struct fault *f);
+
+/* Before confinement: everything that libcurl and OpenSSL open or ask the kernel for
+ * but once. root: DER of the only certificate that the CA's chain may end in. */
+void web_open(struct loop *l, const struct web_place *p, struct span root);
+/* The dialer's channel; fd is taken. */
+void web_dialer(int fd);
+void web_start(struct web_ask *w);
+/* Takes w back. Who has cancelled all he wants then says web_next. */
+void web_cancel(struct web_ask *w);
+void web_next(void);
+
+/* The certificate that connections show from now on: those that are kept, made with
+ * another or without one, are not used again. key: PKCS#8; NULL: none is shown. */
+MUST enum err web_identify(const struct span *key, struct span cert,
+			   struct span issuing, struct fault *f);
+
+/* ---- answers (net_answer.c): pure functions of what came */
+
+enum outcome {
+	OUTCOME_DONE,    /* 200 */
+	OUTCOME_FINAL,   /* the CA itself says no */
+	OUTCOME_REFUSED, /* it does not take our certificate (401) */
+	OUTCOME_BUSY,    /* 429: it answers, but not this now */
+	OUTCOME_AWAY,    /* no answer, or 5xx */
+	OUTCOME_STRANGE, /* an answer that is none of the CA's */
+};
+
+/* f says why, unless it is OUTCOME_DONE. */
+enum outcome answer_outcome(const struct web_answer *a, struct fault *f);
+
+/* A certificate and the one above it. */
+struct answer_cert {
+	struct buf cert, issuing; /* DER */
+	int64_t verify_by;        /* 0: it need not be */
+};
+void answer_cert_wipe(struct answer_cert *c); /* AUTO-able, if zeroed */
+MUST enum err answer_cert_parse(struct span body, struct answer_cert *out,
+				struct fault *f);
+/* GET /v1/ca: the issuing CA's certificate, DER appended. */
+MUST enum err answer_issuing(struct span body, struct buf *out,
+			     struct fault *f);
+
+/* ---- trust (net_trust.c) */
+
+/* Reads the root certificate from the file; ends the process if it has none. */
+void trust_open(int fd);
+struct span trust_root(void);
+struct span trust_issuing(void); /* empty while none is known */
+
+/* A certificate of the issuing CA: signed by the root, a CA's, valid now. Keeps it.
+ * *changed: it is another than before. */
+MUST enum err trust_take_issuing(struct span der, bool *changed,
+				 struct fault *f);
+/* A certificate by the issuing CA that is kept, for that key, for a TLS client, valid
+ * now or later. */
+MUST enum err trust_check(struct span der, struct span spki, struct cert *c,
+			  struct fault *f);
+/* Takes apart without judging. */
+MUST enum err trust_parse(struct span der, struct cert *c, struct fault *f);
+
+/* ---- files of the state folder (net_file.c): attribute lists, whole or not at all */
+
+/* Appends the file's attributes, in secret memory. ERR_NOT_FOUND without a sentence. */
+MUST enum err net_file_read(const char *name, struct attrs *out,
+			    struct fault *f);
+MUST enum err net_file_write(const char *name, const struct attrs *a,
+			     struct fault *f);
+void net_file_drop(const char *name);
+
+/* ---- this node (net_node.c) */
+
+/* node: its name, NULL: whatever the token says. */
+void node_open(struct loop *l, const char *node);
+/* After confinement: what there is, and what is to be done first. */
+void node_begin(void);
+/* The token's file, or -1; taken. Looks at it at once. */
+void node_token(int fd);
+/* A new keeper: says what we are. */
+void node_greet(struct chan *keeper);
+
+/* The name of this node; NULL while there is no certificate that is good. Then
+ * f says why. */
+const char *node_name(struct fault *f);
+/* What an errand of keeper's met: whether the CA answers, whether it takes us. */
+void node_met(enum outcome o, const struct fault *f);
+/* A certificate came with one of the issuing CA: is that still the one we know? */
+MUST enum err node_issuing(struct span der, struct fault *f);
+
+/* ---- what keeper wants (net_errand.c) */
+
+void errand_issue(struct chan *keeper, const struct msg *m);
+void errand_revoke(struct chan *keeper, const struct msg *m);
+/* The keeper is gone: nobody waits for any of them. */
+void errands_drop(void);
+
+#endif

@@ -1,0 +1,446 @@
+/* net: libcurl, told to open nothing: no name is resolved, no socket made, no file
+ * read, nothing followed. TLS ends in the one root. Holds the node's private key in
+ * OpenSSL's memory, and one answer a lane. */
+#include "certmgr/net_lane.h"
+
+#include "lib/clock.h"
+#include "lib/json_attrs.h"
+#include "lib/pem.h"
+#include "lib/pubkey.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+	RESOLVE_ROOM = NET_HOST + 32,
+	URL_ROOM = NET_HOST + 32 + NET_PATH_MAX,
+};
+
+static struct {
+	struct web_place place;
+	struct buf root; /* PEM */
+	struct curl_slist *headers;
+	struct curl_slist *resolve;
+	EVP_PKEY *key; /* NULL: no certificate is shown */
+	X509 *cert, *issuing;
+	unsigned generation;
+} common;
+
+const struct web_place *lane_place(void)
+{
+	return &common.place;
+}
+
+/* ---- who we are */
+
+static X509 *x509_of(struct span der)
+{
+	const unsigned char *p = der.p;
+
+	return d2i_X509(NULL, &p, (long)der.n);
+}
+
+enum err web_identify(const struct span *key, struct span cert,
+		      struct span issuing, struct fault *f)
+{
+	const unsigned char *p = key ? key->p : NULL;
+	EVP_PKEY *k = key ? d2i_AutoPrivateKey(NULL, &p, (long)key->n) : NULL;
+	X509 *c = key ? x509_of(cert) : NULL;
+	X509 *i = key ? x509_of(issuing) : NULL;
+
+	if (key && (!k || !c || !i || X509_check_private_key(c, k) != 1)) {
+		EVP_PKEY_free(k);
+		X509_free(c);
+		X509_free(i);
+		ERR_clear_error();
+		return fault_set(f, ERR_INVALID,
+				 "the node's certificate and key do not go "
+				 "together");
+	}
+	EVP_PKEY_free(common.key);
+	X509_free(common.cert);
+	X509_free(common.issuing);
+	common.key = k;
+	common.cert = c;
+	common.issuing = i;
+	common.generation++;
+	return OK;
+}
+
+static CURLcode on_tls(CURL *easy, void *ctx, void *arg)
+{
+	SSL_CTX *c = ctx;
+
+	(void)easy;
+	(void)arg;
+	if (SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) != 1)
+		return CURLE_SSL_CONNECT_ERROR;
+	if (!common.key)
+		return CURLE_OK;
+	if (SSL_CTX_use_certificate(c, common.cert) != 1 ||
+	    SSL_CTX_use_PrivateKey(c, common.key) != 1 ||
+	    SSL_CTX_add1_chain_cert(c, common.issuing) != 1)
+		return CURLE_SSL_CERTPROBLEM;
+	return CURLE_OK;
+}
+
+/* ---- the connection */
+
+static curl_socket_t on_socket(void *arg, curlsocktype purpose,
+			       struct curl_sockaddr *a)
+{
+	struct lane *l = arg;
+	int fd = l->fd;
+
+	(void)purpose;
+	(void)a;
+	if (fd < 0) {
+		l->wanted = true;
+		return CURL_SOCKET_BAD;
+	}
+	l->fd = -1;
+	l->generation = common.generation;
+	return fd;
+}
+
+static int on_socket_made(void *arg, curl_socket_t fd, curlsocktype purpose)
+{
+	(void)arg;
+	(void)fd;
+	(void)purpose;
+	return CURL_SOCKOPT_ALREADY_CONNECTED;
+}
+
+static int on_socket_close(void *arg, curl_socket_t fd)
+{
+	struct lane *l = arg;
+
+	if (l->watch.loop && l->watch.fd == fd)
+		loop_unwatch(&l->watch);
+	return close(fd);
+}
+
+/* ---- the loop */
+
+static void look(struct lane *l)
+{
+	loop_defer(l->loop, &l->check);
+}
+
+static void act(struct lane *l, curl_socket_t fd, int events)
+{
+	int running;
+
+	(void)curl_multi_socket_action(l->multi, fd, events, &running);
+	look(l);
+}
+
+static void on_ready(struct loop_fd *w, uint32_t events)
+{
+	struct lane *l =
+		(struct lane *)((char *)w - offsetof(struct lane, watch));
+
+	act(l, w->fd,
+	    (events & EPOLLIN ? CURL_CSELECT_IN : 0) |
+		    (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+		    (events & (EPOLLERR | EPOLLHUP)
+			     ? CURL_CSELECT_ERR | CURL_CSELECT_IN
+			     : 0));
+}
+
+static void on_time(struct loop_timer *t)
+{
+	act((struct lane *)((char *)t - offsetof(struct lane, timer)),
+	    CURL_SOCKET_TIMEOUT, 0);
+}
+
+static int on_watch(CURL *easy, curl_socket_t fd, int what, void *arg,
+		    void *socket)
+{
+	struct lane *l = arg;
+	uint32_t events = (what & CURL_POLL_IN ? (uint32_t)EPOLLIN : 0) |
+			  (what & CURL_POLL_OUT ? (uint32_t)EPOLLOUT : 0);
+
+	(void)easy;
+	(void)socket;
+	if (l->watch.loop && l->watch.fd == fd && what != CURL_POLL_REMOVE) {
+		loop_change(&l->watch, events);
+		return 0;
+	}
+	if (l->watch.loop && (l->watch.fd == fd || what != CURL_POLL_REMOVE))
+		loop_unwatch(&l->watch);
+	if (what == CURL_POLL_REMOVE)
+		return 0;
+	l->watch.fd = fd;
+	l->watch.events = events;
+	return loop_watch(l->loop, &l->watch) == OK ? 0 : -1;
+}
+
+static int on_timer(CURLM *multi, long ms, void *arg)
+{
+	struct lane *l = arg;
+
+	(void)multi;
+	loop_disarm(&l->timer);
+	if (ms >= 0)
+		loop_arm(l->loop, &l->timer,
+			 clock_boot() + (uint64_t)ms * CLOCK_MS);
+	return 0;
+}
+
+/* Outside of libcurl's own calls, where it may be told what to do next. */
+static void on_check(struct loop_work *w)
+{
+	struct lane *l =
+		(struct lane *)((char *)w - offsetof(struct lane, check));
+	CURLMsg *m;
+	int left;
+
+	while (l->running && (m = curl_multi_info_read(l->multi, &left)))
+		if (m->msg == CURLMSG_DONE) {
+			l->on_done(l, m->data.result);
+			return;
+		}
+}
+
+/* ---- the answer */
+
+static size_t on_body(char *p, size_t size, size_t n, void *arg)
+{
+	struct lane *l = arg;
+
+	l->over = buf_put(&l->body, p, size * n) != OK;
+	return l->over ? CURL_WRITEFUNC_ERROR : n;
+}
+
+static size_t on_head(char *p, size_t size, size_t n, void *arg)
+{
+	struct lane *l = arg;
+
+	(void)p;
+	l->head += size * n;
+	l->over = l->head > NET_HEAD_MAX;
+	return l->over ? 0 : n;
+}
+
+static void explain(const struct lane *l, CURLcode rc, struct fault *f)
+{
+	const char *why = l->why[0] ? l->why : curl_easy_strerror(rc);
+	const char *url = common.place.url;
+
+	if (l->over)
+		(void)fault_set(f, ERR_TOO_LARGE,
+				"the answer from '%s' is larger than any of a "
+				"CA's: is it the CA that is there?",
+				url);
+	else if (rc == CURLE_PEER_FAILED_VERIFICATION)
+		(void)fault_set(f, ERR_UNAUTHENTICATED,
+				"who answers at '%s' is not the CA whose root "
+				"certificate was given (ca_root=): %s",
+				url, why);
+	else
+		(void)fault_set(f, ERR_UNAVAILABLE,
+				"the CA at '%s' is not reached: %s", url, why);
+}
+
+void lane_answer(struct lane *l, CURLcode rc, struct web_answer *a)
+{
+	curl_off_t after = 0;
+	long status = 0;
+
+	if (rc != CURLE_OK) {
+		explain(l, rc, &a->why);
+		return;
+	}
+	(void)curl_easy_getinfo(l->easy, CURLINFO_RESPONSE_CODE, &status);
+	(void)curl_easy_getinfo(l->easy, CURLINFO_RETRY_AFTER, &after);
+	a->status = status > 0 ? (unsigned)status : 1;
+	a->body = span_of(l->body.p, l->body.len);
+	a->retry_after = after > 0 ? MIN((uint64_t)after, NET_RETRY_MAX) : 0;
+}
+
+/* ---- a request */
+
+#define SET(option, value)                                                     \
+	do {                                                                   \
+		if (curl_easy_setopt(c, CURLOPT_##option, value) != CURLE_OK)  \
+			return ERR_INTERNAL;                                   \
+	} while (0)
+
+static enum err set_request(struct lane *l)
+{
+	const struct web_ask *w = l->ask;
+	char url[URL_ROOM];
+	CURL *c = l->easy;
+
+	(void)snprintf(url, sizeof url, "%s%s", common.place.url, w->path);
+	SET(URL, url);
+	SET(FRESH_CONNECT, l->generation != common.generation ? 1L : 0L);
+	SET(HTTPGET, 1L);
+	if (!w->body.len)
+		return OK;
+	SET(POST, 1L);
+	SET(POSTFIELDSIZE, (long)w->body.len);
+	SET(POSTFIELDS, w->body.p);
+	return OK;
+}
+
+enum err lane_begin(struct lane *l)
+{
+	ENSURE(!l->running);
+	buf_clear(&l->body);
+	l->head = 0;
+	l->over = l->wanted = false;
+	l->why[0] = 0;
+	TRY(set_request(l));
+	if (curl_multi_add_handle(l->multi, l->easy) != CURLM_OK)
+		return ERR_INTERNAL;
+	l->running = true;
+	return OK;
+}
+
+void lane_stop(struct lane *l)
+{
+	if (l->running)
+		(void)curl_multi_remove_handle(l->multi, l->easy);
+	l->running = false;
+	loop_undefer(l->loop, &l->check);
+	fd_close(&l->fd);
+}
+
+void lane_rest(struct lane *l)
+{
+	buf_clear(&l->body);
+}
+
+/* ---- setting up */
+
+static enum err set_tls(CURL *c)
+{
+	struct curl_blob root = { .data = common.root.p,
+				  .len = common.root.len,
+				  .flags = CURL_BLOB_COPY };
+
+	SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	SET(SSL_VERIFYPEER, 1L);
+	SET(SSL_VERIFYHOST, 2L);
+	SET(CAINFO, NULL);
+	SET(CAPATH, NULL);
+	SET(CAINFO_BLOB, &root);
+	SET(SSL_SESSIONID_CACHE, 0L);
+	SET(SSL_CTX_FUNCTION, on_tls);
+	return OK;
+}
+
+static enum err set_all(struct lane *l)
+{
+	CURL *c = l->easy;
+
+	SET(PROTOCOLS_STR, "https");
+	SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+	SET(PROXY, "");
+	SET(NOSIGNAL, 1L);
+	SET(USERAGENT, "certmgr");
+	SET(ERRORBUFFER, l->why);
+	SET(HTTPHEADER, common.headers);
+	SET(RESOLVE, common.resolve);
+	SET(CONNECTTIMEOUT_MS, (long)(NET_ASK_TIME / CLOCK_MS));
+	SET(TIMEOUT_MS, (long)(NET_ASK_TIME / CLOCK_MS));
+	SET(WRITEFUNCTION, on_body);
+	SET(WRITEDATA, l);
+	SET(HEADERFUNCTION, on_head);
+	SET(HEADERDATA, l);
+	SET(OPENSOCKETFUNCTION, on_socket);
+	SET(OPENSOCKETDATA, l);
+	SET(SOCKOPTFUNCTION, on_socket_made);
+	SET(CLOSESOCKETFUNCTION, on_socket_close);
+	SET(CLOSESOCKETDATA, l);
+	return set_tls(c);
+}
+
+static enum err set_multi(struct lane *l)
+{
+	CURLM *m = l->multi;
+
+	if (curl_multi_setopt(m, CURLMOPT_SOCKETFUNCTION, on_watch) ||
+	    curl_multi_setopt(m, CURLMOPT_SOCKETDATA, l) ||
+	    curl_multi_setopt(m, CURLMOPT_TIMERFUNCTION, on_timer) ||
+	    curl_multi_setopt(m, CURLMOPT_TIMERDATA, l) ||
+	    curl_multi_setopt(m, CURLMOPT_MAXCONNECTS, 1L) ||
+	    curl_multi_setopt(m, CURLMOPT_PIPELINING, CURLPIPE_NOTHING))
+		return ERR_INTERNAL;
+	return OK;
+}
+
+void lane_open(struct lane *l, struct loop *loop,
+	       void (*on_done)(struct lane *l, CURLcode rc))
+{
+	l->loop = loop;
+	l->on_done = on_done;
+	l->fd = l->watch.fd = -1;
+	l->watch.on = on_ready;
+	l->timer.on = on_time;
+	l->check.on = on_check;
+	buf_init(&l->body, NET_BODY_MAX);
+	l->multi = curl_multi_init();
+	l->easy = curl_easy_init();
+	ENSURE(l->multi && l->easy);
+	ENSURE(set_multi(l) == OK && set_all(l) == OK);
+}
+
+/* A handshake that begins, and ends with an alert: libcurl and OpenSSL have then made
+ * all that they make but once, and read their configuration. */
+static void warm_handshake(void)
+{
+	static const char alert[] = "\x15\x03\x03\x00\x02\x02\x28";
+	struct lane l = { .fd = -1, .watch = { .fd = -1 } };
+	int pair[2];
+
+	ENSURE(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			   0, pair));
+	ENSURE(write(pair[1], alert, sizeof alert - 1) == sizeof alert - 1);
+	ENSURE(!shutdown(pair[1], SHUT_WR));
+	l.easy = curl_easy_init();
+	l.fd = pair[0];
+	buf_init(&l.body, NET_BODY_MAX);
+	ENSURE(l.easy && set_all(&l) == OK &&
+	       curl_easy_setopt(l.easy, CURLOPT_URL, common.place.url) ==
+		       CURLE_OK);
+	ENSURE(curl_easy_perform(l.easy) != CURLE_OK && l.fd < 0);
+	curl_easy_cleanup(l.easy);
+	close(pair[1]);
+	buf_wipe(&l.body);
+}
+
+static void add_line(struct curl_slist **list, const char *line)
+{
+	*list = curl_slist_append(*list, line);
+	ENSURE(*list);
+}
+
+void lanes_warm(const struct web_place *p, struct span root)
+{
+	char resolve[RESOLVE_ROOM];
+
+	common.place = *p;
+	common.generation = 1;
+	buf_init(&common.root, 2 * PEM_BODY_MAX);
+	ENSURE(pem_put("CERTIFICATE", root, &common.root) == OK);
+	ENSURE(curl_global_init(CURL_GLOBAL_ALL) == CURLE_OK);
+	/* an address that is never used: the connection is there already */
+	(void)snprintf(resolve, sizeof resolve, "%s:%u:192.0.2.1", p->host,
+		       p->port);
+	if (!strchr(p->host, ':'))
+		add_line(&common.resolve, resolve);
+	add_line(&common.headers, "Content-Type: application/json");
+	add_line(&common.headers, "Accept: application/json, "
+				  "application/problem+json");
+	add_line(&common.headers, "Expect:");
+	warm_handshake();
+	pubkey_warm();
+	json_warm_up();
+}

@@ -1,0 +1,50 @@
+/* A lane: one libcurl handle with one connection, driven by our loop. Inside of net's
+ * requests (net_web.c); net_lane.c is where libcurl is. */
+#ifndef CERTMGR_NET_LANE_H
+#define CERTMGR_NET_LANE_H
+
+#include "certmgr/net.h"
+
+#include <curl/curl.h>
+
+struct lane {
+	/* net_web.c's */
+	struct web_ask *ask; /* NULL: it is free */
+	struct loop_timer limit;
+	uint64_t dial; /* being made for it; 0: none */
+	unsigned dials;
+	/* net_lane.c's */
+	struct loop *loop;
+	CURLM *multi;
+	CURL *easy;
+	struct loop_fd watch; /* its connection, while libcurl waits for it */
+	struct loop_timer timer;
+	struct loop_work check;
+	int fd;      /* a connection that libcurl has not taken yet; -1 */
+	bool wanted; /* it wanted one, and there was none */
+	bool running;
+	bool over;           /* the answer is larger than any of the CA's */
+	unsigned generation; /* of the certificate its connection shows */
+	struct buf body;
+	size_t head;
+	char why[CURL_ERROR_SIZE];
+	void (*on_done)(struct lane *l, CURLcode rc);
+};
+
+/* Once, before confinement and before any lane. */
+void lanes_warm(const struct web_place *p, struct span root);
+const struct web_place *lane_place(void);
+void lane_open(struct lane *l, struct loop *loop,
+	       void (*on_done)(struct lane *l, CURLcode rc));
+
+/* Begins l->ask; on_done later, in a turn of the loop. A connection is kept from the
+ * request before, or is l->fd; else it ends at once with `wanted`. */
+MUST enum err lane_begin(struct lane *l);
+/* What came, while the lane is not stopped: borrowed from it. */
+void lane_answer(struct lane *l, CURLcode rc, struct web_answer *a);
+/* Ends the present transfer, its connection with it unless it is done. */
+void lane_stop(struct lane *l);
+/* No request: what it holds for one is let go. */
+void lane_rest(struct lane *l);
+
+#endif

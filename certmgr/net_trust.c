@@ -1,0 +1,135 @@
+/* net: whom it believes: the one root it was given, the issuing CA that this has
+ * signed, and nobody else. Holds two certificates. */
+#include "certmgr/net.h"
+
+#include "lib/clock.h"
+#include "lib/log.h"
+#include "lib/pem.h"
+
+#include <string.h>
+#include <unistd.h>
+
+enum {
+	ROOT_TEXT_MAX = 64 << 10,
+};
+
+static struct buf root, issuing;
+
+struct span trust_root(void)
+{
+	return span_of(root.p, root.len);
+}
+
+struct span trust_issuing(void)
+{
+	return span_of(issuing.p, issuing.len);
+}
+
+enum err trust_parse(struct span der, struct cert *c, struct fault *f)
+{
+	struct cert_signed s;
+
+	TRY(cert_split(der, &s, f));
+	return cert_parse_tbs(s.tbs, c, f);
+}
+
+/* Is der signed by the key in the certificate above it? */
+static enum err check_signed(struct span der, struct span above, struct cert *c,
+			     struct fault *f)
+{
+	struct cert_signed s;
+	struct pubkey key;
+	struct cert a;
+
+	TRY(trust_parse(above, &a, f));
+	TRY(pubkey_parse(a.spki, &key, f));
+	TRY(cert_split(der, &s, f));
+	TRY(cert_parse_tbs(s.tbs, c, f));
+	if (!span_equal(c->issuer_der, a.subject_der) ||
+	    pubkey_verify(&key, s.alg, s.tbs, s.sig) != OK)
+		return fault_set(f, ERR_UNAUTHENTICATED,
+				 "a certificate in the CA's answer is not "
+				 "signed by the CA that it should be of");
+	return OK;
+}
+
+static enum err not_now(const struct cert *c, const char *whose,
+			struct fault *f)
+{
+	int64_t now = clock_wall();
+
+	if (now > c->not_after)
+		return fault_set(f, ERR_EXPIRED,
+				 "%s certificate has expired: is the clock "
+				 "right?",
+				 whose);
+	return OK;
+}
+
+enum err trust_take_issuing(struct span der, bool *changed, struct fault *f)
+{
+	struct cert c;
+
+	*changed = false;
+	if (issuing.len && span_equal(der, trust_issuing()))
+		return OK;
+	TRY(check_signed(der, trust_root(), &c, f));
+	if (!c.ca || !(c.key_usage & KU_CERT_SIGN))
+		return fault_set(f, ERR_UNAUTHENTICATED,
+				 "what the CA calls its issuing certificate is "
+				 "none");
+	TRY(not_now(&c, "the issuing CA's", f));
+	buf_clear(&issuing);
+	ENSURE(buf_put(&issuing, der.p, der.n) == OK);
+	*changed = true;
+	return OK;
+}
+
+enum err trust_check(struct span der, struct span spki, struct cert *c,
+		     struct fault *f)
+{
+	if (!issuing.len)
+		return fault_set(f, ERR_UNAUTHENTICATED,
+				 "the issuing CA is not known yet");
+	TRY(check_signed(der, trust_issuing(), c, f));
+	if (!span_equal(c->spki, spki))
+		return fault_set(f, ERR_UNAUTHENTICATED,
+				 "the certificate is for another key than was "
+				 "asked for");
+	if (c->ca || c->serial.n != SERIAL_SIZE)
+		return fault_set(f, ERR_UNAUTHENTICATED,
+				 "the certificate is none that this CA makes");
+	return not_now(c, "the", f);
+}
+
+static void no_root(const char *why)
+{
+	log_text(LOG_CRIT, "not_started",
+		 "the root certificate of the CA (ca_root=) cannot be used: "
+		 "%s: get it with 'cretula ca root' on the CA's host",
+		 why);
+	_exit(1);
+}
+
+void trust_open(int fd)
+{
+	struct fault f = { .text = "the file cannot be read" };
+	AUTO(buf_wipe) struct buf text = { 0 };
+	uint8_t *at = NULL;
+	struct cert c;
+	size_t used;
+	ssize_t n;
+
+	buf_init(&text, ROOT_TEXT_MAX);
+	buf_init(&root, CERT_MAX);
+	buf_init(&issuing, CERT_MAX);
+	ENSURE(buf_grow(&text, ROOT_TEXT_MAX, &at) == OK);
+	n = pread(fd, at, ROOT_TEXT_MAX, 0);
+	if (n < 0 || pem_get("CERTIFICATE", (const char *)at, (size_t)n, &root,
+			     &used, &f) != OK)
+		no_root(f.text);
+	if (trust_parse(trust_root(), &c, &f) != OK)
+		no_root(f.text);
+	if (!c.ca)
+		no_root("it is not a CA's certificate");
+}
