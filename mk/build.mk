@@ -9,15 +9,18 @@ LIBS     := -lsodium -lcrypto
 SUP_LIBS := -lsqlite3 -lseccomp
 CA_LIBS  := -lmicrohttpd -lgnutls -ljansson -lssl -lcares
 VIEW_LIBS := -lfuse3
+CM_LIBS  := -Wl,--as-needed -lfuse3 -lcurl -lssl -lcares
 TOOL_LIBS := -Wl,--as-needed -lcurl -ljansson
 
 CREDD_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard credd/*.c))
 CA_OBJ    := $(patsubst %.c,$(B)/obj/%.o,$(wildcard ca/*.c))
+CM_OBJ    := $(patsubst %.c,$(B)/obj/%.o,$(wildcard certmgr/*.c))
 TOOL_OBJ  := $(patsubst %.c,$(B)/obj/%.o,$(wildcard tools/*.c))
 MODULES   := $(notdir $(patsubst %/,%,$(dir $(wildcard modules/*/*.c))))
 MODULES   := $(sort $(MODULES))
 
-all: $(B)/bin/credd $(if $(CA_OBJ),$(B)/bin/ca) $(if $(TOOL_OBJ),$(B)/bin/cretula) \
+all: $(B)/bin/credd $(if $(CA_OBJ),$(B)/bin/ca) $(if $(CM_OBJ),$(B)/bin/certmgr) \
+	$(if $(TOOL_OBJ),$(B)/bin/cretula) \
 	$(MODULES:%=$(B)/modules/%.so) $(LIB) \
 	$(B)/bin/cretula-request-key \
 	$(B)/lib/libcretula.a $(B)/lib/libcretula.so $(B)/examples/sign
@@ -55,6 +58,11 @@ $(B)/bin/ca: $(CA_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(CA_OBJ) $(LIB) -o $@ $(LDFLAGS_ALL) $(LIBS) $(SUP_LIBS) $(CA_LIBS)
+
+$(B)/bin/certmgr: $(CM_OBJ) $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -pie $(CM_OBJ) $(LIB) -o $@ $(LDFLAGS_ALL) $(LIBS) $(SUP_LIBS) $(CM_LIBS)
 
 $(B)/bin/cretula: $(TOOL_OBJ) $(LIB)
 	@mkdir -p $(@D)
@@ -135,6 +143,7 @@ install: all
 		dist/request-key.d/cretula.conf
 	install -D -m 644 -t $(DESTDIR)/usr/lib/sysctl.d \
 		dist/sysctl.d/60-cretula.conf
+		$(if $(CA_OBJ),$(B)/bin/ca) $(if $(CM_OBJ),$(B)/bin/certmgr)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/$(TRIPLET)/cretula \
 		$(MODULES:%=$(B)/modules/%.so)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/$(TRIPLET) \
@@ -146,9 +155,9 @@ install: all
 		include/cretula/*.h
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 tools/cretula.1
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man5 \
-		credd/credd.conf.5 ca/ca.conf.5
+		credd/credd.conf.5 ca/ca.conf.5 certmgr/certmgr.conf.5
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man8 \
-		credd/credd.8 ca/ca.8
+		credd/credd.8 ca/ca.8 certmgr/certmgr.8
 
 clean:
 	rm -rf $(B)

@@ -1,0 +1,267 @@
+/* Supervisor of certmgr (lib/supervisor.h): its roles and what they are given; sends
+ * agents the signals that keeper asks for; mounts the file view. Holds the descriptor
+ * of the key arena, which it never maps, and that of the audit key, which it reads not.
+ *	keeper -> supervisor	SUP_SIGNAL
+ *	view -> supervisor	SUP_UNMOUNTED
+ *	supervisor -> keeper	SUP_NOTE: what this machine does not give */
+#include "certmgr/supervisor.h"
+
+#include "certmgr/roles.h"
+#include "lib/log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+struct certmgr certmgr = { .store_fd = -1,
+			   .net_fd = -1,
+			   .root_fd = -1,
+			   .token_fd = -1,
+			   .audit_key_fd = -1,
+			   .arena_fd = -1,
+			   .upcall_fd = -1,
+			   .view_fd = -1 };
+
+#define PEER(role) (1u << (role))
+
+/* View's life is changed where there is no file view: it is never wanted then. */
+static struct sup_role roles[] = {
+	[ROLE_STORE] = { .name = "store",
+			 .user = "_cretula-certmgr-store",
+			 .peers = PEER(ROLE_KEEPER),
+			 .ends_itself = true,
+			 .ends = 4 },
+	[ROLE_KEEPER] = { .name = "keeper",
+			  .user = "_cretula-keeper",
+			  .ends_itself = true,
+			  .ends = 3 },
+	[ROLE_DIALER] = { .name = "dialer",
+			  .user = "_cretula-dialer",
+			  .peers = PEER(ROLE_NET),
+			  .ends = 6 },
+	[ROLE_NET] = { .name = "net",
+		       .user = "_cretula-net",
+		       .peers = PEER(ROLE_KEEPER),
+		       .ends = 5 },
+	[ROLE_VIEW] = { .name = "view",
+			.user = "_cretula-view",
+			.peers = PEER(ROLE_KEEPER),
+			.ends = 2 },
+	[ROLE_DOOR] = { .name = "door",
+			.user = "_cretula-door",
+			.peers = PEER(ROLE_KEEPER),
+			.ends = 0 },
+	[ROLE_FRONT] = { .name = "front",
+			 .user = "_cretula-front",
+			 .life = SUP_PER_UID,
+			 .peers = PEER(ROLE_KEEPER) | PEER(ROLE_DOOR),
+			 .ends = 1 },
+};
+
+_Static_assert(NELEM(roles) == ROLE__MAX, "every role has an entry");
+
+/* What the roles are given */
+
+static void start_keeper(struct attrs *a)
+{
+	ENSURE(attrs_add_str(a, "instance", certmgr.instance) == OK);
+	ENSURE(attrs_add_str(a, "boot", certmgr.boot) == OK);
+	ENSURE(attrs_add_u64(a, "claim_within", certmgr.claim_within) == OK);
+	if (certmgr.arena_fd >= 0)
+		ENSURE(attrs_add_str(a, "arena", "yes") == OK);
+	if (certmgr.upcall_fd >= 0)
+		ENSURE(attrs_add_str(a, "upcall", "yes") == OK);
+	if (certmgr.view)
+		ENSURE(attrs_add_str(a, "view", certmgr.view) == OK);
+	if (certmgr.durable)
+		ENSURE(attrs_add_str(a, "durable", "yes") == OK);
+}
+
+static void start(const struct sup_child *c, struct attrs *a)
+{
+	if (c->role == ROLE_KEEPER)
+		start_keeper(a);
+	if (c->role != ROLE_NET)
+		return;
+	ENSURE(attrs_add_str(a, "ca", certmgr.ca) == OK);
+	if (certmgr.token_fd >= 0)
+		ENSURE(attrs_add_str(a, "token", "yes") == OK);
+}
+
+/* Every keeper reads the key from its beginning. */
+static size_t keeper_fds(int *fd)
+{
+	size_t n = 0;
+
+	(void)!lseek(certmgr.audit_key_fd, 0, SEEK_SET);
+	fd[n++] = certmgr.audit_key_fd;
+	if (certmgr.arena_fd >= 0)
+		fd[n++] = certmgr.arena_fd;
+	if (certmgr.upcall_fd >= 0)
+		fd[n++] = certmgr.upcall_fd;
+	return n;
+}
+
+/* What is in the files now: a token may have come, or been renewed. */
+static size_t net_fds(int *fd)
+{
+	struct fault f;
+
+	if (certmgr_net_files(&f) != OK)
+		log_text(LOG_ERR, "net_files", "%s", f.text);
+	(void)!lseek(certmgr.root_fd, 0, SEEK_SET);
+	fd[0] = certmgr.net_fd;
+	fd[1] = certmgr.root_fd;
+	fd[2] = certmgr.token_fd;
+	return certmgr.token_fd >= 0 ? 3 : 2;
+}
+
+static size_t view_fds(int *fd)
+{
+	struct fault f;
+
+	if (certmgr.view_fd < 0 && certmgr_mount(&f) != OK) {
+		log_text(LOG_CRIT, "not_mounted", "%s", f.text);
+		return 0;
+	}
+	fd[0] = certmgr.view_fd;
+	return 1;
+}
+
+static size_t fds(const struct sup_child *c, int *fd)
+{
+	switch ((enum certmgr_role)c->role) {
+	case ROLE_STORE:
+		fd[0] = certmgr.store_fd;
+		return 1;
+	case ROLE_KEEPER:
+		return keeper_fds(fd);
+	case ROLE_NET:
+		return net_fds(fd);
+	case ROLE_VIEW:
+		return view_fds(fd);
+	case ROLE_DIALER:
+	case ROLE_DOOR:
+	case ROLE_FRONT:
+	case ROLE__MAX:
+		break;
+	}
+	return 0;
+}
+
+/* A mount ends with the last who holds it, and then nobody waits for a view that is
+ * dead: so it is view's alone. */
+static void started(struct sup_child *c)
+{
+	struct attrs a;
+
+	if (c->role == ROLE_VIEW)
+		fd_close(&certmgr.view_fd);
+	if (c->role != ROLE_KEEPER || !certmgr.weaker.count)
+		return;
+	attrs_init(&a);
+	ENSURE(attrs_add_str(&a, "role", "supervisor") == OK);
+	ENSURE(attrs_add_view(&a, attrs_view(&certmgr.weaker)) == OK);
+	chan_tell(&c->chan, SUP_NOTE, 0, attrs_view(&a));
+	attrs_wipe(&a);
+}
+
+/* What children say */
+
+/* Keeper says it of agents that are told of a new certificate; whoever broke into it
+ * shall not end processes of others with it. */
+static bool may_send(uint64_t sig)
+{
+	return sig >= 1 && sig <= (uint64_t)SIGRTMAX && sig != SIGKILL &&
+	       sig != SIGSTOP;
+}
+
+static bool send_signal(struct sup_child *c, const struct msg *m)
+{
+	AUTO(fd_close) int pidfd = chan_take_fd(&c->chan);
+	struct attr a;
+	uint64_t sig;
+
+	if (pidfd < 0 || attr_only(m->attrs, "signal", &a) != OK ||
+	    attr_u64(&a, INT32_MAX, &sig) != OK || !may_send(sig))
+		return false;
+	if (pidfd_send_signal(pidfd, (int)sig, NULL, 0) && errno != ESRCH)
+		log_text(LOG_WARN, "signal", "signal %d is not sent: %s",
+			 (int)sig, strerror(errno));
+	return true;
+}
+
+static bool message(struct sup_child *c, const struct msg *m)
+{
+	switch ((enum certmgr_sup_kind)m->kind) {
+	case SUP_SIGNAL:
+		return c->role == ROLE_KEEPER && send_signal(c, m);
+	case SUP_UNMOUNTED:
+		if (c->role != ROLE_VIEW)
+			return false;
+		log_text(LOG_WARN, "unmounted",
+			 "'%s' was unmounted: it is mounted anew",
+			 certmgr.view);
+		proc_kill(&c->proc);
+		return true;
+	}
+	return false;
+}
+
+static void died(size_t role, unsigned n)
+{
+	if (role != ROLE_KEEPER || n < CERTMGR_KEEPER_DEATHS ||
+	    certmgr.arena_fd < 0)
+		return;
+	log_text(LOG_CRIT, "arena_dropped",
+		 "keeper died %u times within a minute: the keys that it held "
+		 "are forgotten, agents that need one get a new certificate",
+		 n);
+	fd_close(&certmgr.arena_fd);
+	certmgr.arena_fd = certmgr_arena();
+}
+
+/* A new token, or another root: for a new net. */
+static void reload(void)
+{
+	struct sup_child *net = sup_child_of(ROLE_NET, 0);
+
+	log_text(LOG_INFO, "reload",
+		 "net begins anew, with what is now in the files of ca_root= "
+		 "and token=");
+	if (net)
+		sup_restart(net);
+}
+
+static enum err prepare(struct fault *f)
+{
+	TRY(certmgr_prepare(f));
+	if (!certmgr.view)
+		roles[ROLE_VIEW].life = SUP_ONE_SHOT;
+	return OK;
+}
+
+int role_supervisor(const char *config)
+{
+	static const struct sup_daemon daemon = {
+		.name = "certmgr",
+		.role = roles,
+		.roles = NELEM(roles),
+		.door = ROLE_DOOR,
+		.front = ROLE_FRONT,
+		.core = ROLE_KEEPER,
+		.decls = certmgr_decls,
+		.configure = certmgr_configure,
+		.prepare = prepare,
+		.start = start,
+		.fds = fds,
+		.started = started,
+		.message = message,
+		.died = died,
+		.reload = reload,
+	};
+
+	return sup_run(&daemon, config);
+}

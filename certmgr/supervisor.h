@@ -1,0 +1,78 @@
+/* What is certmgr's own in its supervisor (certmgr/supervisor.c, certmgr/setup.c,
+ * certmgr/setup_upcall.c). */
+#ifndef CERTMGR_SUPERVISOR_H
+#define CERTMGR_SUPERVISOR_H
+
+#include "certmgr/kinds.h"
+#include "lib/procinfo.h"
+#include "lib/supervisor.h"
+
+enum {
+	CERTMGR_ARENA = 4 << 20, /* bytes of the key arena; sparse */
+	CERTMGR_LOCKED =
+		64 << 20, /* that each process may lock, if we may say so */
+	CERTMGR_KEEPER_DEATHS = 3,  /* within a minute: the arena is dropped */
+	CERTMGR_AUDIT_KEY = 32,     /* bytes */
+	CERTMGR_INSTANCE = 8,       /* hex digits */
+	CERTMGR_ROOT_MAX = 1 << 20, /* bytes of ca_root */
+};
+
+enum certmgr_role {
+	ROLE_STORE,
+	ROLE_KEEPER,
+	ROLE_DIALER,
+	ROLE_NET,
+	ROLE_VIEW,
+	ROLE_DOOR,
+	ROLE_FRONT,
+	ROLE__MAX
+};
+
+struct certmgr {
+	char *ca;      /* https:// URL */
+	char *ca_root; /* path of the CA's root, PEM */
+	char *token;   /* path of the enrolment token; NULL: none is said */
+	char *view;    /* where the file view is; NULL: there is none */
+	bool upcall;   /* listen for the kernel's helper */
+	bool durable;
+	uint64_t claim_within; /* s */
+	char instance[CERTMGR_INSTANCE + 1];
+	char boot[BOOT_ID + 1];
+	int store_fd, net_fd; /* folders */
+	int root_fd, token_fd;
+	int audit_key_fd;
+	int arena_fd; /* never mapped here */
+	int upcall_fd;
+	int view_fd; /* of the mount that no view serves yet */
+	bool mounted;
+	struct attrs weaker; /* weaker=TEXT …: what is not given here */
+};
+
+extern struct certmgr certmgr;
+
+extern const struct conf_decl certmgr_decls[];
+
+/* Hooks of the daemon (certmgr/setup.c). */
+MUST enum err certmgr_configure(struct attr_view conf, struct fault *f);
+MUST enum err certmgr_prepare(struct fault *f);
+
+/* A new arena, or -1, and a note, where there is no memfd_secret. */
+int certmgr_arena(void);
+
+/* Opens anew what net is given: the CA's root certificate and, if it is there, the
+ * token. On an error what was open stays. */
+MUST enum err certmgr_net_files(struct fault *f);
+
+/* Mounts the file view for a new view process: view_fd. Nothing may hold the old
+ * one any more. */
+MUST enum err certmgr_mount(struct fault *f);
+
+/* Keeps a sentence for status. */
+void certmgr_weaker(const char *text);
+
+/* Where the kernel's helper connects (certmgr/setup_upcall.c): upcall_fd; and its
+ * socket is taken away. */
+MUST enum err certmgr_upcall_open(struct fault *f);
+void certmgr_upcall_close(void);
+
+#endif
