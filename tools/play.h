@@ -1,7 +1,7 @@
 /* cretula playground: a whole throw-away installation. Two processes look after it,
  * so that either may be killed and all still ends: the playground itself, which the
- * caller sees, and a keeper below it, which starts credd, ca (if it was built) and the
- * command. */
+ * caller sees, and a keeper below it, which starts credd, ca and certmgr (those that
+ * were built) and the command. */
 #ifndef TOOLS_PLAY_H
 #define TOOLS_PLAY_H
 
@@ -17,7 +17,7 @@ enum {
 	PLAY_NOT_FOUND = 127,
 	PLAY_READY_MS = 30000, /* for a daemon to be ready */
 	PLAY_LOOK_MS = 20,     /* between looks at what tells nobody */
-	PLAY_DAEMONS = 2,
+	PLAY_DAEMONS = 3,
 	PLAY_GRACE_MS = 5000, /* for a command that was told to end */
 	PLAY_END_MS = 5000,   /* for processes that were killed to be gone */
 };
@@ -29,6 +29,7 @@ struct play {
 	char ca_api[96];              /* the same of ca; "": there is no ca */
 	char ca_root[96];             /* its root certificate, PEM */
 	char ca_url[64], ca_http[64]; /* where its ports are */
+	char cm_api[96]; /* of certmgr; "": there is none */
 	char **command;               /* NULL-ended */
 	sigset_t mask;                /* the signal mask we were started with */
 	pid_t parent;                 /* the playground, for the keeper */
@@ -95,6 +96,24 @@ bool play_daemon_said(const struct play_daemon *d);
  * runs, until it serves. 0 or an exit code, said. */
 bool play_ca_prepare(struct play *p);
 int play_ca_fill(struct keep *k, struct play_daemon *d);
+
+/* A moment for what tells nobody, unless something happens that ends the wait: 0, or
+ * the exit code, said. */
+int play_look_again(struct keep *k, const struct play_daemon *d);
+/* Does the daemon's status say that nothing needs attention? Else why. */
+bool play_calm(struct cretula *c, char *why, size_t size);
+/* What a call of ours was answered; PLAY_FAILED. */
+int play_said(const struct cretula_error *err, const char *what);
+
+/* tools/play_certmgr.c: its folders, if it and ca are there; a token of the CA, its
+ * configuration, its start; and until it has its certificate: the caller may start
+ * agents of any type. 0 or an exit code, said. */
+bool play_certmgr_prepare(struct play *p);
+int play_certmgr_start(struct keep *k);
+int play_certmgr_fill(struct keep *k, struct play_daemon *d);
+/* Takes away what is outside of the folder, or mounted in it; certmgr was killed. Does
+ * nothing where there is nothing; may be called twice. */
+void play_certmgr_end(const char *folder);
 
 /* A random passphrase, appended to pass (secret) and kept in that file. */
 bool play_passphrase(const struct play *p, const char *file, struct buf *pass);

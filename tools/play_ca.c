@@ -54,7 +54,7 @@ bool play_ca_prepare(struct play *p)
 	return done;
 }
 
-static int said(const struct cretula_error *err, const char *what)
+int play_said(const struct cretula_error *err, const char *what)
 {
 	cli_say("the playground's %s failed: %s", what, err->text);
 	return PLAY_FAILED;
@@ -76,7 +76,7 @@ static int make_ca(const struct play *p, struct cretula *c)
 	    cretula_list_add_str(args, "key_type", "p256") ||
 	    cretula_list_add(box, "passphrase", pass.p, pass.len) ||
 	    cretula_call(c, "ca.init", args, box, &answer, &err))
-		rc = said(&err, "ca.init");
+		rc = play_said(&err, "ca.init");
 	cretula_answer_free(answer);
 	buf_wipe(&pass);
 	cretula_list_free(box);
@@ -120,7 +120,7 @@ static int take_chain(struct play *p, struct cretula *c)
 	bool done;
 
 	if (cretula_call(c, "ca.chain", NULL, NULL, &chain, &err))
-		return said(&err, "ca.chain");
+		return play_said(&err, "ca.chain");
 	v = attrs_view(&chain->reply.a);
 	done = attr_find(v, "root", &root) &&
 	       take_port(v, "https", "https://localhost:", p->ca_url,
@@ -138,7 +138,7 @@ static int take_chain(struct play *p, struct cretula *c)
 
 /* Readiness. What has to be there tells nobody when it is: it is asked for. */
 
-static bool calm(struct cretula *c, char *why, size_t size)
+bool play_calm(struct cretula *c, char *why, size_t size)
 {
 	struct cretula_answer *status = NULL;
 	struct cretula_error err;
@@ -196,8 +196,7 @@ static bool serves(const struct play *p, char *why, size_t size)
 	return good;
 }
 
-/* A moment, unless something happens that ends the wait: 0, or the exit code. */
-static int look_again(struct keep *k, const struct play_daemon *d)
+int play_look_again(struct keep *k, const struct play_daemon *d)
 {
 	struct pollfd w[] = { { .fd = d->fd, .events = POLLIN },
 			      { .fd = k->signal_fd, .events = POLLIN },
@@ -220,10 +219,10 @@ static int wait_serving(struct keep *k, const struct play_daemon *d,
 	char why[FAULT_TEXT_MAX] = "";
 	int rc = 0;
 
-	while (!calm(c, why, sizeof why) ||
+	while (!play_calm(c, why, sizeof why) ||
 	       !lists_are_there(c, why, sizeof why) ||
 	       !serves(k->p, why, sizeof why)) {
-		rc = look_again(k, d);
+		rc = play_look_again(k, d);
 		if (rc)
 			return rc;
 		if (clock_boot() < deadline)
@@ -242,7 +241,7 @@ int play_ca_fill(struct keep *k, struct play_daemon *d)
 	int rc;
 
 	if (client_open(CLIENT_CA, k->p->ca_api, true, &c, &err))
-		return said(&err, "connection to ca");
+		return play_said(&err, "connection to ca");
 	rc = make_ca(k->p, c);
 	if (!rc)
 		rc = take_chain(k->p, c);

@@ -81,6 +81,8 @@ static void command_env(const struct play *p)
 	(void)setenv("CRETULA_CA_URL", p->ca_url, 1);
 	(void)setenv("CRETULA_CA_HTTP", p->ca_http, 1);
 	(void)setenv("CRETULA_CA_ROOT", p->ca_root, 1);
+	if (p->cm_api[0])
+		(void)setenv("CRETULA_CERTMGR", p->cm_api, 1);
 }
 
 static _Noreturn void command_exec(const struct keep *k)
@@ -174,6 +176,23 @@ static int watch(struct keep *k)
 	}
 }
 
+static int fill_ca(struct keep *k)
+{
+	int rc = play_daemon_wait(k, &k->daemon[1]);
+
+	return rc ? rc : play_ca_fill(k, &k->daemon[1]);
+}
+
+/* The CA has to be there before it. */
+static int fill_certmgr(struct keep *k)
+{
+	int rc = play_certmgr_start(k);
+
+	if (!rc)
+		rc = play_daemon_wait(k, &k->daemon[2]);
+	return rc ? rc : play_certmgr_fill(k, &k->daemon[2]);
+}
+
 static int fill(struct keep *k)
 {
 	int rc = play_daemon_wait(k, &k->daemon[0]);
@@ -183,10 +202,11 @@ static int fill(struct keep *k)
 	rc = play_fill(k->p);
 	if (rc)
 		play_daemon_log(k->p, "credd");
-	if (rc || !k->p->ca_api[0])
-		return rc;
-	rc = play_daemon_wait(k, &k->daemon[1]);
-	return rc ? rc : play_ca_fill(k, &k->daemon[1]);
+	if (!rc && k->p->ca_api[0])
+		rc = fill_ca(k);
+	if (!rc && k->p->cm_api[0])
+		rc = fill_certmgr(k);
+	return rc;
 }
 
 static int keep_run(struct keep *k)
@@ -195,7 +215,7 @@ static int keep_run(struct keep *k)
 
 	if (!play_make_dir(k->p, "run", 0755) ||
 	    !play_make_dir(k->p, "state", 0700) || !write_conf(k->p) ||
-	    !play_ca_prepare(k->p))
+	    !play_ca_prepare(k->p) || !play_certmgr_prepare(k->p))
 		return failed(k->p->folder);
 	if (!play_daemon_start(k, "credd"))
 		return failed("credd");
@@ -219,6 +239,7 @@ int play_keep(struct play *p)
 	rc = keep_run(&k);
 	(void)fflush(NULL);
 	play_end_children();
+	play_certmgr_end(p->folder);
 	play_remove(p->folder);
 	return rc;
 }
