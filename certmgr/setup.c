@@ -8,20 +8,17 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define AUDIT_KEY "audit.key"
 
 enum {
-	SETUP_STACKED = 16, /* mounts at one place */
 	SETUP_URL_MAX = 255,
 };
 
@@ -283,50 +280,43 @@ int certmgr_arena(void)
 
 /* The file view */
 
-/* What an earlier certmgr left there, as it was killed. */
-static void unmount_stale(void)
-{
-	struct statfs s;
-
-	for (int i = 0; i < SETUP_STACKED; i++) {
-		if (statfs(certmgr.view, &s) ? errno != ENOTCONN
-					     : s.f_type != FUSE_SUPER_MAGIC)
-			return;
-		view_unmount(certmgr.view);
-	}
-}
-
 enum err certmgr_mount(struct fault *f)
 {
-	unmount_stale();
 	TRY(view_mount(certmgr.view, &certmgr.view_fd, f));
 	certmgr.mounted = true;
 	return OK;
 }
 
-static enum err prepare_view(struct fault *f)
+static enum err no_view(const char *why)
 {
-	const char *why = NULL;
-
-	if (!certmgr.view)
-		return OK;
-	if (!sup.setup.root)
-		why = "there is no file view: only root can mount it";
-	else if (access("/dev/fuse", F_OK))
-		why = "there is no file view: this kernel has no /dev/fuse";
-	if (!why)
-		return certmgr_mount(f);
 	certmgr_weaker(why);
 	mem_free(&certmgr.view);
 	certmgr.view = NULL;
 	return OK;
 }
 
+static enum err prepare_view(struct fault *f)
+{
+	enum err e = OK;
+
+	if (!certmgr.view)
+		return OK;
+	if (!sup.setup.root)
+		return no_view("there is no file view: only root can mount it");
+	e = certmgr_mount(f);
+	if (e == ERR_UNSUPPORTED)
+		return no_view("there is no file view: this kernel has no "
+			       "FUSE");
+	return e;
+}
+
 /* The end, unless by SIGKILL: what is outside of our folders goes. */
 static void leave(void)
 {
-	if (certmgr.mounted)
-		view_unmount(certmgr.view);
+	struct fault f;
+
+	if (certmgr.mounted && view_unmount(certmgr.view, &f) != OK)
+		log_text(LOG_WARN, "not_unmounted", "%s", f.text);
 	certmgr_upcall_close();
 }
 
