@@ -1,0 +1,418 @@
+/* Keeper: the agents: who there is, what binds each to its process, and its end. Holds
+ * a pidfd of each process. */
+#include "certmgr/keeper.h"
+
+#include "lib/log.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Tokens of agents that have ended, so that who comes with one is told so. */
+struct dead {
+	char id[AGENT_ID_LEN + 1];
+	uint8_t token[AGENT_TOKEN_HASH];
+	enum err why;
+};
+
+static struct dead *dead;
+static unsigned dead_next;
+
+/* How many each user has started */
+
+struct user {
+	uid_t uid;
+	unsigned agents;
+};
+
+static struct map *users;
+
+static void user_key(const void *value, const void **key, size_t *len)
+{
+	const struct user *u = value;
+
+	*key = &u->uid;
+	*len = sizeof u->uid;
+}
+
+enum err agent_charge(struct agent *a, struct fault *f)
+{
+	struct user *u = map_find(users, &a->spawner, sizeof a->spawner);
+
+	if (!u) {
+		u = xcalloc(1, sizeof *u);
+		u->uid = a->spawner;
+		map_add(users, u);
+	}
+	if (u->agents >= KEEPER_USER_AGENTS)
+		return fault_set(f, ERR_LIMITED,
+				 "uid %u has started %d agents already: end "
+				 "one first",
+				 (unsigned)u->uid, KEEPER_USER_AGENTS);
+	u->agents++;
+	a->charged = true;
+	return OK;
+}
+
+static void uncharge(struct agent *a)
+{
+	struct user *u = map_find(users, &a->spawner, sizeof a->spawner);
+
+	if (!a->charged)
+		return;
+	a->charged = false;
+	if (--u->agents)
+		return;
+	(void)map_drop(users, &a->spawner, sizeof a->spawner);
+	free(u);
+}
+
+/* The table */
+
+static void agent_key(const void *value, const void **key, size_t *len)
+{
+	const struct agent *a = value;
+
+	*key = a->id;
+	*len = AGENT_ID_LEN;
+}
+
+void agents_init(void)
+{
+	keeper.agents = map_new(agent_key);
+	users = map_new(user_key);
+	dead = xcalloc(KEEPER_DEAD, sizeof *dead);
+}
+
+struct agent *agent_find(const char *id)
+{
+	return strlen(id) == AGENT_ID_LEN
+		       ? map_find(keeper.agents, id, AGENT_ID_LEN)
+		       : NULL;
+}
+
+static void time_came(struct loop_timer *t);
+static void process_ended(struct loop_fd *w, uint32_t events);
+
+#define OF(ptr, member)                                                        \
+	((struct agent *)(void *)((char *)(ptr)-offsetof(struct agent, member)))
+
+struct agent *agent_new(const char *id, struct fault *f)
+{
+	unsigned slot = arena_take();
+	struct agent *a;
+
+	if (slot == UINT_MAX) {
+		(void)fault_set(f, ERR_LIMITED,
+				"there are %u agents on this node already: "
+				"end one first",
+				keeper.slots);
+		return NULL;
+	}
+	a = xcalloc(1, sizeof *a);
+	(void)snprintf(a->id, sizeof a->id, "%s", id);
+	a->slot = slot;
+	a->pidfd = -1;
+	attrs_init(&a->names);
+	a->timer.on = time_came;
+	a->now.of = a->coming.of = a;
+	map_add(keeper.agents, a);
+	keeper.live++;
+	return a;
+}
+
+void agent_free(struct agent *a)
+{
+	(void)map_drop(keeper.agents, a->id, AGENT_ID_LEN);
+	net_free_agent(a);
+	uncharge(a);
+	loop_disarm(&a->timer);
+	agent_unbind(a);
+	hold_wipe(a, &a->now);
+	hold_wipe(a, &a->coming);
+	if (a->slot != UINT_MAX)
+		arena_free(a->slot);
+	attrs_wipe(&a->names);
+	free(a);
+}
+
+/* Its process */
+
+void agent_bind(struct agent *a, const struct procinfo *p, int pidfd)
+{
+	a->who = *p;
+	a->bound = true;
+	agent_unbind(a);
+	a->pidfd = pidfd;
+	a->watch = (struct loop_fd){ .fd = pidfd,
+				     .events = EPOLLIN,
+				     .on = process_ended };
+	ENSURE(loop_watch(keeper.loop, &a->watch) == OK);
+}
+
+void agent_unbind(struct agent *a)
+{
+	if (a->watch.loop)
+		loop_unwatch(&a->watch);
+	fd_close(&a->pidfd);
+}
+
+static void process_ended(struct loop_fd *w, uint32_t events)
+{
+	(void)events;
+	agent_end(OF(w, watch), "ended", "cessationOfOperation");
+}
+
+/* After a restart nobody has a pidfd of it: door is asked whether pid and start still
+ * name it. */
+static void examine(struct agent *a)
+{
+	if (a->state != AGENT_LIVE || !a->bound || a->pidfd >= 0)
+		return;
+	if (conns_examine_pid(&keeper.conns, a->who.pid, a->who.start,
+			      REF_AGENT | a->row) != OK)
+		log_text(LOG_DEBUG, "examine", "door is not there");
+}
+
+void agents_examine(void)
+{
+	struct agent *a;
+	size_t at = 0;
+
+	while ((a = map_next(keeper.agents, &at)))
+		examine(a);
+}
+
+static struct agent *of_row(uint64_t row)
+{
+	struct agent *a;
+	size_t at = 0;
+
+	while ((a = map_next(keeper.agents, &at)))
+		if (a->row == row)
+			return a;
+	return NULL;
+}
+
+/* Also who was bound by a pidfd alone is looked at in full. */
+void agents_examined(uint64_t ref, const struct procinfo *p, int pidfd)
+{
+	struct agent *a = of_row(ref & ~REF_KIND);
+
+	if (!a || a->state != AGENT_LIVE || a->examined) {
+		fd_close(&pidfd);
+		return;
+	}
+	if (!p) {
+		agent_end(a, "ended", "cessationOfOperation");
+		return;
+	}
+	if (a->pidfd < 0 && pidfd >= 0)
+		agent_bind(a, p, pidfd);
+	else
+		fd_close(&pidfd);
+	if (a->program && !procinfo_same_program(&a->who, p)) {
+		agent_end(a, "other_program", "cessationOfOperation");
+		return;
+	}
+	a->who = *p;
+	a->examined = true;
+	rows_dirty(a);
+	view_tell(a);
+}
+
+/* Time */
+
+int64_t agent_renew_at(const struct hold *h)
+{
+	return h->not_before + (h->not_after - h->not_before) * 2 / 3;
+}
+
+static int64_t lead(const struct hold *h)
+{
+	int64_t most =
+		(h->not_after - h->not_before) * KEEPER_LEAD_PERCENT / 100;
+	uint32_t r;
+
+	random_fill(&r, sizeof r);
+	return most > 0 ? most / 2 + r % (uint32_t)(most / 2 + 1) : 0;
+}
+
+void agent_schedule(struct agent *a)
+{
+	int64_t now = clock_wall(), at = INT64_MAX;
+
+	loop_disarm(&a->timer);
+	if (a->state != AGENT_LIVE)
+		return;
+	if (!a->bound)
+		at = a->made + (int64_t)keeper.claim_within;
+	if (a->now.state == HOLD_MADE && a->coming.state == HOLD_NONE)
+		at = MIN(at, agent_renew_at(&a->now) - lead(&a->now));
+	if (a->failed != OK && at < now + KEEPER_REFUSED_S)
+		at = a->bound ? now + KEEPER_REFUSED_S : at;
+	if (at == INT64_MAX)
+		return;
+	loop_arm(keeper.loop, &a->timer,
+		 loop_now(keeper.loop) +
+			 (uint64_t)MAX(at - now, 1) * CLOCK_SECOND);
+}
+
+static void time_came(struct loop_timer *t)
+{
+	struct agent *a = OF(t, timer);
+	int64_t now = clock_wall();
+
+	if (!a->bound && now >= a->made + (int64_t)keeper.claim_within) {
+		agent_end(a, "unclaimed", "cessationOfOperation");
+		return;
+	}
+	if (a->now.state == HOLD_MADE && a->coming.state == HOLD_NONE)
+		hold_renew(a);
+	agent_schedule(a);
+}
+
+/* The end */
+
+static void remember(const struct agent *a, enum err why)
+{
+	struct dead *d = &dead[dead_next++ % KEEPER_DEAD];
+
+	memcpy(d->id, a->id, sizeof d->id);
+	memcpy(d->token, a->token, sizeof d->token);
+	d->why = why;
+}
+
+bool agent_dead(const char *id, const uint8_t hash[AGENT_TOKEN_HASH],
+		enum err *why)
+{
+	for (unsigned i = 0; i < KEEPER_DEAD; i++)
+		if (!strcmp(dead[i].id, id) &&
+		    secret_equal(dead[i].token, hash, AGENT_TOKEN_HASH)) {
+			*why = dead[i].why;
+			return true;
+		}
+	return false;
+}
+
+void agent_record(const struct agent *a, const char *event,
+		  struct attr_view more)
+{
+	struct attrs what;
+	struct fault f;
+
+	attrs_init(&what);
+	ENSURE(attrs_add_fmt(&what, "event", "agent.%s", event) == OK);
+	ENSURE(attrs_add_str(&what, "agent", a->id) == OK);
+	ENSURE(attrs_add_str(&what, "type", a->type) == OK);
+	if (a->bound)
+		ENSURE(attrs_add_u64(&what, "pid", (uint64_t)a->who.pid) == OK);
+	ENSURE(attrs_add_u64(&what, "uid", a->uid) == OK);
+	if (attrs_add_view(&what, more) != OK ||
+	    audit_link_record(keeper.audit, attrs_view(&what), 0, NULL, &f) !=
+		    OK)
+		log_text(LOG_ERR, "unrecorded", "agent.%s of %s", event, a->id);
+	attrs_wipe(&what);
+}
+
+static void revoke(const struct agent *a, const struct hold *h)
+{
+	if (h->state == HOLD_MADE)
+		(void)owed_add(a->id, h->serial, h->not_after, a->reason);
+}
+
+/* A request that nobody answered may have made a certificate: that is found out first
+ * (the same request again), then it is revoked. */
+static bool must_be_known(const struct hold *h)
+{
+	return h->state == HOLD_ASKED || (h->state == HOLD_WANTED && h->repeat);
+}
+
+static void settle(struct agent *a, struct hold *h)
+{
+	revoke(a, h);
+	if (h->has_key) {
+		arena_key_drop(a->slot, h->key);
+		h->has_key = false;
+	}
+	if (must_be_known(h))
+		return;
+	net_forget(h);
+	hold_wipe(a, h);
+}
+
+static void gone_if_settled(struct agent *a)
+{
+	if (a->now.state != HOLD_NONE || a->coming.state != HOLD_NONE)
+		return;
+	a->gone = true;
+	rows_dirty(a);
+}
+
+static void revoke_olds(struct agent *a)
+{
+	for (unsigned i = 0; i < a->olds; i++)
+		(void)owed_add(a->id, a->old[i].serial, a->old[i].not_after,
+			       a->reason);
+	a->olds = 0;
+}
+
+static void record_end(const struct agent *a, const char *event)
+{
+	struct attrs more;
+
+	attrs_init(&more);
+	ENSURE(attrs_add_str(&more, "reason", a->reason) == OK);
+	if (a->now.state == HOLD_MADE)
+		ENSURE(attrs_add_str(&more, "serial", a->now.serial) == OK);
+	agent_record(a, event, attrs_view(&more));
+	attrs_wipe(&more);
+}
+
+void agent_end(struct agent *a, const char *event, const char *reason)
+{
+	bool expired = !strcmp(event, "unclaimed");
+
+	if (a->state == AGENT_ENDED)
+		return;
+	a->state = AGENT_ENDED;
+	keeper.live--;
+	uncharge(a);
+	(void)snprintf(a->reason, sizeof a->reason, "%s", reason);
+	record_end(a, event);
+	remember(a, expired ? ERR_EXPIRED : ERR_CONFLICT);
+	loop_disarm(&a->timer);
+	agent_unbind(a);
+	view_gone(a);
+	settle(a, &a->now);
+	settle(a, &a->coming);
+	revoke_olds(a);
+	rows_dirty(a);
+	claims_refuse(a, expired ? ERR_EXPIRED : ERR_CONFLICT,
+		      "this agent has ended");
+	waits_look(a);
+	gone_if_settled(a);
+}
+
+/* What the CA has made for an agent that has ended meanwhile. */
+void agent_settled(struct agent *a, struct hold *h)
+{
+	revoke(a, h);
+	hold_wipe(a, h);
+	rows_dirty(a);
+	gone_if_settled(a);
+}
+
+const char *agent_state_text(const struct agent *a)
+{
+	if (a->state == AGENT_ENDED)
+		return "ended";
+	if (a->failed != OK)
+		return "failed";
+	if (a->now.state != HOLD_MADE)
+		return "queued";
+	if (a->coming.state == HOLD_WANTED || a->coming.state == HOLD_ASKED)
+		return "renewing";
+	return a->claimed ? "claimed" : "made";
+}

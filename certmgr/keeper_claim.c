@@ -1,0 +1,378 @@
+/* Keeper: claims. Who comes with a token and is the process it is for gets the agent's
+ * key: through the kernel's helper into its keyring, or over a socket of its own. What is
+ * refused is on record, and so is what is given, before it leaves. */
+#include "certmgr/keeper_claim.h"
+
+#include "lib/log.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static struct claim *asking; /* whose process door is looking at */
+static uint64_t numbers;
+
+/* The end of one */
+
+static void unlink_from(struct claim **list, struct claim *c)
+{
+	while (*list && *list != c)
+		list = &(*list)->next;
+	if (*list)
+		*list = c->next;
+}
+
+void claim_free(struct claim *c)
+{
+	if (c->agent) {
+		unlink_from(&c->agent->claims, c);
+		c->agent->n_claims--;
+	} else {
+		unlink_from(&asking, c);
+	}
+	audit_link_forget(keeper.audit, &c->audit);
+	loop_disarm(&c->timer);
+	fd_close(&c->sock);
+	keeper.claims--;
+	free(c);
+}
+
+void claim_no(struct claim *c, enum err e, const char *text)
+{
+	if (c->upcall)
+		upcall_no(c->upcall, e, text);
+	else
+		call_error(&c->call, e, text);
+	claim_free(c);
+}
+
+enum err claim_describe(const struct claim *c, const char *agent,
+			struct attrs *what)
+{
+	TRY(attrs_add_str(what, "event", "agent.claim"));
+	if (agent)
+		TRY(attrs_add_str(what, "agent", agent));
+	TRY(attrs_add_str(what, "way", c->upcall ? "keyring" : "socket"));
+	TRY(attrs_add_u64(what, "uid", c->uid));
+	return OK;
+}
+
+/* On record before it is said. */
+static void refuse(struct claim *c, const char *agent, enum err e,
+		   const char *text)
+{
+	struct attrs what, once;
+	struct fault f;
+
+	attrs_init(&what);
+	attrs_init(&once);
+	ENSURE(claim_describe(c, agent, &what) == OK);
+	ENSURE(attrs_add_str(&what, "decision", "deny") == OK);
+	ENSURE(attrs_add_str(&what, "error", err_name(e)) == OK);
+	ENSURE(attrs_add_str(&what, "text", text) == OK);
+	ENSURE(attrs_add_u64(&once, "pid", (uint64_t)c->who.pid) == OK);
+	if (audit_link_denial(keeper.audit, attrs_view(&what),
+			      attrs_view(&once), NULL, &f) != OK)
+		log_text(LOG_ERR, "unrecorded", "%s", text);
+	attrs_wipe(&once);
+	attrs_wipe(&what);
+	keeper.refused++;
+	claim_no(c, e, text);
+}
+
+/* Is it this agent's process? */
+
+static enum err check_process(struct agent *a, const struct claim *c,
+			      struct fault *f)
+{
+	if (c->uid != a->uid || c->who.euid != a->uid)
+		return fault_set(f, ERR_DENIED,
+				 "this agent is of another user");
+	if (a->bound && !procinfo_same(&a->who, &c->who))
+		return fault_set(f, ERR_DENIED,
+				 "this token is another process's: only "
+				 "process %d may claim with it",
+				 (int)a->who.pid);
+	if ((a->bound && a->examined ? a->who.user_ns : keeper.user_ns) !=
+	    c->who.user_ns)
+		return fault_set(f, ERR_DENIED,
+				 "this process is in another user namespace "
+				 "than the one the agent was started in");
+	return OK;
+}
+
+/* exec has ended the right: the program that had the key is no more. */
+static bool other_program(const struct agent *a, const struct claim *c)
+{
+	return a->program && !procinfo_same_program(&a->who, &c->who);
+}
+
+void claims_refuse(struct agent *a, enum err e, const char *text)
+{
+	struct claim *c, *next;
+
+	for (c = a->claims; c; c = next) {
+		next = c->next;
+		refuse(c, a->id, e, text);
+	}
+}
+
+/* One begins */
+
+static void too_late(struct loop_timer *t)
+{
+	struct claim *c = CLAIM_OF(t, timer);
+	char text[FAULT_TEXT_MAX];
+
+	(void)snprintf(text, sizeof text,
+		       "the certificate is not made yet%s%.300s: try again",
+		       keeper.failures || keeper.ca != CA_READY
+			       ? ": the CA does not answer: "
+			       : "",
+		       keeper.failures || keeper.ca != CA_READY ? keeper.ca_text
+								: "");
+	refuse(c, c->agent ? c->agent->id : NULL, ERR_PENDING, text);
+}
+
+static struct claim *claim_new(void)
+{
+	struct claim *c = xcalloc(1, sizeof *c);
+
+	c->sock = -1;
+	c->number = ++numbers;
+	c->timer.on = too_late;
+	c->next = asking;
+	asking = c;
+	keeper.claims++;
+	return c;
+}
+
+static enum err find(const char *token, size_t len, struct agent **a,
+		     char agent[AGENT_ID_LEN + 1], struct fault *f)
+{
+	AUTO(agent_token_wipe) struct agent_token t = { .secret = NULL };
+	uint8_t hash[AGENT_TOKEN_HASH];
+	enum err why;
+
+	TRY(agent_token_parse(token, len, &t, f));
+	agent_token_hash(&t, hash);
+	memcpy(agent, t.agent, AGENT_ID_LEN + 1);
+	*a = agent_find(t.agent);
+	if (*a && (*a)->state == AGENT_LIVE &&
+	    secret_equal((*a)->token, hash, sizeof hash))
+		return OK;
+	if (agent_dead(t.agent, hash, &why))
+		return fault_set(f, why,
+				 why == ERR_EXPIRED
+					 ? "the token has expired: nobody "
+					   "claimed in time"
+					 : "the agent of this token has ended, "
+					   "or was revoked");
+	return fault_set(f, ERR_UNAUTHENTICATED,
+			 "nobody has been given this token here");
+}
+
+static void join(struct claim *c, struct agent *a)
+{
+	unlink_from(&asking, c);
+	c->agent = a;
+	c->next = a->claims;
+	a->claims = c;
+	a->n_claims++;
+	loop_arm(keeper.loop, &c->timer,
+		 loop_now(keeper.loop) + UPCALL_MS * CLOCK_MS);
+}
+
+/* New keys before it is time for them: somebody lost his, or hammers. */
+static bool too_often(const struct agent *a)
+{
+	return a->claimed && !a->now.has_key && a->coming.state == HOLD_NONE &&
+	       agent_renew_at(&a->now) - clock_wall() > 0 &&
+	       loop_now(keeper.loop) - a->claimed_at < KEEPER_AGAIN;
+}
+
+static void begin(struct claim *c, struct agent *a)
+{
+	struct fault f;
+
+	if (keeper_open(&f) != OK) {
+		claim_no(c, f.code, f.text);
+	} else if (check_process(a, c, &f) != OK) {
+		refuse(c, a->id, f.code, f.text);
+	} else if (other_program(a, c)) {
+		refuse(c, a->id, ERR_CONFLICT,
+		       "this process runs another program since it claimed: "
+		       "its agent ends");
+		agent_end(a, "other_program", "cessationOfOperation");
+	} else if (a->failed != OK && a->now.state == HOLD_NONE) {
+		refuse(c, a->id, ERR_DENIED, a->why);
+	} else if (a->n_claims == KEEPER_AGENT_CLAIMS ||
+		   keeper.claims > KEEPER_CLAIMS || too_often(a)) {
+		refuse(c, a->id, ERR_LIMITED,
+		       "this agent claims too often: wait ten seconds");
+	} else {
+		join(c, a);
+		claims_look(a);
+	}
+}
+
+/* By the kernel's helper: the requester is frozen, and was looked at by it. Who is the
+ * first to claim is bound by that: door opens a pidfd of him. */
+void claim_upcall(struct upcall *u, const char *token, size_t len,
+		  const char *agent, uid_t uid, const struct procinfo *who)
+{
+	struct claim *c = claim_new();
+	struct agent *a = NULL;
+	struct fault f;
+
+	c->upcall = u;
+	c->uid = uid;
+	c->who = *who;
+	if (find(token, len, &a, c->id, &f) == OK && strcmp(c->id, agent) != 0)
+		(void)fault_set(&f, ERR_INVALID,
+				"the key that is asked for is of another "
+				"agent");
+	else if (a && a->bound) {
+		begin(c, a);
+		return;
+	} else if (a && check_process(a, c, &f) == OK) {
+		if (conns_examine_pid(&keeper.conns, who->pid, who->start,
+				      REF_CLAIM | c->number) != OK)
+			claim_no(c, ERR_UNAVAILABLE, "try again");
+		return;
+	}
+	refuse(c, c->id[0] ? c->id : NULL, f.code, f.text);
+}
+
+void claim_upcall_gone(struct upcall *u)
+{
+	struct agent *a;
+	struct claim *c, *next;
+	size_t at = 0;
+
+	while ((a = map_next(keeper.agents, &at)))
+		for (c = a->claims; c; c = next) {
+			next = c->next;
+			if (c->upcall == u)
+				claim_free(c);
+		}
+	for (c = asking; c; c = next) {
+		next = c->next;
+		if (c->upcall == u)
+			claim_free(c);
+	}
+}
+
+/* Over api.sock: door looks at the process behind the connection. */
+
+enum {
+	TOKEN_READ = 256
+};
+
+static struct claim *of_ref(uint64_t ref)
+{
+	struct claim *c = asking;
+
+	while (c && (REF_CLAIM | c->number) != ref)
+		c = c->next;
+	return c;
+}
+
+static enum err read_token(struct claim *c, struct agent **a, struct fault *f)
+{
+	char token[TOKEN_READ];
+	ssize_t n = recv(c->sock, token, sizeof token, MSG_DONTWAIT);
+	enum err e;
+
+	if (n <= 0)
+		return fault_set(f, ERR_INVALID,
+				 "the token is not in the socket that came "
+				 "with the call: write it there first");
+	e = find(token, (size_t)n, a, c->id, f);
+	explicit_bzero(token, sizeof token);
+	return e;
+}
+
+static enum err bind_first(struct claim *c, struct agent *a, int *pidfd,
+			   struct fault *f)
+{
+	if (a->bound)
+		return OK;
+	TRY(check_process(a, c, f));
+	agent_bind(a, &c->who, *pidfd);
+	*pidfd = -1;
+	a->examined = true;
+	rows_dirty(a);
+	agent_schedule(a);
+	return OK;
+}
+
+void claim_examined(uint64_t ref, const struct procinfo *p, int pidfd)
+{
+	AUTO(fd_close) int fd = pidfd;
+	struct claim *c = of_ref(ref);
+	struct agent *a = NULL;
+	struct fault f = { 0 };
+
+	if (!c)
+		return;
+	if (!p || fd < 0) {
+		claim_no(c, ERR_UNAUTHENTICATED,
+			 "the process that asks has ended, or runs another "
+			 "program since it connected");
+		return;
+	}
+	c->who = *p;
+	if (!c->upcall) {
+		c->uid = p->euid;
+		(void)!read_token(c, &a, &f);
+	} else {
+		a = agent_find(c->id);
+		if (!a || a->state != AGENT_LIVE)
+			(void)fault_set(&f, ERR_EXPIRED,
+					"the token has "
+					"expired");
+	}
+	if (f.code == OK && bind_first(c, a, &fd, &f) == OK)
+		begin(c, a);
+	else
+		refuse(c, c->id[0] ? c->id : NULL, f.code, f.text);
+}
+
+void claims_orphaned(void)
+{
+	struct claim *c = asking, *next;
+
+	for (; c; c = next) {
+		next = c->next;
+		claim_no(c, ERR_UNAVAILABLE, "try again");
+	}
+}
+
+void verb_claim(const struct call *call, struct attr_view v)
+{
+	int sock = conns_take_fd(&keeper.conns);
+	const struct conn *conn = call_conn(call);
+	struct claim *c;
+
+	(void)v;
+	if (sock < 0 || !conn) {
+		call_error(call, ERR_INVALID,
+			   "a claim needs a socket beside it: fds=1, with the "
+			   "token written into its other end");
+		fd_close(&sock);
+		return;
+	}
+	c = claim_new();
+	c->call = *call;
+	c->sock = sock;
+	loop_arm(keeper.loop, &c->timer,
+		 loop_now(keeper.loop) + UPCALL_MS * CLOCK_MS);
+	if (conns_examine_conn(&keeper.conns, conn->id,
+			       REF_CLAIM | c->number) != OK)
+		claim_no(c, ERR_UNAVAILABLE,
+			 "who connected cannot be examined now: try again");
+}

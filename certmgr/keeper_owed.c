@@ -1,0 +1,134 @@
+/* Keeper: revocations that the CA has not confirmed. Each is a row until it has, or until
+ * the certificate has ended by itself. */
+#include "certmgr/keeper.h"
+
+#include "lib/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void owed_key(const void *value, const void **key, size_t *len)
+{
+	const struct owed *o = value;
+
+	*key = o->serial;
+	*len = strlen(o->serial);
+}
+
+void owed_init(void)
+{
+	keeper.owed = map_new(owed_key);
+}
+
+static struct owed *owed_new(const char *agent, const char *serial,
+			     int64_t not_after, const char *reason)
+{
+	struct owed *o = xcalloc(1, sizeof *o);
+
+	(void)snprintf(o->agent, sizeof o->agent, "%s", agent);
+	(void)snprintf(o->serial, sizeof o->serial, "%s", serial);
+	(void)snprintf(o->reason, sizeof o->reason, "%s", reason);
+	o->not_after = not_after;
+	map_add(keeper.owed, o);
+	return o;
+}
+
+struct owed *owed_add(const char *agent, const char *serial, int64_t not_after,
+		      const char *reason)
+{
+	struct owed *o = map_find(keeper.owed, serial, strlen(serial));
+
+	if (o || not_after <= clock_wall())
+		return o;
+	o = owed_new(agent, serial, not_after, reason);
+	o->row = rows_next();
+	rows_owed_dirty(o);
+	net_want_revoked(o);
+	return o;
+}
+
+static void record(const struct owed *o, const char *event, const char *text)
+{
+	struct attrs what;
+	struct fault f;
+
+	attrs_init(&what);
+	ENSURE(attrs_add_str(&what, "event", event) == OK);
+	ENSURE(attrs_add_str(&what, "agent", o->agent) == OK);
+	ENSURE(attrs_add_str(&what, "serial", o->serial) == OK);
+	ENSURE(attrs_add_str(&what, "reason", o->reason) == OK);
+	if (text)
+		ENSURE(attrs_add_str(&what, "text", text) == OK);
+	if (audit_link_record(keeper.audit, attrs_view(&what), 0, NULL, &f) !=
+	    OK)
+		log_text(LOG_ERR, "unrecorded", "%s of %s", event, o->serial);
+	attrs_wipe(&what);
+}
+
+static void over(struct owed *o)
+{
+	o->done = true;
+	rows_owed_dirty(o);
+}
+
+void owed_done(struct owed *o)
+{
+	o->asked = false;
+	keeper.revoked++;
+	record(o, "agent.revoked", NULL);
+	waits_end(&o->waits, NULL, "revoked");
+	over(o);
+}
+
+/* The CA has said no for good: nothing more can be done from here. */
+void owed_refused(struct owed *o, const char *text)
+{
+	struct fault f;
+
+	record(o, "agent.revoke_refused", text);
+	(void)fault_set(&f, ERR_DENIED, "the CA does not revoke %s: %s",
+			o->serial, text);
+	waits_end(&o->waits, &f, NULL);
+	over(o);
+}
+
+enum err owed_format(const struct owed *o, struct attrs *out)
+{
+	TRY(attrs_add_str(out, "agent", o->agent));
+	TRY(attrs_add_str(out, "serial", o->serial));
+	TRY(attrs_add_str(out, "reason", o->reason));
+	return attrs_add_u64(out, "not_after", (uint64_t)o->not_after);
+}
+
+void owed_load(uint64_t row, struct attr_view v)
+{
+	char agent[AGENT_ID_LEN + 1], reason[32];
+	char serial[2 * SERIAL_SIZE + 1];
+	uint64_t not_after;
+	struct fault f;
+	struct owed *o;
+
+	if (call_need(v, "agent", agent, sizeof agent, &f) != OK ||
+	    call_need(v, "serial", serial, sizeof serial, &f) != OK ||
+	    call_need(v, "reason", reason, sizeof reason, &f) != OK ||
+	    call_number(v, "not_after", 0, INT64_MAX, &not_after, &f) != OK ||
+	    map_find(keeper.owed, serial, strlen(serial))) {
+		log_text(LOG_ERR, "bad_row", "owed/%llu is left out",
+			 (unsigned long long)row);
+		return;
+	}
+	o = owed_new(agent, serial, (int64_t)not_after, reason);
+	o->row = row;
+	o->stored = true;
+	if (o->not_after <= clock_wall())
+		over(o);
+	else
+		net_want_revoked(o);
+}
+
+void owed_free(struct owed *o)
+{
+	(void)map_drop(keeper.owed, o->serial, strlen(o->serial));
+	free(o);
+}
