@@ -243,6 +243,7 @@ static void examined(uint64_t ref, const struct procinfo *p, int pidfd)
 
 static void orphaned(void)
 {
+	audit_link_orphan(keeper.audit);
 	spawn_orphaned();
 	claims_orphaned();
 }

@@ -42,8 +42,8 @@ enum {
 	(10 * CLOCK_SECOND) /* between new keys before their time */
 
 /* Ids of messages to the store; audit_link has its own. */
-#define KEEPER_ID_COMMIT (1ull << 60)
-#define KEEPER_ID_LOAD   (4ull << 60)
+#define KEEPER_ID_COMMIT (STORE_ID_OWN | 1)
+#define KEEPER_ID_LOAD   (STORE_ID_OWN | 2)
 
 struct agent;
 struct claim;
@@ -173,6 +173,7 @@ struct claim {
 	struct upcall *upcall; /* from the kernel's helper, or */
 	struct call call;      /* over api.sock, and */
 	int sock;              /* where the key goes; else -1 */
+	uid_t sock_uid;        /* whose connection it came over */
 	struct audit_wait audit;
 	struct loop_timer timer;
 	bool giving; /* its record is being written */
@@ -359,7 +360,7 @@ void agents_adopt(
 
 /* keeper_claim.c */
 void claim_upcall(struct upcall *u, const char *token, size_t len,
-		  const char *agent, uid_t uid, const struct procinfo *who);
+		  const char *agent, const struct procinfo *who);
 void claim_upcall_gone(struct upcall *u);
 void claim_delivered(struct agent *a, const struct procinfo *who);
 void claims_look(struct agent *a); /* something has changed */

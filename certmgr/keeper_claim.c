@@ -35,7 +35,8 @@ void claim_free(struct claim *c)
 	}
 	audit_link_forget(keeper.audit, &c->audit);
 	loop_disarm(&c->timer);
-	fd_close(&c->sock);
+	if (c->sock >= 0)
+		conns_close_fd(&keeper.conns, c->sock_uid, c->sock);
 	keeper.claims--;
 	free(c);
 }
@@ -222,14 +223,14 @@ static void begin(struct claim *c, struct agent *a)
 /* By the kernel's helper: the requester is frozen, and was looked at by it. Who is the
  * first to claim is bound by that: door opens a pidfd of him. */
 void claim_upcall(struct upcall *u, const char *token, size_t len,
-		  const char *agent, uid_t uid, const struct procinfo *who)
+		  const char *agent, const struct procinfo *who)
 {
 	struct claim *c = claim_new();
 	struct agent *a = NULL;
 	struct fault f;
 
 	c->upcall = u;
-	c->uid = uid;
+	c->uid = who->fsuid;
 	c->who = *who;
 	if (find(token, len, &a, c->id, &f) == OK && strcmp(c->id, agent) != 0)
 		(void)fault_set(&f, ERR_INVALID,
@@ -284,7 +285,7 @@ static struct claim *of_ref(uint64_t ref)
 static enum err read_token(struct claim *c, struct agent **a, struct fault *f)
 {
 	char token[TOKEN_READ];
-	ssize_t n = recv(c->sock, token, sizeof token, MSG_DONTWAIT);
+	ssize_t n = recv(c->sock, token, sizeof token, MSG_DONTWAIT | MSG_PEEK);
 	enum err e;
 
 	if (n <= 0)
@@ -363,12 +364,14 @@ void verb_claim(const struct call *call, struct attr_view v)
 		call_error(call, ERR_INVALID,
 			   "a claim needs a socket beside it: fds=1, with the "
 			   "token written into its other end");
-		fd_close(&sock);
+		if (sock >= 0 && conn)
+			conns_close_fd(&keeper.conns, conn->subject.uid, sock);
 		return;
 	}
 	c = claim_new();
 	c->call = *call;
 	c->sock = sock;
+	c->sock_uid = conn->subject.uid;
 	loop_arm(keeper.loop, &c->timer,
 		 loop_now(keeper.loop) + UPCALL_MS * CLOCK_MS);
 	if (conns_examine_conn(&keeper.conns, conn->id,

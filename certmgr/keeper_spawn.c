@@ -28,8 +28,10 @@ void spawn_free(struct spawn *s)
 	n_waiting--;
 	buf_wipe(&s->asked);
 	proof_wipe(&s->proof);
-	fd_close(&s->token_fd);
-	fd_close(&s->pidfd);
+	if (s->token_fd >= 0)
+		conns_close_fd(&keeper.conns, s->uid, s->token_fd);
+	if (s->pidfd >= 0)
+		conns_close_fd(&keeper.conns, s->uid, s->pidfd);
 	free(s);
 }
 
@@ -230,9 +232,14 @@ static enum err begin(struct spawn *s, struct attr_view v, struct fault *f)
 
 void verb_spawn(const struct call *c, struct attr_view v)
 {
-	struct spawn *s = xcalloc(1, sizeof *s);
+	const struct conn *conn = call_conn(c);
 	struct fault f = { .code = ERR_TOO_LARGE };
+	struct spawn *s;
 
+	if (!conn)
+		return; /* what came with the call is closed */
+	s = xcalloc(1, sizeof *s);
+	s->uid = conn->subject.uid;
 	s->call = *c;
 	s->number = ++numbers;
 	s->token_fd = conns_take_fd(&keeper.conns);

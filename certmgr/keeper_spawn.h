@@ -11,6 +11,7 @@ enum {
 /* One that is being decided. */
 struct spawn {
 	uint64_t number;
+	uid_t uid; /* whose call it is */
 	struct call call;
 	struct buf asked; /* the call's attributes */
 	char type[TYPE_MAX + 1];

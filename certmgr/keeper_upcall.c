@@ -122,15 +122,12 @@ static enum err claim(struct upcall *u, struct attr_view v, struct fault *f)
 	char agent[AGENT_ID_LEN + 1];
 	struct procinfo who;
 	struct attr token;
-	uint64_t uid;
 
 	TRY(call_need(v, "agent", agent, sizeof agent, f));
-	TRY(call_number(v, "uid", UINT32_MAX, UINT32_MAX, &uid, f));
 	TRY(procinfo_parse(v, &who, f));
 	if (attr_only(v, "token", &token) != OK)
 		return fault_set(f, ERR_INVALID, "there is no token");
-	claim_upcall(u, (const char *)token.value, token.len, agent, (uid_t)uid,
-		     &who);
+	claim_upcall(u, (const char *)token.value, token.len, agent, &who);
 	return OK;
 }
 

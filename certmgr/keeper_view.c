@@ -169,6 +169,7 @@ static void from_view(struct chan *c, const struct msg *m)
 		denied(m);
 		return;
 	case KV_AGENT:
+	case KV_ALL:
 	case KV_GONE:
 	case KV_CONTENT:
 	case KV_REFUSED:
@@ -193,4 +194,5 @@ void view_came(int fd)
 	chan_open(&keeper.view, keeper.loop, fd, true, &ops);
 	while ((a = map_next(keeper.agents, &at)))
 		view_tell(a);
+	chan_tell(&keeper.view, KV_ALL, 0, (struct attr_view){ 0 });
 }

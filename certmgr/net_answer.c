@@ -82,10 +82,11 @@ enum outcome answer_outcome(const struct web_answer *a, struct fault *f)
 	j = object_of(a->body);
 	said = j && problem_of(j, f);
 	if (!said)
-		(void)!fault_set(f, ERR_UNAVAILABLE,
-				 "the CA answers with status %u and without a "
-				 "reason: is it the CA that is at that address?",
-				 a->status);
+		(void)!fault_set(
+			f, ERR_UNAVAILABLE,
+			"the CA answers with status %u and without a "
+			"reason: is it the CA that is at that address?",
+			a->status);
 	if (a->status >= 500)
 		return OUTCOME_AWAY;
 	if (a->status == STATUS_LIMITED)
@@ -106,8 +107,8 @@ static enum err member_cert(const json_t *j, const char *name, struct buf *out,
 	size_t used;
 
 	if (!member(j, name, &text))
-		return fault_set(f, ERR_INVALID,
-				 "the CA's answer has no '%s'", name);
+		return fault_set(f, ERR_INVALID, "the CA's answer has no '%s'",
+				 name);
 	if (pem_get("CERTIFICATE", (const char *)text.p, text.n, out, &used,
 		    NULL) != OK)
 		return fault_set(f, ERR_INVALID,

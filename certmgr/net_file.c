@@ -59,8 +59,7 @@ enum err net_file_read(const char *name, struct attrs *out, struct fault *f)
 	TRY(buf_grow(&b, (size_t)st.st_size, &at));
 	if (pread(fd, at, b.len, 0) != (ssize_t)b.len)
 		return disk(name, "read", f);
-	if (attr_parse(b.p, b.len, &v, f) != OK ||
-	    attrs_add_view(out, v) != OK)
+	if (attr_parse(b.p, b.len, &v, f) != OK || attrs_add_view(out, v) != OK)
 		return fault_set(f, ERR_INVALID,
 				 "the file '%s' of net's state folder is not "
 				 "what net wrote",
@@ -94,8 +93,7 @@ enum err net_file_write(const char *name, const struct attrs *a,
 	ENSURE(a->bytes.len <= FILE_MAX &&
 	       snprintf(temp, sizeof temp, "%s.new", name) < FILE_NAME);
 	e = write_beside(name, temp, &a->bytes, f);
-	if (e == OK &&
-	    (renameat(FOLDER, temp, FOLDER, name) || fsync(FOLDER)))
+	if (e == OK && (renameat(FOLDER, temp, FOLDER, name) || fsync(FOLDER)))
 		e = disk(name, "put in place", f);
 	if (e != OK)
 		(void)unlinkat(FOLDER, temp, 0);

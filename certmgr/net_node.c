@@ -35,8 +35,8 @@ static struct {
 	const char *want;  /* node= of the configuration */
 	int token_fd;
 	struct self self;
-	bool refused; /* the CA does not take the certificate */
-	bool heard;   /* … has answered since the start */
+	bool refused;       /* the CA does not take the certificate */
+	bool heard;         /* … has answered since the start */
 	int64_t away_since; /* 0: it answers */
 	struct fault why;   /* of none or away */
 	/* the request of its own */
@@ -295,9 +295,9 @@ static void bad_token(const struct fault *f)
 {
 	memcpy(node.bad_id, node.token.id, TOKEN_ID);
 	node.bad = true;
-	node.bad_until = clock_boot() +
-			 jitter(doubled(REFUSED_MIN, node.bad_times++,
-					REFUSED_MAX));
+	node.bad_until =
+		clock_boot() +
+		jitter(doubled(REFUSED_MIN, node.bad_times++, REFUSED_MAX));
 	(void)fault_set(&node.why, f->code,
 			"the CA does not take the enrolment token: %s: make a "
 			"new one with 'cretula ca token --type node --node "
@@ -397,8 +397,7 @@ static bool find_token(struct fault *f)
 
 	if (key_token(node.token_fd, &t, f) != OK)
 		return false;
-	if (node.self.enrolled &&
-	    !memcmp(t.id, node.self.token, sizeof t.id))
+	if (node.self.enrolled && !memcmp(t.id, node.self.token, sizeof t.id))
 		(void)fault_set(f, ERR_CONFLICT,
 				"the token in the file is the one it came by, "
 				"which works only once");

@@ -12,7 +12,8 @@
 
 enum {
 	LANE_BITS = 8, /* of a dial's id: which lane it is for */
-	DIALS_MAX = 2, /* of one request: a kept connection may just have died */
+	DIALS_MAX =
+		2, /* of one request: a kept connection may just have died */
 };
 
 _Static_assert(NET_LANES <= 1 << LANE_BITS, "a dial's id names its lane");
