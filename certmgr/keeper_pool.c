@@ -26,7 +26,7 @@ static void make(struct ready *r)
 	struct buf key, csr;
 	struct fault f;
 
-	buf_init_secret(&key, KEEPER_PKCS8);
+	buf_init_secret(&key, 256);
 	buf_init(&csr, CSR_MAX);
 	ENSURE(signkey_new(KEY_P256, 0, &k, &f) == OK);
 	ENSURE(signkey_format(k, &key) == OK);
