@@ -181,7 +181,8 @@ static void finished(struct web_ask *w, const struct web_answer *a)
 	buf_wipe(&w->body);
 	node.busy = false;
 	node.done(o, a, &f);
-	attrs_wipe(&node.next);
+	if (!node.busy) /* else it is for what is asked now */
+		attrs_wipe(&node.next);
 	tell();
 	if (!node.busy && !node.timer.loop)
 		wait_for(0);
@@ -497,6 +498,19 @@ static void renew(void)
 
 /* ---- what is to be done next */
 
+/* What is being asked is of no use any more. */
+static void give_up(void)
+{
+	if (!node.busy)
+		return;
+	web_cancel(&node.ask);
+	buf_wipe(&node.ask.body);
+	attrs_wipe(&node.next);
+	token_done();
+	node.busy = false;
+	web_next();
+}
+
 static bool renewal_due(void)
 {
 	return clock_wall() >= node.renew_at && clock_boot() >= node.renew_wait;
@@ -527,6 +541,7 @@ static void see_the_end(void)
 	}
 	node.self.there = node.refused = false;
 	(void)!web_identify(NULL, (struct span){ 0 }, (struct span){ 0 }, &f);
+	give_up();
 }
 
 static void next(struct loop_timer *t)

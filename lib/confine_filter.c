@@ -31,6 +31,7 @@ enum {
 
 struct rule {
 	int nr;
+	bool nothing; /* it succeeds and does nothing */
 	unsigned args;
 	struct scmp_arg_cmp arg[RULE_ARGS];
 };
@@ -46,6 +47,10 @@ struct rule {
 #define CALL2(name, a, b)                                                      \
 	{                                                                      \
 		.nr = SCMP_SYS(name), .args = 2, .arg = { a, b }               \
+	}
+#define NOTHING(name)                                                          \
+	{                                                                      \
+		.nr = SCMP_SYS(name), .nothing = true                          \
 	}
 #define IS(n, v)                                                               \
 	{                                                                      \
@@ -209,6 +214,9 @@ static const struct rule fetching[] = {
 	CALL2(setsockopt, IS(1, IPPROTO_TCP), IS(2, TCP_NODELAY)),
 	CALL(getsockname),
 	CALL(getpeername),
+	/* libcurl before 8.0 calls it for a connection that is there already (and
+	 * was told so): nobody is connected to by it */
+	NOTHING(connect),
 	CALL(openat),
 	CALL(fstat),
 	CALL1(newfstatat, BITS(3, AT_EMPTY_PATH, AT_EMPTY_PATH)),
@@ -424,8 +432,9 @@ static int rules_add(scmp_filter_ctx ctx, uint32_t action,
 		     const struct rule *group)
 {
 	for (const struct rule *r = group; r->nr != -1; r++) {
-		int e = seccomp_rule_add_array(ctx, action, r->nr, r->args,
-					       r->arg);
+		int e = seccomp_rule_add_array(
+			ctx, r->nothing ? SCMP_ACT_ERRNO(0) : action, r->nr,
+			r->args, r->arg);
 
 		if (e)
 			return e;
