@@ -82,7 +82,8 @@ enum upcall_kind {
 	 * seconds=N: until the key expires */
 	UC_KEY,
 	/* keeper -> helper: errno=N (ENOKEY, EKEYEXPIRED, EKEYREVOKED, EKEYREJECTED,
-	 * EACCES, EDQUOT…) seconds=N: how long the refusal stands; text=SENTENCE */
+	 * EACCES, EDQUOT…) seconds=N: how long the refusal stands (0: not at all if
+	 * it is ENOKEY, else as 1); text=SENTENCE */
 	UC_NO,
 	/* helper -> keeper: errno=0: the key is there; or it could not be made: errno=N */
 	UC_DONE,

@@ -36,8 +36,13 @@ static const key_perm_t key_permissions =
 
 static key_serial_t key; /* the one under construction */
 
+/* The kernel counts whole seconds of the clock, the one that has begun too. A refusal
+ * that is over when this process ends arrives as ENOKEY, whatever it was: so only
+ * that one may stand for no time at all, and every other at least for a second. */
 static int refuse(int error, unsigned seconds)
 {
+	if (seconds || error != ENOKEY)
+		seconds = MAX(seconds, 1) + 1;
 	(void)keyctl_reject(key, seconds, (unsigned)error, 0);
 	return 1;
 }
