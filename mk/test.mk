@@ -31,6 +31,11 @@ $(B)/bench/%: $(B)/obj/tests/bench/%.o $(BENCH_LIB) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(filter %.o,$^) $(LIB) -o $@ $(LDFLAGS_ALL) $(TEST_LIBS) $(BENCH_LIBS)
+# A helper that the kernel could call: static, as ours is.
+$(B)/bench/tool/request_key_bare: $(B)/obj/tests/bench/tool/request_key_bare.o $(LIB)
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -static-pie $(filter %.o,$^) $(LIB) -o $@ $(LDFLAGS_ALL) -lkeyutils
 $(B)/fuzz/fuzz_%: $(B)/obj/tests/fuzz/fuzz_%.o $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)

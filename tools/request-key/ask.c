@@ -133,7 +133,7 @@ static enum err read_no(struct attr_view v, struct answer *out)
 	uint64_t seconds, refused;
 
 	TRY(get_number(v, "errno", ERRNO_MAX, &refused));
-	TRY(get_number(v, "seconds", UINT32_MAX, &seconds));
+	TRY(get_number(v, "seconds", UINT64_MAX, &seconds));
 	if (!refused)
 		return ERR_INVALID;
 	*out = (struct answer){ .seconds = (unsigned)MIN(seconds, REFUSE_S_MAX),
