@@ -153,8 +153,6 @@ void audit_link_store_gone(struct audit_link *l)
 	struct fault f;
 
 	l->asked = l->telling = l->flying = false;
-	if (l->audit)
-		audit_noted(l->audit, false);
 	audit_link_read_gone(l);
 	waits_init(&told);
 	waits_move(&told, &l->noting);
