@@ -293,7 +293,8 @@ const char *agent_state_text(const struct agent *a);
 /* Sets its timer anew. */
 void agent_schedule(struct agent *a);
 int64_t agent_renew_at(const struct hold *h);
-/* Looks again at those whose process is not open; when door is there. */
+/* Has door look at its process, unless it has; at all of them. */
+void agent_examine(struct agent *a);
 void agents_examine(void);
 void agents_examined(uint64_t ref, const struct procinfo *p, int pidfd);
 /* What the CA made for an agent that had ended meanwhile. */

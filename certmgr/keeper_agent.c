@@ -16,6 +16,10 @@ struct dead {
 	enum err why;
 };
 
+#define EXAMINE_AGAIN (100 * CLOCK_MS)
+
+static struct loop_timer look_again; /* at processes */
+static void time_to_look(struct loop_timer *t);
 static struct dead *dead;
 static unsigned dead_next;
 
@@ -82,6 +86,7 @@ void agents_init(void)
 {
 	keeper.agents = map_new(agent_key);
 	users = map_new(user_key);
+	look_again.on = time_to_look;
 	dead = xcalloc(KEEPER_DEAD, sizeof *dead);
 }
 
@@ -165,14 +170,23 @@ static void process_ended(struct loop_fd *w, uint32_t events)
 }
 
 /* After a restart nobody has a pidfd of it: door is asked whether pid and start still
- * name it. */
-static void examine(struct agent *a)
+ * name it. Who is known by a pidfd only is looked at in full. */
+static enum err examine(struct agent *a)
 {
-	if (a->state != AGENT_LIVE || !a->bound || a->pidfd >= 0)
-		return;
-	if (conns_examine_pid(&keeper.conns, a->who.pid, a->who.start,
-			      REF_AGENT | a->row) != OK)
-		log_text(LOG_DEBUG, "examine", "door is not there");
+	uint64_t ref = REF_AGENT | a->row;
+
+	if (a->state != AGENT_LIVE || !a->bound || a->examined)
+		return OK;
+	if (a->pidfd >= 0)
+		return conns_examine_pidfd(&keeper.conns, a->pidfd, ref);
+	return conns_examine_pid(&keeper.conns, a->who.pid, a->who.start, ref);
+}
+
+void agent_examine(struct agent *a)
+{
+	if (examine(a) != OK) /* door is away, or has too much to do */
+		loop_arm(keeper.loop, &look_again,
+			 loop_now(keeper.loop) + EXAMINE_AGAIN);
 }
 
 void agents_examine(void)
@@ -181,7 +195,13 @@ void agents_examine(void)
 	size_t at = 0;
 
 	while ((a = map_next(keeper.agents, &at)))
-		examine(a);
+		agent_examine(a);
+}
+
+static void time_to_look(struct loop_timer *t)
+{
+	(void)t;
+	agents_examine();
 }
 
 static struct agent *of_row(uint64_t row)
@@ -379,7 +399,8 @@ void agent_end(struct agent *a, const char *event, const char *reason)
 	a->state = AGENT_ENDED;
 	keeper.live--;
 	uncharge(a);
-	(void)snprintf(a->reason, sizeof a->reason, "%s", reason);
+	if (reason != a->reason)
+		(void)snprintf(a->reason, sizeof a->reason, "%s", reason);
 	record_end(a, event);
 	remember(a, expired ? ERR_EXPIRED : ERR_CONFLICT);
 	loop_disarm(&a->timer);

@@ -231,9 +231,7 @@ void spawn_make(struct spawn *s, const struct subject *by)
 	}
 	keeper.spawned++;
 	record(a, s);
-	if (a->bound && !a->examined)
-		(void)!conns_examine_pidfd(&keeper.conns, a->pidfd,
-					   REF_AGENT | a->row);
+	agent_examine(a);
 	rows_dirty(a);
 	agent_schedule(a);
 	view_tell(a);
