@@ -228,7 +228,12 @@ void agents_examined(uint64_t ref, const struct procinfo *p, int pidfd)
 		agent_end(a, "ended", "cessationOfOperation");
 		return;
 	}
-	if (a->pidfd < 0 && pidfd >= 0)
+	if (a->pidfd < 0 && pidfd < 0) { /* no room for a descriptor */
+		loop_arm(keeper.loop, &look_again,
+			 loop_now(keeper.loop) + EXAMINE_AGAIN);
+		return;
+	}
+	if (a->pidfd < 0)
 		agent_bind(a, p, pidfd);
 	else
 		fd_close(&pidfd);
