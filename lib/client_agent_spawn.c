@@ -10,6 +10,25 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* The folder is where there is a file view. */
+static enum cretula_err read_dir(struct attr_view v,
+				 struct cretula_agent_ref *out,
+				 struct cretula_error *err)
+{
+	struct attr dir;
+
+	out->dir[0] = 0;
+	if (!attr_find(v, "dir", &dir))
+		return CRETULA_ERR_NONE;
+	if (!dir.len || dir.len >= sizeof out->dir || dir.value[0] != '/' ||
+	    memchr(dir.value, 0, dir.len))
+		return client_fail(err, ERR_INTERNAL,
+				   "certmgr's answer has no usable dir=");
+	memcpy(out->dir, dir.value, dir.len);
+	out->dir[dir.len] = 0;
+	return CRETULA_ERR_NONE;
+}
+
 static enum cretula_err read_reply(const struct cretula_answer *answer,
 				   struct cretula_agent_ref *out,
 				   struct cretula_error *err)
@@ -31,7 +50,7 @@ static enum cretula_err read_reply(const struct cretula_answer *answer,
 		return client_fail(err, ERR_INTERNAL,
 				   "certmgr's answer is unreadable: %s",
 				   f.text);
-	return CRETULA_ERR_NONE;
+	return read_dir(v, out, err);
 }
 
 static enum cretula_err call(struct cretula *c, const char *type,

@@ -29,6 +29,12 @@ static bool repeats(const struct opt *o)
 	       !strcmp(o->arg + n - (sizeof more - 1), more);
 }
 
+/* Its value stands behind '=' or is left out. */
+static bool optional(const struct opt *o)
+{
+	return o->arg && o->arg[0] == '[';
+}
+
 static void help_opts(const struct opt *o)
 {
 	for (; o && o->name; o++)
@@ -212,12 +218,12 @@ static int take_option(struct cli *cli, int argc, char **argv, int *at)
 				 name);
 	if (!o->arg && eq)
 		return cli_usage(cli, "--%s takes no value", o->name);
-	if (o->arg && !eq && *at + 1 >= argc)
+	if (o->arg && !eq && !optional(o) && *at + 1 >= argc)
 		return cli_usage(cli, "--%s needs a value: %s", o->name,
 				 o->arg);
 	if (*slot && !repeats(o))
 		return cli_usage(cli, "--%s is given twice", o->name);
-	value = !o->arg ? "" : eq ? eq + 1 : argv[++*at];
+	value = eq ? eq + 1 : o->arg && !optional(o) ? argv[++*at] : "";
 	cli->given[cli->givens++] = (struct given){ o, value };
 	if (!*slot)
 		*slot = value;

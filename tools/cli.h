@@ -21,8 +21,9 @@ enum {
 
 struct opt {
 	const char *name; /* without "--" */
-	/* what the help calls its value; NULL: a flag; one that ends in "…" may
-	 * be given more than once */
+	/* what the help calls its value; NULL: a flag; one that begins with "[="
+	 * may be left out ("" then); one that ends in "…" may be given more than
+	 * once */
 	const char *arg;
 	const char *help;
 };
@@ -54,12 +55,13 @@ struct cli {
 	const char *field;
 	enum client_daemon daemon; /* who is asked */
 	struct cretula *c;
+	void (*sigpipe)(int); /* how we found it, for what we execute */
 };
 
 /* Tables of the nouns (tools/cmd_*.c), each ended by noun NULL. */
 extern const struct verb verbs_store[], verbs_slot[], verbs_status[],
 	verbs_credential[], verbs_grant[], verbs_sign[], verbs_module[],
-	verbs_audit[], verbs_ca[], verbs_playground[];
+	verbs_audit[], verbs_ca[], verbs_agent[], verbs_playground[];
 
 /* Reads options and words; returns -1 to go on, or an exit code. */
 int cli_parse(struct cli *cli, int argc, char **argv);

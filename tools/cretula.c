@@ -34,9 +34,9 @@ static const struct verb verbs_own[] = {
 };
 
 static const struct verb *const tables[] = {
-	verbs_store, verbs_slot,       verbs_status, verbs_credential,
-	verbs_grant, verbs_sign,       verbs_module, verbs_audit,
-	verbs_ca,    verbs_playground, verbs_own,
+	verbs_store, verbs_slot,  verbs_status,     verbs_credential,
+	verbs_grant, verbs_sign,  verbs_module,     verbs_audit,
+	verbs_ca,    verbs_agent, verbs_playground, verbs_own,
 };
 
 static void usage(FILE *to)
@@ -163,7 +163,7 @@ int main(int argc, char **argv)
 	struct cli cli = { 0 };
 	int used = 0, rc;
 
-	(void)signal(SIGPIPE, SIG_IGN);
+	cli.sigpipe = signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
 		usage(stderr);
 		return EXIT_USAGE;

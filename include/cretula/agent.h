@@ -54,6 +54,8 @@ struct ssl_ctx_st; /* OpenSSL's SSL_CTX */
 
 /* INSTANCE:AGENT-ID, 8 hex digits and a UUID, and its NUL. */
 #define CRETULA_AGENT_NAME 46
+/* The path of an agent's folder, and its NUL. */
+#define CRETULA_AGENT_DIR 512
 
 /* ---- The agent's side --------------------------------------------------- */
 
@@ -200,6 +202,8 @@ struct cretula_agent_ref {
 	/* Gives the token once and then ends; close-on-exec: have the child clear that
 	 * (fcntl(2), FD_CLOEXEC) and name it in CRETULA_TOKEN_FD. Yours to close. */
 	int token_fd;
+	/* Its folder in the file view, for its CRETULA_DIR; "" without one. */
+	char dir[CRETULA_AGENT_DIR];
 };
 
 /* A new agent of that type, over a connection to certmgr; the caller needs a grant for

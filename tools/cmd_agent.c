@@ -1,0 +1,313 @@
+/* cretula agent …: its verbs, and those that look at agents and end them. Runs in
+ * cretula; holds nothing. */
+#include "tools/agent.h"
+
+#include "lib/agent_id.h"
+#include "lib/clock.h"
+#include "lib/pem.h"
+
+#include <cretula/agent.h>
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+	ID_AT = 9, /* behind INSTANCE: */
+};
+
+int agent_ask(struct cli *cli, const char *verb, struct attr_view args,
+	      struct cretula_answer **answer)
+{
+	struct cretula_error err;
+
+	cli->daemon = CLIENT_CERTMGR;
+	if (!cli->c && cretula_open_certmgr_admin(NULL, &cli->c, &err))
+		cli->c = NULL;
+	return cli_ask(cli, false, verb, args, NULL, answer);
+}
+
+static bool is_time(const struct attr *a)
+{
+	return attr_named(a, "not_after") || attr_named(a, "renew_at") ||
+	       attr_named(a, "not_before") || attr_named(a, "made");
+}
+
+/* Seconds since 1970 become RFC 3339; false if it is no time. */
+static bool time_text(const struct attr *a, char text[CLOCK_TEXT])
+{
+	uint64_t t;
+
+	if (!is_time(a) || attr_u64(a, 253402300799ull, &t) != OK)
+		return false;
+	clock_format((int64_t)t, text);
+	return true;
+}
+
+static enum err add_pem(struct attrs *out, const struct attr *a)
+{
+	AUTO(buf_wipe) struct buf b = { 0 };
+
+	buf_init(&b, CLI_FILE_MAX);
+	TRY(pem_put("CERTIFICATE", span_of(a->value, a->len), &b));
+	return attrs_add(out, "certificate", 0, b.p, b.len);
+}
+
+static enum err shown(struct attr_view v, struct attrs *out)
+{
+	char text[CLOCK_TEXT];
+	struct attr a;
+
+	while (attr_next(&v, &a)) {
+		if (attr_named(&a, "request_id"))
+			continue;
+		if (attr_named(&a, "certificate"))
+			TRY(add_pem(out, &a));
+		else if (time_text(&a, text))
+			TRY(attrs_add_named(out, a.name, a.name_len, 0, text,
+					    strlen(text)));
+		else
+			TRY(attrs_add_attr(out, &a));
+	}
+	return OK;
+}
+
+int agent_print(const struct cli *cli, struct attr_view v)
+{
+	struct attrs out;
+	enum err e;
+	int rc;
+
+	attrs_init(&out);
+	e = shown(v, &out);
+	rc = e == OK ? out_list(cli, attrs_view(&out), NULL)
+		     : cli_fault(e, NULL);
+	attrs_wipe(&out);
+	return rc;
+}
+
+/* --- list */
+
+/* One cell of a table, `-` where there is nothing. */
+static void cell(struct attr_view v, const char *name, int width)
+{
+	char text[CLOCK_TEXT];
+	struct attr a;
+
+	if (!attr_find(v, name, &a) || !a.len)
+		printf("%-*s ", width, "-");
+	else if (time_text(&a, text))
+		printf("%-*s ", width, text);
+	else
+		printf("%-*.*s ", width, (int)a.len, (const char *)a.value);
+}
+
+static void print_row(struct attr_view v)
+{
+	struct attr a;
+
+	cell(v, "agent", 36);
+	cell(v, "type", 12);
+	cell(v, "uid", 6);
+	cell(v, "pid", 7);
+	cell(v, "state", 8);
+	cell(v, "not_after", 20);
+	cell(v, "view", 4);
+	cell(v, "ptraceable", 4);
+	if (attr_find(v, "text", &a))
+		printf("%.*s", (int)a.len, (const char *)a.value);
+	printf("\n");
+}
+
+static int print_list(const struct cli *cli, const struct cretula_answer *a)
+{
+	int rc = EXIT_DONE;
+
+	if (!cli->json && !cli->field && a->count)
+		printf("%-36s %-12s %-6s %-7s %-8s %-20s %-4s %-4s\n", "AGENT",
+		       "TYPE", "UID", "PID", "STATE", "NOT AFTER", "VIEW",
+		       "PTRACEABLE");
+	for (unsigned i = 0; i < a->count && rc == EXIT_DONE; i++) {
+		struct attr_view v = attrs_view(&a->item[i].a);
+
+		if (cli->json || cli->field)
+			rc = agent_print(cli, v);
+		else
+			print_row(v);
+	}
+	return rc;
+}
+
+static int list_run(struct cli *cli)
+{
+	struct cretula_answer *answer = NULL;
+	struct attrs args;
+	int rc = cli_words(cli, 0);
+
+	attrs_init(&args);
+	if (!rc)
+		rc = cli_add(cli, "type", "type", &args);
+	if (!rc)
+		rc = agent_ask(cli, "agent.list", attrs_view(&args), &answer);
+	if (!rc)
+		rc = print_list(cli, answer);
+	cretula_answer_free(answer);
+	attrs_wipe(&args);
+	return rc;
+}
+
+/* --- show, renew, revoke */
+
+/* The agent that is named: its id, or INSTANCE:AGENT-ID as in CRETULA_AGENT. */
+static int add_agent(const struct cli *cli, struct attrs *args)
+{
+	const char *id = cli->words ? cli->word[0] : NULL;
+	struct fault f = { 0 };
+	int rc = cli_words(cli, 1);
+
+	if (rc)
+		return rc;
+	if (!id)
+		return cli_usage(cli, "say which: AGENT, see 'cretula agent "
+				      "list'");
+	if (strspn(id, "0123456789abcdef") == ID_AT - 1 && id[ID_AT - 1] == ':')
+		id += ID_AT;
+	if (agent_id_check(span_str(id), &f) != OK)
+		return cli_usage(cli, "%s", f.text);
+	ENSURE(attrs_add_str(args, "agent", id) == OK);
+	return 0;
+}
+
+static int ask_one(struct cli *cli, const char *verb, const char *opt,
+		   struct cretula_answer **answer)
+{
+	struct attrs args;
+	int rc;
+
+	attrs_init(&args);
+	rc = add_agent(cli, &args);
+	if (!rc && opt)
+		rc = cli_add(cli, opt, opt, &args);
+	if (!rc)
+		rc = agent_ask(cli, verb, attrs_view(&args), answer);
+	attrs_wipe(&args);
+	return rc;
+}
+
+/* For people: a line each. */
+static void print_lines(struct attr_view v)
+{
+	char text[CLOCK_TEXT];
+	struct attr a;
+
+	while (attr_next(&v, &a)) {
+		if (attr_named(&a, "certificate") ||
+		    attr_named(&a, "request_id"))
+			continue;
+		if (time_text(&a, text))
+			printf("%.*s: %s\n", a.name_len, a.name, text);
+		else
+			printf("%.*s: %.*s\n", a.name_len, a.name, (int)a.len,
+			       (const char *)a.value);
+	}
+}
+
+static int show_run(struct cli *cli)
+{
+	struct cretula_answer *answer = NULL;
+	int rc = ask_one(cli, "agent.show", NULL, &answer);
+
+	if (!rc && (cli->json || cli->field))
+		rc = agent_print(cli, attrs_view(&answer->reply.a));
+	else if (!rc)
+		print_lines(attrs_view(&answer->reply.a));
+	cretula_answer_free(answer);
+	return rc;
+}
+
+static int renew_run(struct cli *cli)
+{
+	struct cretula_answer *answer = NULL;
+	int rc = ask_one(cli, "agent.renew", NULL, &answer);
+
+	if (!rc)
+		rc = agent_print(cli, attrs_view(&answer->reply.a));
+	cretula_answer_free(answer);
+	return rc;
+}
+
+static int revoke_run(struct cli *cli)
+{
+	struct cretula_answer *answer = NULL;
+	int rc = ask_one(cli, "agent.revoke", "reason", &answer);
+
+	if (!rc)
+		rc = agent_print(cli, attrs_view(&answer->reply.a));
+	cretula_answer_free(answer);
+	return rc;
+}
+
+static const struct opt run_opts[] = {
+	{ "type", "TYPE", "what the agent is; needs a grant agent=TYPE" },
+	{ "view", "[=self]",
+	  "its certificate as files too, in $CRETULA_DIR; self: not for what "
+	  "it starts" },
+	{ "user", "USER", "become USER first; only root may" },
+	{ "name", "DNS-NAME…", "a name to be in it; repeatable" },
+	{ "endpoint", "URI…",
+	  "PROTOCOL+TRANSPORT://… to be in it; repeatable" },
+	{ "lifetime", "TIME", "how long its certificates shall be valid" },
+	{ "on-renew", "SIGNAL",
+	  "what COMMAND gets when there is a new one: "
+	  "HUP, USR1, USR2 …" },
+	{ 0 },
+};
+
+static const struct opt list_opts[] = {
+	{ "type", "TYPE", "only of that type" },
+	{ 0 },
+};
+
+static const struct opt revoke_opts[] = {
+	{ "reason", "REASON",
+	  "keyCompromise, superseded, …; default cessationOfOperation" },
+	{ 0 },
+};
+
+static const struct opt claim_opts[] = {
+	{ "pem", NULL, "print certificate, chain and private key" },
+	{ "way", "WAY", "only that one: keyring or socket" },
+	{ 0 },
+};
+
+const struct verb verbs_agent[] = {
+	{ "agent", "run",
+	  "--type TYPE [--view[=self]] [--user USER] [--name DNS-NAME] … "
+	  "[--endpoint URI] … [--lifetime TIME] [--on-renew SIGNAL] -- COMMAND "
+	  "[ARGUMENT …]",
+	  "start COMMAND as an agent, with a certificate of its own",
+	  "COMMAND finds its name in CRETULA_AGENT and its token behind the\n"
+	  "descriptor CRETULA_TOKEN_FD. Its end is the agent's end.\n",
+	  "cretula agent run --type web --view --user www-data --on-renew HUP "
+	  "-- nginx -g 'daemon off;'",
+	  run_opts, agent_run_run },
+	{ "agent", "list", "[--type TYPE]", "the agents of this node", NULL,
+	  "cretula agent list --json", list_opts, list_run },
+	{ "agent", "show", "AGENT", "one of them", NULL,
+	  "cretula agent show 01975c0e-0000-7000-8000-000000000001", NULL,
+	  show_run },
+	{ "agent", "renew", "AGENT", "give it a new certificate now", NULL,
+	  "cretula agent renew 01975c0e-0000-7000-8000-000000000001", NULL,
+	  renew_run },
+	{ "agent", "revoke", "AGENT [--reason REASON]",
+	  "revoke its certificate and destroy its key", NULL,
+	  "cretula agent revoke 01975c0e-0000-7000-8000-000000000001 --reason "
+	  "keyCompromise",
+	  revoke_opts, revoke_run },
+	{ "agent", "claim", "[--pem] [--way WAY]",
+	  "as the agent itself, claim the certificate",
+	  "It must be what was started as the agent: claims by a child or after\n"
+	  "another exec are refused. Shells use the file view.\n",
+	  "cretula agent run --type web -- cretula agent claim", claim_opts,
+	  agent_claim_run },
+	{ 0 },
+};
