@@ -72,8 +72,8 @@ static inline void net_new_token(void)
 	net_write("token", b.p, b.len);
 }
 
-static inline void net_server_cert(const struct world_key *by,
-				   const char *host, struct buf *out)
+static inline void net_server_cert(const struct world_key *by, const char *host,
+				   struct buf *out)
 {
 	struct cert c = world_plain(&ca.w, &ca.server);
 
@@ -104,9 +104,9 @@ static inline int net_begin(void **state)
 	(void)snprintf(ca.dir, sizeof ca.dir, "/tmp/cretula-net-XXXXXX");
 	assert_non_null(mkdtemp(ca.dir));
 	buf_init(&pem, NET_TEXT_MAX);
-	assert_int_equal(pem_put("CERTIFICATE",
-				 span_of(ca.root.p, ca.root.len), &pem),
-			 OK);
+	assert_int_equal(
+		pem_put("CERTIFICATE", span_of(ca.root.p, ca.root.len), &pem),
+		OK);
 	net_write("root.pem", pem.p, pem.len);
 	net_new_token();
 	return 0;
@@ -493,10 +493,11 @@ static inline void say_ca(struct conn *c)
 
 	json_pem(&ca.root, root, sizeof root);
 	json_pem(&ca.issuing, issuing, sizeof issuing);
-	(void)snprintf(text, sizeof text,
-		       "{\"root\":\"%s\",\"issuing\":\"%s\",\"domains\":[\"%s\"],"
-		       "\"request_id\":\"r1\"}",
-		       root, issuing, WORLD_DOMAIN);
+	(void)snprintf(
+		text, sizeof text,
+		"{\"root\":\"%s\",\"issuing\":\"%s\",\"domains\":[\"%s\"],"
+		"\"request_id\":\"r1\"}",
+		root, issuing, WORLD_DOMAIN);
 	conn_say(c, "200 OK", text);
 }
 
