@@ -23,6 +23,7 @@ enum {
 };
 
 #define CLIENT_RECONNECT_NS (2 * CLOCK_SECOND)
+#define CLIENT_PROBE_ID     0           /* no call has it */
 #define CLIENT_NO_ID        0xffffffffu /* the id of errors about the connection */
 
 /* Which daemon: its name, and where its socket is. */
@@ -71,9 +72,11 @@ struct client_fds {
 
 struct cretula {
 	enum client_daemon daemon;
-	char *path; /* of the socket */
-	int fd;     /* -1: not connected */
-	pid_t pid;  /* who connected: a forked child connects anew */
+	char *path;  /* of the socket */
+	int fd;      /* -1: not connected */
+	pid_t pid;   /* who connected: a forked child connects anew */
+	bool heard;  /* something of this connection: its front has it */
+	bool probed; /* … was asked for */
 	int timeout_ms;
 	uint32_t next_id;
 	unsigned waiting; /* calls in CALL_WAITS */
@@ -145,6 +148,9 @@ enum cretula_err client_submit_at(struct cretula *c, const char *verb,
 				  size_t *at, struct cretula_error *err);
 /* Writes what the socket takes. False when the connection is over. */
 bool client_write(struct cretula *c);
+/* True if what is queued first must not be written yet: descriptors are taken only once
+ * the connection's front has it, which its first message shows. */
+bool client_fds_wait(const struct cretula *c);
 /* If k has descriptors: its frame is the end of c->out, from `at`. */
 void client_fds_mark(struct cretula *c, const struct client_call *k, size_t at);
 /* If k has descriptors: they may be closed now; what is not written of it never is. */

@@ -223,6 +223,7 @@ enum cretula_err client_connect(struct cretula *c, bool again,
 	if (e)
 		return e;
 	c->fd = fd;
+	c->heard = c->probed = false;
 	c->pid = getpid();
 	fd = -1;
 	return CRETULA_ERR_NONE;

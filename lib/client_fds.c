@@ -4,6 +4,7 @@
 #include "lib/client.h"
 
 #include "lib/clock.h"
+#include "lib/kinds.h"
 #include "lib/msg.h"
 
 #include <errno.h>
@@ -32,6 +33,34 @@ static ssize_t send_fds(const struct cretula *c, size_t n)
 	return sendmsg(c->fd, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
 }
 
+bool client_fds_wait(const struct cretula *c)
+{
+	return c->fds.n && !c->fds.sent && !c->fds.at && !c->heard && c->probed;
+}
+
+/* A call of no verb: that it is answered, whatever with, says that the front has the
+ * connection. Before, the kernel refuses descriptors (EPERM, since Linux 6.16). */
+static ssize_t probe(struct cretula *c)
+{
+	struct buf b;
+	ssize_t n = 0;
+
+	errno = EAGAIN;
+	if (c->probed)
+		return -1;
+	buf_init(&b, MSG_HEAD);
+	ENSURE(msg_put(&b, CLIENT_CALL, CLIENT_PROBE_ID,
+		       (struct attr_view){ 0 }) == OK);
+	n = send(c->fd, b.p, b.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	c->probed = n == (ssize_t)b.len;
+	if (c->probed)
+		errno = EAGAIN;
+	else if (n > 0)
+		errno = EPIPE; /* half a message: nothing fits behind it */
+	buf_wipe(&b);
+	return -1;
+}
+
 /* Writes some of out from at: up to the call with descriptors, or that call with them,
  * alone, or what there is. */
 static ssize_t write_piece(struct cretula *c, size_t at)
@@ -40,6 +69,8 @@ static ssize_t write_piece(struct cretula *c, size_t at)
 	ssize_t n;
 
 	if (c->fds.n && !c->fds.sent && at == c->fds.at) {
+		if (!c->heard)
+			return probe(c);
 		n = send_fds(c, c->fds.end - at);
 		c->fds.sent = n > 0;
 		return n;

@@ -197,6 +197,7 @@ static bool on_message(struct cretula *c, const struct msg *m)
 	struct client_call *k;
 	struct cretula_error err;
 
+	c->heard = true;
 	if (m->kind == WIRE_ERROR && m->id == CLIENT_NO_ID) {
 		read_error(m->attrs, &err);
 		fd_close(&c->fd);
@@ -279,7 +280,9 @@ void cretula_process(struct cretula *c)
 
 short cretula_events(const struct cretula *c)
 {
-	return c->fd < 0 ? 0 : (short)(POLLIN | (c->out.len ? POLLOUT : 0));
+	bool writes = c->out.len && !client_fds_wait(c);
+
+	return c->fd < 0 ? 0 : (short)(POLLIN | (writes ? POLLOUT : 0));
 }
 
 /* True if the daemon has closed a connection that nothing waits on. */
