@@ -15,6 +15,7 @@
 #include <openssl/ssl.h>
 
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -180,33 +181,42 @@ static int client_turn(struct client *c)
 
 /* --- the loop */
 
-/* On the loopback only; port 0: any that is free. Says which. */
 static int listen_at(const char *port)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET,
-				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
-				  .sin_port = htons((in_port_t)atoi(port)) };
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
+	const struct addrinfo hints = { .ai_family = AF_INET,
+					.ai_socktype = SOCK_STREAM };
+	struct addrinfo *at = NULL;
+	int fd = -1, on = 1;
+
+	if (getaddrinfo("127.0.0.1", port, &hints, &at))
+		return -1;
+	fd = socket(at->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0 &&
+	    (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) ||
+	     bind(fd, at->ai_addr, at->ai_addrlen) || listen(fd, SOMAXCONN))) {
+		close(fd);
+		fd = -1;
+	}
+	freeaddrinfo(at);
+	return fd;
+}
+
+/* Port 0 is any that is free. */
+static void say_port(int listener)
+{
+	struct sockaddr_in at;
 	socklen_t n = sizeof at;
 
-	if (fd < 0)
-		return -1;
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-	if (bind(fd, (struct sockaddr *)&at, sizeof at) ||
-	    listen(fd, SOMAXCONN) ||
-	    getsockname(fd, (struct sockaddr *)&at, &n)) {
-		close(fd);
-		return -1;
-	}
-	printf("listening port=%u\n", ntohs(at.sin_port));
+	if (!getsockname(listener, (struct sockaddr *)&at, &n))
+		printf("listening port=%u\n", ntohs(at.sin_port));
 	fflush(stdout);
-	return fd;
 }
 
 static int serve(int listener, struct cretula_agent *a, SSL_CTX *ctx)
 {
 	struct pollfd p[2 + CLIENTS_MAX];
 
+	say_port(listener);
 	for (;;) {
 		p[0] = (struct pollfd){ cretula_agent_fd(a), POLLIN, 0 };
 		p[1] = (struct pollfd){ listener, POLLIN, 0 };
