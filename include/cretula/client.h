@@ -2,7 +2,7 @@
  *
  * credd, Cretula's daemon, keeps provider secrets sealed and signs requests for
  * those who have a grant. A program that links this library asks it to; the secret
- * stays where it is. Link with -lcretula (which needs libsodium and libcrypto).
+ * stays where it is. Link with -lcretula (which needs libsodium, libcrypto and libssl).
  *
  *	struct cretula_error err;
  *	struct cretula *c;
