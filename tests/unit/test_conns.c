@@ -19,6 +19,7 @@ struct other {
 	unsigned msgs;
 	uint32_t kind;
 	uint64_t id;
+	int fd; /* the last that came */
 	struct attrs attrs;
 };
 
@@ -31,6 +32,12 @@ static struct {
 	uint64_t ref;
 	bool alive, exe;
 	struct call last;
+	bool takes;   /* one descriptor of each call */
+	int taken[8]; /* by call */
+	unsigned examined;
+	struct procinfo process;
+	bool gone;
+	int pidfd;
 } world;
 
 static void heard(struct chan *c, const struct msg *m)
@@ -40,6 +47,8 @@ static void heard(struct chan *c, const struct msg *m)
 	o->msgs++;
 	o->kind = m->kind;
 	o->id = m->id;
+	fd_close(&o->fd);
+	o->fd = chan_take_fd(c);
 	attrs_clear(&o->attrs);
 	assert_int_equal(attrs_add_view(&o->attrs, m->attrs), OK);
 }
@@ -55,6 +64,19 @@ static void called(const struct conn *c, const struct msg *m)
 	assert_non_null(c);
 	world.calls++;
 	world.last = call_new(&world.server, m->id);
+	if (world.takes)
+		world.taken[world.calls - 1] = conns_take_fd(&world.conns);
+}
+
+static void examined(uint64_t ref, const struct procinfo *p, int pidfd)
+{
+	world.examined++;
+	world.ref = ref;
+	world.gone = !p;
+	if (p)
+		world.process = *p;
+	fd_close(&world.pidfd);
+	world.pidfd = pidfd;
 }
 
 static void checked(uint64_t ref, bool alive, bool exe)
@@ -113,10 +135,11 @@ static void says(struct other *o, uint32_t kind, uint64_t id, const char *text)
 static int begin(void **state)
 {
 	static const struct conns_ops ops = { called, checked, orphaned,
-					      NULL };
+					      examined };
 
 	(void)state;
 	memset(&world, 0, sizeof world);
+	world.door.fd = world.anna.fd = world.bert.fd = world.pidfd = -1;
 	world.loop = loop_new();
 	conns_init(&world.conns, world.loop, &ops);
 	call_server_init(&world.server, &world.conns);
@@ -136,8 +159,10 @@ static int end(void **state)
 	(void)state;
 	for (size_t i = 0; i < NELEM(all); i++) {
 		chan_close(&all[i]->chan);
+		fd_close(&all[i]->fd);
 		attrs_wipe(&all[i]->attrs);
 	}
+	fd_close(&world.pidfd);
 	conns_wipe(&world.conns);
 	loop_free(world.loop);
 	return 0;
@@ -265,6 +290,145 @@ static void paused_fronts_are_not_read(void **state)
 	until(&world.calls, 1);
 }
 
+/* A message with n descriptors, which are numbered by what they say of themselves: their
+ * other ends are in far. */
+static void brings(struct other *o, uint32_t kind, uint64_t id,
+		   const char *text, size_t n, int far[2])
+{
+	struct fault f;
+	struct attrs a;
+	int near[2];
+
+	attrs_init(&a);
+	assert_int_equal(attrs_parse_text(&a, text, strlen(text), &f), OK);
+	for (size_t i = 0; i < n; i++) {
+		int sv[2];
+
+		assert_int_equal(
+			socketpair(AF_UNIX,
+				   SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+				   0, sv),
+			0);
+		near[i] = sv[0];
+		far[i] = sv[1];
+	}
+	assert_int_equal(
+		chan_post_fds(&o->chan, kind, id, attrs_view(&a), near, n), OK);
+	attrs_wipe(&a);
+}
+
+static bool is_closed(int far)
+{
+	char byte;
+
+	return recv(far, &byte, 1, MSG_DONTWAIT) == 0;
+}
+
+static void a_call_has_its_descriptors_and_leaves_go_to_its_front(void **state)
+{
+	int far[2];
+	char byte = 0;
+
+	(void)state;
+	world.takes = true;
+	says(&world.anna, CLIENT_CALL, 7ull << 32 | 1, "verb=x");
+	brings(&world.anna, CLIENT_CALL, 7ull << 32 | 2, "verb=x fds=2", 2,
+	       far);
+	until(&world.calls, 2);
+	assert_int_equal(world.taken[0], -1);
+	assert_int_equal(write(world.taken[1], "a", 1), 1);
+	assert_int_equal(recv(far[0], &byte, 1, MSG_DONTWAIT), 1);
+	assert_int_equal(byte, 'a');
+	until(&world.anna.msgs, 1);
+	assert_int_equal(world.anna.kind, FC_CLOSE);
+	assert_true(world.anna.fd >= 0);
+	assert_false(is_closed(far[1]));
+	fd_close(&world.anna.fd);
+	assert_true(is_closed(far[1]));
+	/* outside of a call there is none */
+	assert_int_equal(conns_take_fd(&world.conns), -1);
+	conns_close_fd(&world.conns, ANNA, world.taken[1]);
+	until(&world.anna.msgs, 2);
+	assert_int_equal(world.anna.kind, FC_CLOSE);
+	close(far[0]);
+	close(far[1]);
+}
+
+/* Nobody there, or somebody else's: nothing stays here. */
+static void descriptors_of_calls_that_are_refused_go_back(void **state)
+{
+	int far[2];
+
+	(void)state;
+	brings(&world.anna, CLIENT_CALL, 8ull << 32 | 1, "verb=x fds=1", 1,
+	       far);
+	until(&world.anna.msgs, 2);
+	assert_int_equal(world.anna.kind, FC_CLOSE);
+	close(far[0]);
+	brings(&world.bert, CLIENT_CALL, 7ull << 32 | 1, "verb=x fds=1", 1,
+	       far);
+	until(&world.bert.msgs, 1);
+	assert_int_equal(world.bert.kind, FC_CLOSE);
+	assert_int_equal(world.calls, 0);
+	close(far[0]);
+}
+
+static void a_front_that_breaks_the_rules_is_not_read_any_more(void **state)
+{
+	int far[2];
+
+	(void)state;
+	brings(&world.bert, CLIENT_CALL, 9ull << 32 | 1, "verb=x", 1, far);
+	says(&world.bert, CLIENT_CALL, 9ull << 32 | 2, "verb=x");
+	while (!is_closed(far[0]))
+		loop_turn(world.loop, CLOCK_SECOND);
+	close(far[0]);
+	says(&world.anna, CLIENT_CALL, 7ull << 32 | 1, "verb=x fds=2");
+	while (chan_is_open(&world.anna.chan))
+		loop_turn(world.loop, CLOCK_SECOND);
+	assert_int_equal(world.calls, 0);
+}
+
+static void door_looks_at_a_process(void **state)
+{
+	static const char alive[] =
+		"alive=yes pid=70 parent=1 start=12 uid=1000 euid=1000 "
+		"fsuid=1000 gid=1000 user_ns=1 pid_ns=2 exe_dev=3 exe_ino=4 "
+		"image=5 dumpable=yes";
+	int far[2];
+
+	(void)state;
+	assert_int_equal(conns_examine_conn(&world.conns, 7, 41), OK);
+	until(&world.door.msgs, 2);
+	assert_int_equal(world.door.kind, DC_EXAMINE);
+	assert_int_equal(world.door.fd, -1);
+	brings(&world.door, DC_EXAMINED, world.door.id, alive, 1, far);
+	until(&world.examined, 1);
+	assert_int_equal(world.ref, 41);
+	assert_int_equal(world.process.pid, 70);
+	assert_int_equal(world.process.start, 12);
+	assert_true(world.pidfd >= 0 && !is_closed(far[0]));
+	fd_close(&world.pidfd);
+	assert_true(is_closed(far[0]));
+
+	assert_int_equal(conns_examine_pidfd(&world.conns, far[0], 42), OK);
+	until(&world.door.msgs, 3);
+	assert_true(world.door.fd >= 0);
+	says(&world.door, DC_EXAMINED, world.door.id, "alive=no");
+	until(&world.examined, 2);
+	assert_int_equal(world.ref, 42);
+	assert_true(world.gone && world.pidfd == -1);
+	close(far[0]);
+
+	assert_int_equal(conns_examine_pid(&world.conns, 70, 12, 43), OK);
+	until(&world.door.msgs, 4);
+	chan_close(&world.door.chan);
+	until(&world.orphaned, 1);
+	assert_int_equal(conns_examine_pid(&world.conns, 70, 12, 43),
+			 ERR_UNAVAILABLE);
+	assert_int_equal(world.examined, 2);
+}
+
 static void request_ids_differ(void **state)
 {
 	struct call a = call_new(&world.server, 1), b;
@@ -342,6 +506,10 @@ int main(void)
 		CASE(door_proves_who_is_there),
 		CASE(with_door_go_all_connections),
 		CASE(paused_fronts_are_not_read),
+		CASE(a_call_has_its_descriptors_and_leaves_go_to_its_front),
+		CASE(descriptors_of_calls_that_are_refused_go_back),
+		CASE(a_front_that_breaks_the_rules_is_not_read_any_more),
+		CASE(door_looks_at_a_process),
 		CASE(request_ids_differ),
 		CASE(a_verb_takes_what_its_table_says),
 	};
