@@ -334,8 +334,7 @@ static void chan_on(struct loop_fd *w, uint32_t events)
 
 		c->gone = &gone;
 		c->full = false;
-		chan_flush(c);
-		if (!c->out.len && c->ops->on_drain)
+		if (chan_write(c) == OK && !c->out.len && c->ops->on_drain)
 			c->ops->on_drain(c);
 		if (gone)
 			return;

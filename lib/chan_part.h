@@ -15,6 +15,9 @@ union chan_control {
 /* Ends the channel: its owner is told, once. */
 void chan_end(struct chan *c, enum err e, const char *text);
 
+/* chan_flush; ERR_UNAVAILABLE: nobody reads there any more. */
+MUST enum err chan_write(struct chan *c);
+
 /* Forgets what was posted, and closes its descriptors. */
 void chan_unpost(struct chan *c);
 

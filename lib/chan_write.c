@@ -148,12 +148,19 @@ static enum err write_out(struct chan *c, int flags)
 	return e;
 }
 
-void chan_flush(struct chan *c)
+enum err chan_write(struct chan *c)
 {
-	(void)!write_out(c, MSG_DONTWAIT);
+	enum err e = write_out(c, MSG_DONTWAIT);
+
 	if (!c->out.len)
 		chan_rest(&c->out, CHAN_OUT_KEPT);
 	chan_want(c);
+	return e;
+}
+
+void chan_flush(struct chan *c)
+{
+	(void)!chan_write(c);
 }
 
 enum err chan_send(struct chan *c, uint32_t kind, uint64_t id,
