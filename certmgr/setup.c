@@ -237,11 +237,22 @@ static enum err open_token(int *out, struct fault *f)
 	return sup_secret_file(certmgr.token, "token=", out, f);
 }
 
+static bool same_file(int a, int b)
+{
+	struct stat x, y;
+
+	return a >= 0 && b >= 0 && !fstat(a, &x) && !fstat(b, &y) &&
+	       x.st_dev == y.st_dev && x.st_ino == y.st_ino &&
+	       x.st_size == y.st_size && x.st_mtim.tv_sec == y.st_mtim.tv_sec &&
+	       x.st_mtim.tv_nsec == y.st_mtim.tv_nsec;
+}
+
 enum err certmgr_net_files(struct fault *f)
 {
 	int root = -1, token = -1;
 
 	TRY(open_root(&root, f));
+	certmgr.root_is_new = !same_file(root, certmgr.root_fd);
 	fd_close(&certmgr.root_fd);
 	certmgr.root_fd = root;
 	fd_close(&certmgr.token_fd);
@@ -334,9 +345,10 @@ enum err certmgr_prepare(struct fault *f)
 				 "read");
 	certmgr.arena_fd = certmgr_arena();
 	if (certmgr.arena_fd < 0)
-		certmgr_weaker("a keeper that dies forgets its keys: there is "
-			       "no memfd_secret, or too little memory may be "
-			       "locked (RLIMIT_MEMLOCK)");
+		log_text(LOG_WARN, "no_arena",
+			 "a keeper that dies forgets its keys: there is no "
+			 "memfd_secret, or too little memory may be locked "
+			 "(RLIMIT_MEMLOCK)");
 	ENSURE(!atexit(leave));
 	TRY(certmgr_upcall_open(f));
 	return prepare_view(f);

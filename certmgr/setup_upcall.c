@@ -96,13 +96,9 @@ static enum err listen_there(struct fault *f)
 
 enum err certmgr_upcall_open(struct fault *f)
 {
-	if (!certmgr.upcall)
+	/* without, agents claim over the socket: keeper tells */
+	if (!certmgr.upcall || !sup.setup.root)
 		return OK;
-	if (!sup.setup.root) {
-		certmgr_weaker("agents claim over the socket, not by "
-			       "request_key: only root answers the kernel");
-		return OK;
-	}
 	TRY(make_folders(f));
 	return listen_there(f);
 }

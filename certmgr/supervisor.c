@@ -3,7 +3,8 @@
  * of the key arena, which it never maps, and that of the audit key, which it reads not.
  *	keeper -> supervisor	SUP_SIGNAL
  *	view -> supervisor	SUP_UNMOUNTED
- *	supervisor -> keeper	SUP_NOTE: what this machine does not give */
+ *	supervisor -> keeper	SUP_NOTE: what this machine does not give
+ *	supervisor -> net	SUP_TOKEN */
 #include "certmgr/supervisor.h"
 
 #include "certmgr/roles.h"
@@ -225,16 +226,30 @@ static void died(size_t role, unsigned n)
 	certmgr.arena_fd = certmgr_arena();
 }
 
-/* A new token, or another root: for a new net. */
+static void send_token(struct sup_child *net)
+{
+	(void)!chan_send_fds(&net->chan, SUP_TOKEN, 0, (struct attr_view){ 0 },
+			     &certmgr.token_fd, certmgr.token_fd >= 0);
+}
+
+/* Net takes a new token as it is; with another root certificate it begins anew. */
 static void reload(void)
 {
 	struct sup_child *net = sup_child_of(ROLE_NET, 0);
+	struct fault f;
 
-	log_text(LOG_INFO, "reload",
-		 "net begins anew, with what is now in the files of ca_root= "
-		 "and token=");
-	if (net)
+	if (certmgr_net_files(&f) != OK) {
+		log_text(LOG_ERR, "reload", "%s", f.text);
+		return;
+	}
+	log_text(LOG_INFO, "reload", "%s, %s",
+		 certmgr.root_is_new ? "another root certificate"
+				     : "the same root certificate",
+		 certmgr.token_fd >= 0 ? "and a token" : "and no token");
+	if (net && certmgr.root_is_new)
 		sup_restart(net);
+	else if (net)
+		send_token(net);
 }
 
 static enum err prepare(struct fault *f)

@@ -40,6 +40,7 @@ struct certmgr {
 	char boot[BOOT_ID + 1];
 	int store_fd, net_fd; /* folders */
 	int root_fd, token_fd;
+	bool root_is_new; /* not the file of last time */
 	int audit_key_fd;
 	int arena_fd; /* never mapped here */
 	int upcall_fd;

@@ -23,7 +23,6 @@ all: $(B)/bin/credd $(if $(CA_OBJ),$(B)/bin/ca) $(if $(CM_OBJ),$(B)/bin/certmgr)
 	$(if $(TOOL_OBJ),$(B)/bin/cretula) \
 	$(MODULES:%=$(B)/modules/%.so) $(LIB) \
 	$(B)/bin/cretula-request-key \
-	$(B)/lib/libcretula.a $(B)/lib/libcretula.so $(B)/examples/sign
 	$(B)/lib/libcretula.a $(B)/lib/libcretula.so $(B)/examples/sign $(B)/examples/serve
 
 # Where an installed credd looks for modules unless modules= says otherwise.
@@ -136,14 +135,13 @@ $(foreach m,$(MODULES),$(eval $(call module_rule,$(m),modules/$(m),$(B)/modules/
 install: all
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/bin $(B)/bin/cretula
 	install -D -m 755 -t $(DESTDIR)$(PREFIX)/sbin $(B)/bin/credd \
-		$(if $(CA_OBJ),$(B)/bin/ca)
+		$(if $(CA_OBJ),$(B)/bin/ca) $(if $(CM_OBJ),$(B)/bin/certmgr)
 	install -D -m 755 -t $(DESTDIR)/usr/libexec/cretula \
 		$(B)/bin/cretula-request-key
 	install -D -m 644 -t $(DESTDIR)/etc/request-key.d \
 		dist/request-key.d/cretula.conf
 	install -D -m 644 -t $(DESTDIR)/usr/lib/sysctl.d \
 		dist/sysctl.d/60-cretula.conf
-		$(if $(CA_OBJ),$(B)/bin/ca) $(if $(CM_OBJ),$(B)/bin/certmgr)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/$(TRIPLET)/cretula \
 		$(MODULES:%=$(B)/modules/%.so)
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/lib/$(TRIPLET) \

@@ -16,9 +16,8 @@
 #include <unistd.h>
 
 /* A name that every program finds, and the CA's domain without a dot. */
-#define NODE        "localhost"
-#define UPCALL      "/run/cretula/upcall"
-#define REQUEST_KEY "/sbin/request-key"
+#define NODE   "localhost"
+#define UPCALL "/run/cretula/upcall"
 
 enum {
 	PLAY_INSTANCE = 8,   /* hex digits */
@@ -178,17 +177,28 @@ static int grant_agents(struct cretula *c)
 	return rc;
 }
 
+/* Where it is built, and where it is installed. */
+static bool find_helper(const struct play *p, char path[PATH_MAX])
+{
+	(void)snprintf(path, PATH_MAX, "%s/cretula-request-key", p->bin);
+	if (!access(path, X_OK))
+		return true;
+	(void)snprintf(path, PATH_MAX, "%s", UPCALL_HELPER);
+	return !access(path, X_OK);
+}
+
 /* Without it agents claim over the socket, which is no failure. */
 static void register_upcall(const struct play *p)
 {
 	struct fault f = { 0 };
+	char path[PATH_MAX];
 
 	if (geteuid() != 0)
 		return;
-	if (access(REQUEST_KEY, X_OK))
+	if (!find_helper(p, path))
 		cli_say("agents claim over the socket only: there is no "
-			"'" REQUEST_KEY "' (Debian package keyutils)");
-	else if (upcall_register(p->bin, &f) != OK)
+			"program cretula-request-key");
+	else if (upcall_register(path, &f) != OK)
 		cli_say("agents claim over the socket only: %s", f.text);
 }
 
