@@ -16,6 +16,7 @@
 #include <keyutils.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <unistd.h>
 
 #ifndef KEY_SPEC_REQUESTOR_KEYRING
@@ -28,6 +29,8 @@ enum {
 	DESCRIBE_MAX = 256, /* more than a good description takes */
 	KEYS_READ = 16384,
 };
+
+static const uid_t NOBODY = UINT32_MAX - 1; /* who owns no key */
 
 /* Who possesses the key may view, read and search it; nobody else may do anything. Not
  * link: what was handed to a process stays in the ring it was asked for. */
@@ -118,14 +121,24 @@ static bool read_token(struct buf *token)
 	return token_looks_right((const char *)token->p, token->len);
 }
 
-static enum err scan_keys(struct keys_scan *s)
+/* /proc/keys, as somebody sees it who owns no key: with the authorisation key, since
+ * we possess it, and without root's own, each of which takes the kernel a microsecond
+ * to print. What it shows is decided by who opened it. */
+static int open_keys(void)
 {
-	AUTO(fd_close) int fd = open("/proc/keys", O_RDONLY | O_CLOEXEC);
+	int fd;
+
+	(void)setfsuid(NOBODY);
+	fd = open("/proc/keys", O_RDONLY | O_CLOEXEC);
+	(void)setfsuid(0);
+	return fd;
+}
+
+static enum err scan_keys(int fd, struct keys_scan *s)
+{
 	char text[KEYS_READ];
 	ssize_t n;
 
-	if (fd < 0)
-		return ERR_UNAVAILABLE;
 	while ((n = read(fd, text, sizeof text)) > 0)
 		keys_scan_feed(s, text, (size_t)n);
 	return n ? ERR_UNAVAILABLE : OK;
@@ -133,7 +146,7 @@ static enum err scan_keys(struct keys_scan *s)
 
 /* Which thread asks: only the authorisation key's line in /proc/keys tells, among
  * lines that others can forge. One that begins like it makes both worthless. */
-static enum err find_requester(size_t callout, pid_t *tid)
+static enum err find_requester(int keys, size_t callout, pid_t *tid)
 {
 	key_serial_t auth = keyctl_get_keyring_ID(KEY_SPEC_REQKEY_AUTH_KEY, 0);
 	struct keys_scan s;
@@ -142,7 +155,7 @@ static enum err find_requester(size_t callout, pid_t *tid)
 	if (auth <= 0)
 		return ERR_NOT_FOUND;
 	keys_scan_init(&s, auth, key);
-	TRY(scan_keys(&s));
+	TRY(scan_keys(keys, &s));
 	TRY(keys_scan_end(&s, tid, &said));
 	return said == callout ? OK : ERR_CONFLICT;
 }
@@ -188,7 +201,7 @@ static int ask(int sock, const struct wanted *w, const struct buf *token,
 	return finish(sock, &a);
 }
 
-static int serve(void)
+static int serve(int keys)
 {
 	AUTO(buf_wipe) struct buf token = { 0 };
 	AUTO(fd_close) int sock = -1;
@@ -200,13 +213,13 @@ static int serve(void)
 		return refuse(EINVAL, REFUSE_S);
 	if (!destination_ok())
 		return refuse(EACCES, REFUSE_S);
-	if (!read_token(&token) || find_requester(token.len, &tid) != OK ||
+	if (!read_token(&token) ||
+	    find_requester(keys, token.len, &tid) != OK ||
 	    look_at_requester(tid, w.owner, &p) != OK)
 		return refuse(EKEYREJECTED, REFUSE_S);
+	(void)close(keys);
 	sock = ask_connect(w.instance);
-	if (sock < 0)
-		return refuse(ENOKEY, REFUSE_S);
-	if (!cage_asking())
+	if (sock < 0 || !cage_asking())
 		return refuse(ENOKEY, REFUSE_S);
 	return ask(sock, &w, &token, &p);
 }
@@ -223,6 +236,8 @@ static bool parse_serial(const char *text, key_serial_t *serial)
 
 int main(int argc, char **argv)
 {
+	int keys;
+
 	if (!cage_first() || argc != 2 || !parse_serial(argv[1], &key) ||
 	    keyctl_assume_authority(key) < 0)
 		return 1;
@@ -232,7 +247,8 @@ int main(int argc, char **argv)
 	 * use the key himself, in a ring that he does not possess. */
 	if (keyctl_setperm(key, key_permissions))
 		return refuse(errno == EACCES ? EACCES : ENOKEY, REFUSE_S);
-	if (!cage_reading())
+	keys = open_keys();
+	if (keys < 0 || !cage_reading())
 		return refuse(ENOKEY, REFUSE_S);
-	return serve();
+	return serve(keys);
 }

@@ -1,7 +1,8 @@
 /* cretula-request-key: lib/secret.h without libsodium, whose start would be most of
- * what the helper does. The same promises: pages of their own between guard pages,
- * locked, left out of core files, zero in a forked child, wiped when freed. Only what
- * the helper uses is here: a key of a fixed size is not. */
+ * what the helper does. The promises are the same (pages between guard pages, locked,
+ * left out of core files, zero in a forked child, wiped when freed), but for one:
+ * what it holds shares an area. Only what the helper uses is here: a key of a fixed
+ * size is not. */
 #include "lib/secret.h"
 
 #include <string.h>
@@ -10,28 +11,45 @@
 
 enum {
 	PAGE = 4096, /* a multiple where pages are larger: checked by mprotect */
-	HEAD = 64,   /* before the bytes: how many pages there are */
+	ROOM = 8 * PAGE, /* of the one area that is enough for a usual key */
+	HEAD = 64,       /* before the bytes: how many there are */
 };
 
-static size_t pages(size_t n)
-{
-	return (n + HEAD + PAGE - 1) / PAGE * PAGE;
-}
+/* The area: what was freed in it is wiped and not used again. */
+static uint8_t *area;
+static size_t used;
 
-void *secret_alloc(size_t n)
+static uint8_t *pages(size_t room)
 {
-	size_t room = pages(n);
-	uint8_t *p;
+	uint8_t *p = mmap(NULL, room + 2 * PAGE, PROT_NONE,
+			  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
-	ENSURE(n < SIZE_MAX / 2);
-	p = mmap(NULL, room + 2 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS,
-		 -1, 0);
 	ENSURE(p != MAP_FAILED);
 	p += PAGE;
 	ENSURE(!mprotect(p, room, PROT_READ | PROT_WRITE));
 	ENSURE(!madvise(p, room, MADV_DONTDUMP));
 	ENSURE(!madvise(p, room, MADV_WIPEONFORK));
 	ENSURE(!mlock(p, room));
+	return p;
+}
+
+static uint8_t *take(size_t room)
+{
+	if (!area)
+		area = pages(ROOM);
+	if (room > ROOM - used)
+		return pages((room + PAGE - 1) / PAGE * PAGE);
+	used += room;
+	return area + used - room;
+}
+
+void *secret_alloc(size_t n)
+{
+	size_t room = (n + 2 * HEAD - 1) / HEAD * HEAD;
+	uint8_t *p;
+
+	ENSURE(n < SIZE_MAX / 2);
+	p = take(room);
 	memcpy(p, &room, sizeof room);
 	return p + HEAD;
 }
@@ -46,7 +64,6 @@ void secret_free(void *p)
 	at -= HEAD;
 	memcpy(&room, at, sizeof room);
 	secret_zero(at, room);
-	ENSURE(!munmap(at - PAGE, room + 2 * PAGE));
 }
 
 void secret_zero(void *p, size_t n)
