@@ -12,6 +12,7 @@
 #include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum {
@@ -434,6 +435,7 @@ void lanes_warm(const struct web_place *p, struct span root)
 	add_line(&common.headers, "Accept: application/json, "
 				  "application/problem+json");
 	add_line(&common.headers, "Expect:");
+	tzset(); /* reads a file */
 	warm_handshake();
 	pubkey_warm();
 	json_warm_up();

@@ -1,4 +1,5 @@
-/* The node's own certificate: inside of net_node.c, net_self.c and net_key.c. */
+/* The node's own certificate: inside of net_node.c, net_enrol.c, net_self.c and
+ * net_key.c. */
 #ifndef CERTMGR_NET_SELF_H
 #define CERTMGR_NET_SELF_H
 
@@ -43,5 +44,69 @@ MUST enum err key_renew_json(const struct attrs *next, struct buf *out,
 			     struct fault *f);
 /* The token in the file fd (-1: none). */
 MUST enum err key_token(int fd, struct token *t, struct fault *f);
+
+/* ---- the node (net_node.c) */
+
+typedef void node_done(enum outcome o, const struct web_answer *a,
+		       const struct fault *f);
+
+struct node {
+	struct loop *loop;
+	struct loop_timer timer;
+	struct chan *keeper;
+	struct attrs told; /* the last KN_STATE */
+	const char *want;  /* node= of the configuration */
+	int token_fd;
+	struct self self;
+	bool refused;       /* the CA does not take the certificate */
+	bool heard;         /* … has answered since the start */
+	int64_t away_since; /* 0: it answers */
+	struct fault why;   /* of none or away */
+	/* the request of its own */
+	struct web_ask ask;
+	node_done *done;
+	bool busy;
+	unsigned tries;     /* in vain, of what is being tried */
+	struct attrs next;  /* key and CSR */
+	struct token token; /* being enrolled with */
+	bool bad;           /* the CA has refused the token of that id … */
+	uint8_t bad_id[TOKEN_ID];
+	uint64_t bad_until; /* … which is tried again then */
+	unsigned bad_times;
+	int64_t renew_at;    /* wall clock */
+	uint64_t renew_wait; /* not before, after a refusal */
+};
+
+extern struct node me;
+
+/* It may be shown to the CA, as far as we know. */
+bool node_usable(void);
+
+/* One request of its own at a time. body is taken; NULL: GET. */
+void node_ask(const char *path, struct buf *body, node_done *done);
+/* What it met: whether the CA answers, and takes us; without a word to keeper yet. */
+void node_learn(enum outcome o, const struct fault *f);
+/* The CA answers. */
+void node_answers(void);
+/* Does the CA take us? */
+void node_look(void);
+
+/* Looks what is to be done after that time at the latest; soon, but later each time. */
+void node_wait(uint64_t ns);
+void node_again(void);
+/* Seconds as ns, a quarter more or less. */
+uint64_t node_jitter(uint64_t s);
+/* s, doubled so many times, at most max. */
+uint64_t node_doubled(uint64_t s, unsigned times, uint64_t max);
+
+/* ---- its certificate is to be had (net_enrol.c) */
+
+/* By a token, if there is one that was not used; else says what is missing. */
+void enrol_begin(void);
+void renew_begin(void);
+/* When to renew the certificate there is. */
+void renew_plan(void);
+/* The token in use, if any, is let go. */
+void enrol_forget(void);
 
 #endif

@@ -209,17 +209,16 @@ static const struct rule dialing[] = {
 };
 
 /* TLS over connections it was handed (libcurl), and a few small files below a folder,
- * which Landlock holds it to. */
+ * which Landlock holds it to. libcurl before 8.0 calls connect for a connection that is
+ * there already, as it was told: nobody is connected to by that. */
 static const struct rule fetching[] = {
 	CALL2(setsockopt, IS(1, IPPROTO_TCP), IS(2, TCP_NODELAY)),
+	CALL1(newfstatat, BITS(3, AT_EMPTY_PATH, AT_EMPTY_PATH)),
+	NOTHING(connect),
 	CALL(getsockname),
 	CALL(getpeername),
-	/* libcurl before 8.0 calls it for a connection that is there already (and
-	 * was told so): nobody is connected to by it */
-	NOTHING(connect),
 	CALL(openat),
 	CALL(fstat),
-	CALL1(newfstatat, BITS(3, AT_EMPTY_PATH, AT_EMPTY_PATH)),
 	CALL(pread64),
 	CALL(fchmod),
 	CALL(fsync),

@@ -426,6 +426,16 @@ static inline const char *conn_peer(struct conn *c)
 	return name;
 }
 
+static inline size_t length_of(const char *digits)
+{
+	uint64_t v = 0;
+
+	assert_int_equal(num_u64(digits, strspn(digits, "0123456789"),
+				 NET_REQUEST_MAX, &v),
+			 OK);
+	return (size_t)v;
+}
+
 /* Reads one request, which is that one ("GET /v1/ca"); its body is in c->in. */
 static inline const char *conn_get(struct conn *c, const char *request)
 {
@@ -445,7 +455,7 @@ static inline const char *conn_get(struct conn *c, const char *request)
 			continue;
 		c->body = (size_t)((const uint8_t *)end + 4 - c->in.p);
 		length = memmem(c->in.p, c->body, "Content-Length: ", 16);
-		want = length ? (size_t)atoi(length + 16) : 0;
+		want = length ? length_of(length + 16) : 0;
 	}
 	assert_int_equal(buf_u8(&c->in, 0), OK);
 	if (strncmp((const char *)c->in.p, request, strlen(request)) != 0)

@@ -92,34 +92,19 @@ static void assert_no(struct net *n, uint64_t id, bool final, const char *words)
 
 /* ---- enrolment */
 
-static void test_a_node_enrols_and_keeps_its_certificate(void **state)
+/* By the token, over this request for this node, and over this CA's key. */
+static void assert_signed(const char *body, const struct buf *csr)
 {
-	AUTO(buf_wipe) struct buf csr = { 0 };
-	AUTO(buf_wipe) struct buf cert = { 0 };
 	AUTO(buf_wipe) struct buf sig = { 0 };
 	uint8_t public[TOKEN_PUBLIC], hash[TOKEN_HASH];
-	char hex[2 * TOKEN_ID + 1], path[128];
+	const char *at = strstr(body, "\"signature\":\"");
+	char hex[2 * TOKEN_ID + 1];
 	struct pubkey key;
 	struct csr parsed;
 	struct fault f = { 0 };
-	struct attr a;
-	struct stat st;
-	struct conn c;
-	struct msg m;
-	struct net n;
-	const char *body, *at;
 
-	(void)state;
-	net_clean("state");
-	net_new_token();
-	net_start(&n);
-	(void)net_state(&n, "none", "being enrolled");
-	enrol_asked(&n, &c, &csr);
-	body = (const char *)c.in.p + c.body;
 	enc_hex(ca.token.id, TOKEN_ID, hex);
 	assert_non_null(strstr(body, hex));
-	/* the signature is by the token, over this request and this CA */
-	at = strstr(body, "\"signature\":\"");
 	assert_non_null(at);
 	buf_init(&sig, 256);
 	at += 13;
@@ -130,13 +115,33 @@ static void test_a_node_enrols_and_keeps_its_certificate(void **state)
 	assert_int_equal(pubkey_parse(signkey_spki(ca.w.issuing.key), &key, &f),
 			 OK);
 	pubkey_hash(&key, hash);
-	assert_int_equal(
-		token_verify(ca.token.id, public, hash, csr.p, csr.len, sig.p),
-		OK);
-	fault_ok(csr_parse(span_of(csr.p, csr.len), &parsed, &f), &f);
+	assert_int_equal(token_verify(ca.token.id, public, hash, csr->p,
+				      csr->len, sig.p),
+			 OK);
+	fault_ok(csr_parse(span_of(csr->p, csr->len), &parsed, &f), &f);
 	assert_int_equal(parsed.key.type, KEY_P256);
 	assert_int_equal(parsed.dns.count, 1);
 	assert_true(span_is(parsed.dns.at[0], WORLD_NODE));
+}
+
+static void test_a_node_enrols_and_keeps_its_certificate(void **state)
+{
+	AUTO(buf_wipe) struct buf csr = { 0 };
+	AUTO(buf_wipe) struct buf cert = { 0 };
+	struct attr a;
+	struct stat st;
+	char path[128];
+	struct conn c;
+	struct msg m;
+	struct net n;
+
+	(void)state;
+	net_clean("state");
+	net_new_token();
+	net_start(&n);
+	(void)net_state(&n, "none", "being enrolled");
+	enrol_asked(&n, &c, &csr);
+	assert_signed((const char *)c.in.p + c.body, &csr);
 	node_cert(&csr, WORLD_NODE, -60, WORLD_DAY, &cert);
 	say_cert(&c, &cert);
 	m = net_state(&n, "ready", NULL);
@@ -187,6 +192,8 @@ static void test_who_dies_while_enrolling_asks_the_same_again(void **state)
 	close(n.sup);
 	close(n.keeper);
 	close(n.dialer);
+	buf_wipe(&n.in);
+	buf_wipe(&n.dial);
 	net_start(&n);
 	(void)net_state(&n, "none", NULL);
 	enrol_asked(&n, &c, &second);

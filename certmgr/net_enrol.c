@@ -1,0 +1,242 @@
+/* net: the node's certificate is got by the token, and renewed. Holds the enrolment
+ * token while it signs with it, and the next key while it is asked for. */
+#include "certmgr/net_self.h"
+
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#include <string.h>
+
+enum {
+	/* seconds */
+	REFUSED_MIN = 600, /* the CA has said no to the token: doubled, to … */
+	REFUSED_MAX = 4 * 3600,
+	RENEW_MAX = 3600, /* it has said no to a renewal */
+	LOOK = 60,        /* is there another token in the file? */
+	LIFE_PARTS = 10,  /* a refused renewal is tried again after that part */
+};
+
+static const char enrol_file[] = "enrol", renew_file[] = "renew";
+
+/* ---- enrolment */
+
+void enrol_forget(void)
+{
+	if (me.token.seed)
+		token_wipe(&me.token);
+}
+
+static void bad_token(const struct fault *f)
+{
+	memcpy(me.bad_id, me.token.id, TOKEN_ID);
+	me.bad = true;
+	me.bad_until = clock_boot() +
+		       node_jitter(node_doubled(REFUSED_MIN, me.bad_times++,
+						REFUSED_MAX));
+	(void)fault_set(&me.why, f->code,
+			"the CA does not take the enrolment token: %s: make a "
+			"new one with 'cretula ca token --type node --node "
+			"%s', put it into the token's file and send SIGHUP or "
+			"restart",
+			f->text, me.want ? me.want : "NODE");
+}
+
+/* After two thirds of its life, sooner or later by a thirtieth of it. */
+void renew_plan(void)
+{
+	int64_t life = me.self.not_after - me.self.not_before;
+	uint32_t r;
+
+	random_fill(&r, sizeof r);
+	me.renew_at = me.self.not_before + life * 2 / 3 - life / 30 +
+		      (int64_t)(r % (uint64_t)(life / 15 + 1));
+	me.renew_wait = 0;
+}
+
+static void have_certificate(void)
+{
+	me.refused = false;
+	me.bad = false;
+	me.bad_times = 0;
+	node_answers();
+	renew_plan();
+}
+
+/* What the CA made of the request in me.next. */
+static enum err adopt(const struct web_answer *a, const uint8_t *token,
+		      struct fault *f)
+{
+	AUTO(answer_cert_wipe) struct answer_cert c = { 0 };
+	bool changed;
+	enum err e;
+
+	TRY(answer_cert_parse(a->body, &c, f));
+	TRY(trust_take_issuing(span_of(c.issuing.p, c.issuing.len), &changed,
+			       f));
+	e = self_take(&me.next, &c, me.want, token, &me.self, f);
+	if (e == ERR_UNAVAILABLE) { /* the disk: it is used nevertheless */
+		log_text(LOG_ERR, "not_kept", "%s", f->text);
+		return OK;
+	}
+	TRY(e);
+	net_file_drop(enrol_file);
+	net_file_drop(renew_file);
+	return OK;
+}
+
+static void enrol_failed(const struct fault *f)
+{
+	me.why = *f;
+	node_again();
+}
+
+static void enrolled(enum outcome o, const struct web_answer *a,
+		     const struct fault *f)
+{
+	struct fault g = *f;
+
+	if (o == OUTCOME_FINAL || o == OUTCOME_REFUSED)
+		bad_token(f);
+	else if (o != OUTCOME_DONE)
+		enrol_failed(f);
+	else if (adopt(a, me.token.id, &g) == OK)
+		have_certificate();
+	else if (g.code == ERR_CONFLICT || g.code == ERR_INVALID)
+		bad_token(&g);
+	else
+		enrol_failed(&g);
+	enrol_forget();
+}
+
+static enum err send_enrol(const struct web_answer *a, struct fault *f)
+{
+	AUTO(buf_wipe) struct buf issuing = { 0 };
+	AUTO(buf_wipe) struct buf body = { 0 };
+	bool changed;
+
+	buf_init(&issuing, CERT_MAX);
+	buf_init(&body, NET_ASK_MAX);
+	TRY(answer_issuing(a->body, &issuing, f));
+	TRY(trust_take_issuing(span_of(issuing.p, issuing.len), &changed, f));
+	attrs_init_secret(&me.next);
+	TRY(key_next(enrol_file, me.want, &me.next, f));
+	TRY(key_enrol_json(&me.next, &me.token, &body, f));
+	node_ask("/v1/enrol", &body, enrolled);
+	body = (struct buf){ 0 };
+	return OK;
+}
+
+static void know_issuing(enum outcome o, const struct web_answer *a,
+			 const struct fault *f)
+{
+	struct fault g = *f;
+
+	if (o == OUTCOME_DONE && send_enrol(a, &g) == OK)
+		return;
+	enrol_failed(&g);
+	enrol_forget();
+}
+
+/* Is there a token that has not been used? Takes it. */
+static bool find_token(struct fault *f)
+{
+	struct token t = { 0 };
+
+	if (key_token(me.token_fd, &t, f) != OK)
+		return false;
+	if (me.self.enrolled && !memcmp(t.id, me.self.token, sizeof t.id))
+		(void)fault_set(f, ERR_CONFLICT,
+				"the token in the file is the one it came by, "
+				"which works only once");
+	else if (me.bad && !memcmp(t.id, me.bad_id, sizeof t.id) &&
+		 clock_boot() < me.bad_until)
+		*f = me.why;
+	else {
+		me.token = t;
+		return true;
+	}
+	token_wipe(&t);
+	return false;
+}
+
+/* There is no good certificate and no good token. */
+static void at_a_loss(const struct fault *f)
+{
+	const char *name = me.want ? me.want : "NODE";
+
+	if (me.bad && f->code == me.why.code && !strcmp(f->text, me.why.text))
+		return;
+	if (me.self.node[0])
+		name = me.self.node;
+	(void)fault_set(&me.why, f->code,
+			"this node has no certificate%s: %s: make a token with "
+			"'cretula ca token --type node --node %s' on the CA's "
+			"host, put it into the token's file and send SIGHUP or "
+			"restart",
+			me.self.serial[0] ? ", its last one has ended" : "",
+			f->text, name);
+}
+
+void enrol_begin(void)
+{
+	struct fault f = { .code = OK };
+
+	if (find_token(&f)) {
+		/* the old certificate is not shown: a new one is asked for */
+		if (!me.self.there)
+			(void)!web_identify(NULL, (struct span){ 0 },
+					    (struct span){ 0 }, &f);
+		node_ask("/v1/ca", NULL, know_issuing);
+		return;
+	}
+	if (me.self.there) { /* refused; for ever? */
+		node_look();
+		return;
+	}
+	at_a_loss(&f);
+	node_wait(node_jitter(LOOK));
+}
+
+/* ---- renewal */
+
+static void renewal_failed(const struct fault *f)
+{
+	int64_t left = me.self.not_after - clock_wall();
+	uint64_t s = left > LIFE_PARTS ? (uint64_t)left / LIFE_PARTS : 1;
+
+	me.renew_wait = clock_boot() + node_jitter(MIN(s, (uint64_t)RENEW_MAX));
+	log_text(LOG_ERR, "not_renewed",
+		 "the certificate of node '%s' is not renewed: %s",
+		 me.self.node, f->text);
+}
+
+static void renewed(enum outcome o, const struct web_answer *a,
+		    const struct fault *f)
+{
+	struct fault g = *f;
+
+	node_learn(o, f);
+	if (o == OUTCOME_DONE && adopt(a, NULL, &g) == OK)
+		have_certificate();
+	else if (o == OUTCOME_AWAY || o == OUTCOME_STRANGE)
+		node_again();
+	else
+		renewal_failed(&g);
+}
+
+void renew_begin(void)
+{
+	AUTO(buf_wipe) struct buf body = { 0 };
+	struct fault f = { .text = "the request cannot be made" };
+
+	buf_init(&body, NET_ASK_MAX);
+	attrs_init_secret(&me.next);
+	if (key_next(renew_file, NULL, &me.next, &f) != OK ||
+	    key_renew_json(&me.next, &body, &f) != OK) {
+		attrs_wipe(&me.next);
+		renewal_failed(&f);
+		return;
+	}
+	node_ask("/v1/certificates/renew", &body, renewed);
+	body = (struct buf){ 0 };
+}
