@@ -24,10 +24,9 @@ static struct {
 	uint64_t dials;
 	struct web_ask *queue;
 	struct loop_timer waiting; /* of the one that waits longest */
+	struct loop_work turn;     /* whose turn is it? */
 	struct lane lane[NET_LANES];
 } web;
-
-static void lanes_next(void);
 
 /* ---- ends */
 
@@ -38,9 +37,9 @@ static void lane_end(struct lane *l, const struct web_answer *a)
 	loop_disarm(&l->limit);
 	l->ask = NULL;
 	w->lane = NULL;
-	w->done(w, a);
+	w->done(w, a); /* a is the lane's: it begins another later */
 	lane_rest(l);
-	lanes_next();
+	web_next();
 }
 
 static void lane_fail(struct lane *l, enum err code, const char *why)
@@ -181,10 +180,11 @@ static void arm_waiting(void)
 		loop_arm(web.loop, &web.waiting, web.queue->until);
 }
 
-static void lanes_next(void)
+static void lanes_next(struct loop_work *t)
 {
 	struct lane *l;
 
+	(void)t;
 	while (web.queue && (l = lane_free())) {
 		struct web_ask *w = web.queue;
 
@@ -225,7 +225,7 @@ void web_start(struct web_ask *w)
 	*at = w;
 	w->queued = true;
 	w->until = clock_boot() + NET_WAIT_TIME;
-	lanes_next();
+	web_next();
 }
 
 void web_cancel(struct web_ask *w)
@@ -246,13 +246,14 @@ void web_cancel(struct web_ask *w)
 
 void web_next(void)
 {
-	lanes_next();
+	loop_defer(web.loop, &web.turn);
 }
 
 void web_open(struct loop *loop, const struct web_place *p, struct span root)
 {
 	web.loop = loop;
 	web.waiting.on = waited;
+	web.turn.on = lanes_next;
 	lanes_warm(p, root);
 	for (size_t i = 0; i < NET_LANES; i++) {
 		web.lane[i].limit.on = overdue;
