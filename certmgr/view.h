@@ -13,7 +13,7 @@
 
 enum {
 	VIEW_FUSE_FD = 4,
-	VIEW_AGENTS = 65536,         /* with a file view */
+	VIEW_AGENTS = 16384,         /* with a file view; 3 descriptors each */
 	VIEW_HANDLES = 512,          /* files open at once */
 	VIEW_HANDLES_AGENT = 64,     /* … of one agent */
 	VIEW_CONTENT_MAX = 64 << 10, /* bytes of a file */
@@ -39,13 +39,14 @@ enum view_file {
 	VIEW_FILES
 };
 
-/* A process that agents are bound to; mostly one. Its status file is open: what is read
- * there is about that very process, whoever may have its pid later. */
+/* A process that agents are bound to; mostly one. Its files are open: what is read there
+ * is about that very process, whoever may have its pid later. */
 struct view_owner {
 	pid_t pid;
 	uint64_t start;
-	int status;                /* /proc/PID/status */
-	struct procinfo now;       /* as last read: ids only */
+	int pidfd, stat, status;   /* the latter two in /proc */
+	struct procinfo now;       /* as last read, never all of it at once */
+	uint64_t known_at;         /* when all of it was read; 0: not yet */
 	struct view_agent *agents; /* of this process */
 };
 
@@ -90,14 +91,29 @@ struct view_agent *view_agent_find(const char *id);
 struct view_agent *view_agent_of(uint64_t ino); /* of its folder or file */
 struct view_owner *view_owner_find(pid_t pid);
 
+/* Owners (view_owner.c) */
+
+/* The process with that pid and start; NULL if it has ended, with the reason in the log
+ * if there is another one. */
+struct view_owner *view_owner_new(pid_t pid, uint64_t start);
+void view_owner_free(struct view_owner *o);
+/* False: it has ended. */
+bool view_owner_lives(const struct view_owner *o);
+/* Reads its ids into o->now; false: it has ended. */
+bool view_owner_ids(struct view_owner *o);
+/* What keeper is told of it when it opens a file, with the file system uid that the
+ * kernel names; false: it has ended. Ids are at most a second old, its program is the
+ * one that it runs now. */
+bool view_owner_look(struct view_owner *o, uid_t uid, struct procinfo *who);
+/* The ids and the parent of the process of a thread. */
+bool view_caller_ids(pid_t tid, struct procinfo *p);
+
 /* Who may see (view_judge.c) */
 
-/* Reads the owner's ids into o->now; false: it has ended. */
-bool view_owner_lives(struct view_owner *o);
 /* May the thread tid, with the file system uid that the kernel names, see a's folder?
- * A quick look. Both set a->owner->now if true. */
+ * A quick look. */
 bool view_may_see(const struct view_agent *a, pid_t tid, uid_t uid);
-/* The same in full, with what is known of the caller, for opening a file. */
+/* The same in full, for opening a file, with what was seen of the caller. */
 bool view_may_open(const struct view_agent *a, pid_t tid, uid_t uid,
 		   struct procinfo *who);
 /* The agents that the thread may see, at most VIEW_SEEN, in the order of their

@@ -6,12 +6,9 @@
 #include "lib/log.h"
 #include "lib/map.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum {
 	PLACE_BITS = 3, /* of an inode: which of the folder and its files */
@@ -109,38 +106,6 @@ struct view_owner *view_owner_find(pid_t pid)
 
 /* Owners */
 
-static void owner_free(struct view_owner *o)
-{
-	if (!o)
-		return;
-	fd_close(&o->status);
-	free(o);
-}
-
-/* The file is opened first and answers last: between that the pid was nobody else's,
- * and its start proves that it is the process keeper means. NULL: it has ended. */
-static struct view_owner *owner_new(pid_t pid, uint64_t start)
-{
-	struct view_owner *o = xcalloc(1, sizeof *o);
-	struct procinfo p;
-	struct fault f;
-	char path[32];
-
-	*o = (struct view_owner){ .pid = pid, .start = start };
-	(void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
-	o->status = open(path, O_RDONLY | O_CLOEXEC);
-	if (o->status < 0 && errno != ENOENT && errno != ESRCH)
-		log_text(LOG_ERR, "owner",
-			 "process %d cannot be looked at (%s): its agent has "
-			 "no file view",
-			 (int)pid, strerror(errno));
-	if (o->status >= 0 && procinfo_read_stat(pid, &p, &f) == OK &&
-	    p.start == start && view_owner_lives(o))
-		return o;
-	owner_free(o);
-	return NULL;
-}
-
 static void unbind(struct view_agent *a)
 {
 	struct view_owner *o = a->owner;
@@ -156,7 +121,7 @@ static void unbind(struct view_agent *a)
 	if (o->agents)
 		return;
 	ENSURE(map_drop(owners, &o->pid, sizeof o->pid) == o);
-	owner_free(o);
+	view_owner_free(o);
 }
 
 /* All agents of a process that has ended. */
@@ -182,7 +147,7 @@ static void bind(struct view_agent *a, pid_t pid, uint64_t start)
 	if (!pid || (o && o->start > start))
 		return;
 	if (!o || o->start != start) {
-		struct view_owner *born = owner_new(pid, start);
+		struct view_owner *born = view_owner_new(pid, start);
 
 		if (!born)
 			return;

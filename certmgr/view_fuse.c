@@ -55,17 +55,18 @@ static void root_attr(struct stat *st)
 			     .st_nlink = 2 };
 }
 
-/* Of an agent that its caller may see: the owner was just looked at. */
-static void agent_attr(const struct view_agent *a, fuse_ino_t ino,
-		       struct stat *st)
+/* Everybody who sees it has the agent's uid, and the kernel says which that is. */
+static void agent_attr(fuse_req_t req, const struct view_agent *a,
+		       fuse_ino_t ino, struct stat *st)
 {
+	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 	enum view_file file;
 
 	*st = (struct stat){ .st_ino = ino,
 			     .st_mode = FOLDER_MODE,
 			     .st_nlink = 2,
-			     .st_uid = a->owner->now.euid,
-			     .st_gid = a->owner->now.gid,
+			     .st_uid = ctx->uid,
+			     .st_gid = ctx->gid,
 			     .st_mtim.tv_sec = a->changed,
 			     .st_ctim.tv_sec = a->changed,
 			     .st_atim.tv_sec = a->changed };
@@ -102,7 +103,7 @@ static void getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	if (ino == FUSE_ROOT_ID) {
 		root_attr(&st);
 	} else if (is_open(a, ino) || may_see(req, a)) {
-		agent_attr(a, ino, &st);
+		agent_attr(req, a, ino, &st);
 	} else {
 		view_no(req, ENOENT);
 		return;
@@ -144,7 +145,7 @@ static void lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		view_no(req, ENOENT);
 		return;
 	}
-	agent_attr(a, e.ino, &e.attr);
+	agent_attr(req, a, e.ino, &e.attr);
 	(void)fuse_reply_entry(req, &e);
 }
 

@@ -7,48 +7,18 @@
  * root either. */
 #include "certmgr/view.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 enum {
-	STATUS_ROOM = 1024, /* its line Gid is among the first ten */
-	DENIED_MAX = 64,    /* processes whose last refusal is remembered */
+	DENIED_MAX = 64, /* processes whose last refusal is remembered */
 };
 
-/* Reading */
-
-static bool status_read(int fd, struct procinfo *p)
-{
-	char text[STATUS_ROOM];
-	ssize_t n;
-
-	do {
-		n = pread(fd, text, sizeof text, 0);
-	} while (n < 0 && errno == EINTR);
-	return n > 0 && procinfo_parse_status(text, (size_t)n, p) == OK;
-}
-
-/* The process of a thread: ids and parent. */
-static bool caller_read(pid_t tid, struct procinfo *p)
-{
-	AUTO(fd_close) int fd = -1;
-	char path[32];
-
-	if (tid <= 0)
-		return false;
-	(void)snprintf(path, sizeof path, "/proc/%d/status", (int)tid);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	*p = (struct procinfo){ 0 };
-	return fd >= 0 && status_read(fd, p);
-}
-
-bool view_owner_lives(struct view_owner *o)
-{
-	return status_read(o->status, &o->now) && o->now.pid == o->pid;
-}
+/* How long a descendant that was let see a folder is not looked at anew: for the few
+ * requests that one path takes. Opening is always judged. */
+#define SEEN_TIME (2 * CLOCK_MS)
 
 /* Descent */
 
@@ -101,22 +71,48 @@ static bool descends(const struct view_agent *a, const struct procinfo *who,
 		     uid_t uid)
 {
 	return !a->self && all_ids_are(who, uid) && is_below(a->owner, who) &&
-	       view_owner_lives(a->owner) && all_ids_are(&a->owner->now, uid);
+	       view_owner_ids(a->owner) && all_ids_are(&a->owner->now, uid);
+}
+
+static bool is_thread_of(const struct view_owner *o, pid_t tid)
+{
+	char path[48];
+
+	if (tid == o->pid)
+		return true;
+	(void)snprintf(path, sizeof path, "/proc/%d/task/%d", (int)o->pid,
+		       (int)tid);
+	return !faccessat(AT_FDCWD, path, F_OK, 0);
+}
+
+static bool looks_so(const struct view_agent *a, pid_t tid, uid_t uid)
+{
+	static struct {
+		uint64_t agent, at;
+		pid_t tid;
+		uid_t uid;
+	} last;
+	struct procinfo who;
+
+	if (last.agent == a->number && last.tid == tid && last.uid == uid &&
+	    loop_now(view.loop) - last.at < SEEN_TIME)
+		return view_owner_lives(a->owner);
+	if (!view_caller_ids(tid, &who) || !descends(a, &who, uid))
+		return false;
+	last.agent = a->number;
+	last.at = loop_now(view.loop);
+	last.tid = tid;
+	last.uid = uid;
+	return true;
 }
 
 bool view_may_see(const struct view_agent *a, pid_t tid, uid_t uid)
 {
-	struct procinfo who;
-
 	if (!a->owner || tid <= 0)
 		return false;
-	if (tid == a->owner->pid)
+	if (is_thread_of(a->owner, tid))
 		return view_owner_lives(a->owner);
-	if (!caller_read(tid, &who))
-		return false;
-	if (who.pid == a->owner->pid)
-		return view_owner_lives(a->owner);
-	return descends(a, &who, uid);
+	return !a->self && looks_so(a, tid, uid);
 }
 
 static bool user_ns_is(const struct view_agent *a, const struct procinfo *who)
@@ -133,11 +129,12 @@ static bool user_ns_is(const struct view_agent *a, const struct procinfo *who)
 bool view_may_open(const struct view_agent *a, pid_t tid, uid_t uid,
 		   struct procinfo *who)
 {
-	if (!a->owner || tid <= 0 || procinfo_read(tid, who, NULL) != OK)
+	if (!a->owner || tid <= 0)
 		return false;
-	if (who->pid == a->owner->pid)
-		return view_owner_lives(a->owner);
-	return user_ns_is(a, who) && descends(a, who, uid);
+	if (is_thread_of(a->owner, tid))
+		return view_owner_look(a->owner, uid, who);
+	return !a->self && procinfo_read(tid, who, NULL) == OK &&
+	       user_ns_is(a, who) && descends(a, who, uid);
 }
 
 /* The root's list */
@@ -163,7 +160,7 @@ static void seen_add(struct seen *s, const struct view_agent *a)
 static void seen_of(struct seen *s, struct view_owner *o, bool itself,
 		    const struct procinfo *who, uid_t uid)
 {
-	if (!o || !view_owner_lives(o))
+	if (!o || !view_owner_ids(o))
 		return;
 	if (!itself && (!all_ids_are(who, uid) || !all_ids_are(&o->now, uid)))
 		return;
@@ -178,7 +175,7 @@ size_t view_seen(pid_t tid, uid_t uid, const struct view_agent *seen[VIEW_SEEN])
 	struct procinfo who;
 	struct climb c;
 
-	if (!caller_read(tid, &who))
+	if (!view_caller_ids(tid, &who))
 		return 0;
 	seen_of(&s, view_owner_find(who.pid), true, &who, uid);
 	c = climb_from(&who);

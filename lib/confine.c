@@ -82,12 +82,12 @@ static const struct confine_spec specs[] = {
 	[CONFINE_NET] = { .files = CONFINE_FILES_PATHS,
 			  .unshare = PRIVATE_NS,
 			  .no_children = true },
-	/* looks at who opens a file, as door does at who connects; one descriptor an
-	 * agent */
+	/* looks at who opens a file, as door does at who connects; three descriptors
+	 * an agent */
 	[CONFINE_VIEW] = { .files = CONFINE_FILES_ANY,
 			   .keep_caps = 1ull << CAP_SYS_PTRACE,
 			   .unshare = PRIVATE_NS,
-			   .nofile = 66000,
+			   .nofile = 50000,
 			   .no_children = true },
 	[CONFINE_WORKER_LOAD] = { .files = CONFINE_FILES_NONE,
 				  .no_children = true,

@@ -175,6 +175,14 @@ static const struct rule serving[] = {
 	CALL(dup),         END,
 };
 
+/* Holds pidfds, and asks whether a thread is a process's. */
+static const struct rule watching[] = {
+	CALL(pidfd_open),
+	CALL(faccessat),
+	CALL(faccessat2),
+	END,
+};
+
 /* Accepts the helper of the kernel; asks what a pidfd is. */
 static const struct rule keeping[] = {
 	CALL(accept4),
@@ -409,7 +417,9 @@ static const struct {
 			     false,
 			     { self, sockets, memfds, keeping } },
 	[CONFINE_NET] = { "net", false, { self, sockets, fetching } },
-	[CONFINE_VIEW] = { "view", false, { self, sockets, reading } },
+	[CONFINE_VIEW] = { "view",
+			   false,
+			   { self, sockets, reading, watching } },
 	[CONFINE_WORKER_LOAD] = { "worker", false, { self, reading, loading } },
 	[CONFINE_WORKER] = { "worker", false, { self } },
 };
