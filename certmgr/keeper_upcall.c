@@ -24,6 +24,7 @@ enum {
 struct upcall {
 	struct chan chan; /* first member */
 	struct loop_timer timer;
+	uint64_t id;                      /* of the claim */
 	bool asked;                       /* UC_CLAIM has come */
 	char agent[AGENT_ID_LEN + 1];     /* who was given a key, or "" */
 	char serial[2 * SERIAL_SIZE + 1]; /* which */
@@ -68,7 +69,7 @@ void upcall_no(struct upcall *u, enum err e, const char *text)
 	ENSURE(attrs_add_u64(&v, "errno", (uint64_t)errno_of(e)) == OK);
 	ENSURE(attrs_add_u64(&v, "seconds", 1) == OK);
 	ENSURE(attrs_add_str(&v, "text", text) == OK);
-	chan_tell(&u->chan, UC_NO, 0, attrs_view(&v));
+	chan_tell(&u->chan, UC_NO, u->id, attrs_view(&v));
 	attrs_wipe(&v);
 }
 
@@ -85,7 +86,7 @@ void upcall_key(struct upcall *u, const char *agent, const struct procinfo *who,
 	ENSURE(attrs_add(&v, "payload", ATTR_CONFIDENTIAL, payload->p,
 			 payload->len) == OK);
 	ENSURE(attrs_add_u64(&v, "seconds", seconds) == OK);
-	chan_tell(&u->chan, UC_KEY, 0, attrs_view(&v));
+	chan_tell(&u->chan, UC_KEY, u->id, attrs_view(&v));
 	attrs_wipe(&v);
 }
 
@@ -138,6 +139,7 @@ static void from_helper(struct chan *ch, const struct msg *m)
 
 	if (m->kind == UC_CLAIM && !u->asked) {
 		u->asked = true;
+		u->id = m->id;
 		if (claim(u, m->attrs, &f) == OK)
 			return;
 		log_text(LOG_ERR, "upcall", "%s", f.text);

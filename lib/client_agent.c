@@ -154,6 +154,9 @@ enum err agent_read_all(int fd, struct buf *out, uint64_t deadline)
 		n = read(fd, piece, sizeof piece);
 		if (n < 0 && (errno == EINTR || errno == EAGAIN))
 			continue;
+		/* who wrote it has closed it, and left something of ours unread */
+		if (n < 0 && errno == ECONNRESET && out->len)
+			return OK;
 		if (n <= 0)
 			return n ? ERR_UNAVAILABLE : OK;
 		e = buf_put(out, piece, (size_t)n);
