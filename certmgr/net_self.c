@@ -42,8 +42,7 @@ static enum err check_node(const struct cert *c, const char *want,
 	if (want && !span_is(n, want))
 		return fault_set(f, ERR_CONFLICT,
 				 "the certificate is for node '%.*s', but "
-				 "node= in certmgr.conf is '%s': make a token "
-				 "for that one",
+				 "node= in certmgr.conf is '%s'",
 				 (int)n.n, (const char *)n.p, want);
 	return OK;
 }
