@@ -29,7 +29,7 @@ static enum err make(const char *node, struct attrs *out, struct fault *f)
 	TRY(signkey_format(key, &pkcs8));
 	if (csr_build(key, NULL, &dns, &csr) != OK)
 		return fault_set(f, ERR_INVALID,
-				 "node= in certmgr.conf is no DNS name: '%s'",
+				 "this node's name is no DNS name: '%s'",
 				 node ? node : "");
 	TRY(attrs_add(out, "key", ATTR_CONFIDENTIAL, pkcs8.p, pkcs8.len));
 	return attrs_add(out, "csr", 0, csr.p, csr.len);

@@ -63,7 +63,8 @@ static void put_state(struct attrs *a)
 static void log_state(void)
 {
 	if (!node_usable())
-		log_text(LOG_ERR, "no_certificate", "%s", me.why.text);
+		log_text(me.why.code == ERR_PENDING ? LOG_INFO : LOG_ERR,
+			 "no_certificate", "%s", me.why.text);
 	else if (me.away_since)
 		log_text(LOG_WARN, "ca_away", "%s", me.why.text);
 	else if (me.heard)

@@ -41,8 +41,8 @@ static enum err check_node(const struct cert *c, const char *want,
 				 "--node NAME'");
 	if (want && !span_is(n, want))
 		return fault_set(f, ERR_CONFLICT,
-				 "the certificate is for node '%.*s', but "
-				 "node= in certmgr.conf is '%s'",
+				 "the certificate is for node '%.*s', but this "
+				 "is to be node '%s'",
 				 (int)n.n, (const char *)n.p, want);
 	return OK;
 }
