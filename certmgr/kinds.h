@@ -59,7 +59,9 @@ enum keeper_view_kind {
 	KV_ALL,
 	/* view -> keeper, id: any: agent=ID file=cert|chain|key|ca|bundle and the
 	 * PROC of who opens. Answered, same id, by KV_CONTENT content=BYTES
-	 * (confidential) or KV_REFUSED error= */
+	 * (confidential; 64 KiB at most) or KV_REFUSED error= (denied EACCES, conflict:
+	 * the agent is not live EKEYREVOKED, expired EKEYEXPIRED, not_found ENOENT;
+	 * pending limited unavailable timeout EAGAIN; others EIO) */
 	KV_OPEN,
 	KV_CONTENT,
 	KV_REFUSED,

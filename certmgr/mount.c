@@ -154,6 +154,19 @@ static enum err mounts_on(const char *folder, size_t *count, bool *other,
 
 /* Folders */
 
+static enum err path_check(const char *path, struct fault *f)
+{
+	const char *slash = strrchr(path, '/');
+
+	if (path[0] == '/' && strlen(path) < PATH_MAX && slash[1] &&
+	    strcmp(slash, "/.") != 0 && strcmp(slash, "/..") != 0)
+		return OK;
+	return fault_set(f, ERR_INVALID,
+			 "'%s' cannot be the folder of the file view: it has "
+			 "to be an absolute path to a folder below another one",
+			 path);
+}
+
 /* The path as the kernel has it. Only what is above the last part is looked at: the
  * folder itself may be a dead mount. */
 static enum err folder_name(const char *path, char out[PATH_MAX],
@@ -163,13 +176,7 @@ static enum err folder_name(const char *path, char out[PATH_MAX],
 	char above[PATH_MAX], real[PATH_MAX];
 	int n;
 
-	if (path[0] != '/' || strlen(path) >= sizeof above || !slash[1] ||
-	    !strcmp(slash, "/.") || !strcmp(slash, "/.."))
-		return fault_set(f, ERR_INVALID,
-				 "'%s' cannot be the folder of the file view: "
-				 "it has to be an absolute path to a folder "
-				 "below another one",
-				 path);
+	ENSURE(slash != NULL);
 	(void)snprintf(above, sizeof above, "%.*s",
 		       slash == path ? 1 : (int)(slash - path), path);
 	if (!realpath(above, real))
@@ -191,10 +198,8 @@ static enum err folders_above(const char *path, struct fault *f)
 	     at = strchr(at + 1, '/')) {
 		char above[PATH_MAX];
 
-		if (snprintf(above, sizeof above, "%.*s", (int)(at - path),
-			     path) >= PATH_MAX)
-			return fault_set(f, ERR_INVALID,
-					 "'%s' is too long a path", path);
+		(void)snprintf(above, sizeof above, "%.*s", (int)(at - path),
+			       path);
 		if (mkdir(above, FOLDER_MODE) && errno != EEXIST)
 			return fault_set(f, ERR_UNAVAILABLE,
 					 "the folder '%s' cannot be made: %s",
@@ -296,6 +301,7 @@ enum err view_mount(const char *path, int *fuse_fd, struct fault *f)
 	AUTO(fd_close) int dir = -1;
 	char folder[PATH_MAX];
 
+	TRY(path_check(path, f));
 	TRY(folders_above(path, f));
 	TRY(folder_name(path, folder, f));
 	TRY(clear(folder, f));
@@ -311,6 +317,7 @@ enum err view_unmount(const char *path, struct fault *f)
 {
 	char folder[PATH_MAX];
 
+	TRY(path_check(path, f));
 	TRY(folder_name(path, folder, f));
 	return clear(folder, f);
 }

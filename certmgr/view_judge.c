@@ -66,12 +66,39 @@ static bool all_ids_are(const struct procinfo *p, uid_t uid)
 	return p->uid == uid && p->euid == uid && p->fsuid == uid;
 }
 
+/* 0: there is no such process. */
+static uint64_t user_ns_of(pid_t id)
+{
+	struct stat st;
+	char path[32];
+
+	(void)snprintf(path, sizeof path, "/proc/%d/ns/user", (int)id);
+	return stat(path, &st) ? 0 : st.st_ino;
+}
+
+/* The agent's, as it was when the agent began and as it is. */
+static bool in_user_ns(const struct view_agent *a, const struct procinfo *who)
+{
+	return who->user_ns && who->user_ns == a->user_ns &&
+	       who->user_ns == user_ns_of(a->owner->pid);
+}
+
 /* The owner is asked last: if it lives, its pid was its own all the time. */
 static bool descends(const struct view_agent *a, const struct procinfo *who,
 		     uid_t uid)
 {
 	return !a->self && all_ids_are(who, uid) && is_below(a->owner, who) &&
-	       view_owner_ids(a->owner) && all_ids_are(&a->owner->now, uid);
+	       in_user_ns(a, who) && view_owner_ids(a->owner) &&
+	       all_ids_are(&a->owner->now, uid);
+}
+
+/* Ids, parent and user namespace of the process of a thread. */
+static bool caller_look(pid_t tid, struct procinfo *who)
+{
+	if (!view_caller_ids(tid, who))
+		return false;
+	who->user_ns = user_ns_of(tid);
+	return true;
 }
 
 static bool is_thread_of(const struct view_owner *o, pid_t tid)
@@ -97,7 +124,7 @@ static bool looks_so(const struct view_agent *a, pid_t tid, uid_t uid)
 	if (last.agent == a->number && last.tid == tid && last.uid == uid &&
 	    loop_now(view.loop) - last.at < SEEN_TIME)
 		return view_owner_lives(a->owner);
-	if (!view_caller_ids(tid, &who) || !descends(a, &who, uid))
+	if (!caller_look(tid, &who) || !descends(a, &who, uid))
 		return false;
 	last.agent = a->number;
 	last.at = loop_now(view.loop);
@@ -115,17 +142,6 @@ bool view_may_see(const struct view_agent *a, pid_t tid, uid_t uid)
 	return !a->self && looks_so(a, tid, uid);
 }
 
-static bool user_ns_is(const struct view_agent *a, const struct procinfo *who)
-{
-	struct stat st;
-	char path[32];
-
-	(void)snprintf(path, sizeof path, "/proc/%d/ns/user",
-		       (int)a->owner->pid);
-	return who->user_ns && who->user_ns == a->user_ns && !stat(path, &st) &&
-	       st.st_ino == who->user_ns;
-}
-
 bool view_may_open(const struct view_agent *a, pid_t tid, uid_t uid,
 		   struct procinfo *who)
 {
@@ -134,7 +150,7 @@ bool view_may_open(const struct view_agent *a, pid_t tid, uid_t uid,
 	if (is_thread_of(a->owner, tid))
 		return view_owner_look(a->owner, uid, who);
 	return !a->self && procinfo_read(tid, who, NULL) == OK &&
-	       user_ns_is(a, who) && descends(a, who, uid);
+	       descends(a, who, uid);
 }
 
 /* The root's list */
@@ -165,7 +181,7 @@ static void seen_of(struct seen *s, struct view_owner *o, bool itself,
 	if (!itself && (!all_ids_are(who, uid) || !all_ids_are(&o->now, uid)))
 		return;
 	for (const struct view_agent *a = o->agents; a; a = a->next)
-		if (itself || !a->self)
+		if (itself || (!a->self && in_user_ns(a, who)))
 			seen_add(s, a);
 }
 
@@ -175,7 +191,7 @@ size_t view_seen(pid_t tid, uid_t uid, const struct view_agent *seen[VIEW_SEEN])
 	struct procinfo who;
 	struct climb c;
 
-	if (!view_caller_ids(tid, &who))
+	if (!caller_look(tid, &who))
 		return 0;
 	seen_of(&s, view_owner_find(who.pid), true, &who, uid);
 	c = climb_from(&who);

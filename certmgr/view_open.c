@@ -249,6 +249,8 @@ static int errno_of(const struct msg *m)
 		return EACCES;
 	if (e == ERR_EXPIRED)
 		return EKEYEXPIRED;
+	if (e == ERR_CONFLICT)
+		return EKEYREVOKED;
 	if (e == ERR_PENDING || e == ERR_LIMITED || e == ERR_UNAVAILABLE ||
 	    e == ERR_TIMEOUT)
 		return EAGAIN;
