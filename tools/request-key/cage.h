@@ -12,7 +12,7 @@ MUST bool cage_first(void);
  * at any process, of the system calls only those that what follows needs. */
 MUST bool cage_reading(void);
 
-/* Once it is connected: no capability, no file and no further connection. */
+/* Once it has asked: no capability, no file and no further connection. */
 MUST bool cage_asking(void);
 
 #endif

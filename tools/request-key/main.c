@@ -195,7 +195,8 @@ static int ask(int sock, const struct wanted *w, const struct buf *token,
 	AUTO(buf_wipe) struct buf in = { 0 };
 	struct answer a = { 0 };
 
-	if (ask_claim(sock, w, token, p) != OK ||
+	/* the last step of the confinement while the keeper is at work */
+	if (ask_claim(sock, w, token, p) != OK || !cage_asking() ||
 	    ask_answer(sock, &in, &a) != OK)
 		return refuse(ENOKEY, REFUSE_S);
 	return finish(sock, &a);
@@ -219,7 +220,7 @@ static int serve(int keys)
 		return refuse(EKEYREJECTED, REFUSE_S);
 	(void)close(keys);
 	sock = ask_connect(w.instance);
-	if (sock < 0 || !cage_asking())
+	if (sock < 0)
 		return refuse(ENOKEY, REFUSE_S);
 	return ask(sock, &w, &token, &p);
 }

@@ -1,7 +1,7 @@
 /* cretula-request-key: lib/secret.h without libsodium, whose start would be most of
  * what the helper does. The promises are the same (pages between guard pages, locked,
- * left out of core files, zero in a forked child, wiped when freed), but for one:
- * what it holds shares an area. Only what the helper uses is here: a key of a fixed
+ * left out of core files, wiped when freed), but for two: what it holds shares an
+ * area, and nothing is done about forks, which the filter does not let happen. Only what the helper uses is here: a key of a fixed
  * size is not. */
 #include "lib/secret.h"
 
@@ -11,7 +11,7 @@
 
 enum {
 	PAGE = 4096, /* a multiple where pages are larger: checked by mprotect */
-	ROOM = 8 * PAGE, /* of the one area that is enough for a usual key */
+	ROOM = 4 * PAGE, /* of the one area that is enough for a usual key */
 	HEAD = 64,       /* before the bytes: how many there are */
 };
 
@@ -28,7 +28,6 @@ static uint8_t *pages(size_t room)
 	p += PAGE;
 	ENSURE(!mprotect(p, room, PROT_READ | PROT_WRITE));
 	ENSURE(!madvise(p, room, MADV_DONTDUMP));
-	ENSURE(!madvise(p, room, MADV_WIPEONFORK));
 	ENSURE(!mlock(p, room));
 	return p;
 }

@@ -99,9 +99,29 @@ def error_of(function, *arguments):
         return errno.errorcode.get(e.errno, str(e.errno))
 
 
+USED = []
+
+
 def fresh_uid():
     """One whose quota nobody has used lately."""
-    return random.randrange(1 << 20, 1 << 30)
+    USED.append(random.randrange(1 << 20, 1 << 30))
+    return USED[-1]
+
+
+def forget_users():
+    """Their rings, which the kernel would keep until it ends: every upcall looks at
+    all keys that there are."""
+    for uid in USED:
+        if os.fork() == 0:
+            with contextlib.suppress(OSError):
+                os.setgroups([])
+                os.setresuid(uid, uid, uid)
+                # by number: looking for one makes the other anew
+                for ring in [keyctl(GET_ID, r, 0) for r in (USER, USER_SESSION)]:
+                    keyctl(INVALIDATE, ring)
+            os._exit(0)
+        os.wait()
+    USED.clear()
 
 
 # The helper in place
@@ -180,6 +200,7 @@ def registered(binary=None):
         change = -1
         yield
     finally:
+        forget_users()
         if change < 0:
             change = locked(CHANGE, fcntl.LOCK_EX)
         with contextlib.suppress(BlockingIOError):
