@@ -65,9 +65,9 @@ verify(Cert, valid_peer, Type) ->
     end.
 
 %% Revocation lists, fetched for every handshake from where the certificate says: nodes
-%% connect seldom, and what was revoked a moment ago is to be refused. Without a list
-%% nobody is let in. (ssl_crl_cache of OTP would need inets and keeps lists until they
-%% expire.)
+%% connect seldom, and what was revoked a moment ago is to be refused. While the CA does
+%% not answer, the last list serves until it ends; without any nobody is let in. (OTP's
+%% own ssl_crl_cache needs inets, and would keep a list until it ends in any case.)
 
 lookup({'DistributionPoint', {fullName, Names}, _, _}, _Issuer, _) ->
     fetch_first([U || {uniformResourceIdentifier, "http://" ++ _ = U} <- Names]);
@@ -83,8 +83,21 @@ fresh_crl(_, Crl) ->
 fetch_first([]) ->
     not_available;
 fetch_first([Url | Rest]) ->
-    try [fetch(uri_string:parse(Url))]
-    catch _:_ -> fetch_first(Rest)
+    try fetch(uri_string:parse(Url)) of
+	Der ->
+	    keep(Url, Der),
+	    [Der]
+    catch _:_ ->
+	    case persistent_term:get({?MODULE, Url}, none) of
+		none -> fetch_first(Rest);
+		Der -> [Der]
+	    end
+    end.
+
+keep(Url, Der) ->
+    case persistent_term:get({?MODULE, Url}, none) of
+	Der -> ok;
+	_ -> persistent_term:put({?MODULE, Url}, Der)
     end.
 
 fetch(#{host := Host, path := Path} = Url) ->
