@@ -13,6 +13,9 @@ enum certmgr_sup_kind {
 	/* view -> supervisor: the connection to the kernel is gone: end me, and mount
 	 * anew for the next one */
 	SUP_UNMOUNTED,
+	/* supervisor -> net, after SIGHUP; fd: the file with the enrolment token,
+	 * opened anew; no fd: there is none */
+	SUP_TOKEN,
 };
 
 enum keeper_net_kind {

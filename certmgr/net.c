@@ -1,7 +1,8 @@
 /* Net: speaks TLS to the CA, with the node's own key and certificate, which it holds;
  * never an agent's private key. Has no socket of its own: the dialer connects.
  *	supervisor -> net	SUP_START ca=https://HOST:PORT [node=NAME] [token=yes],
- *				SUP_PEER peer=keeper|dialer (again when one died)
+ *				SUP_PEER peer=keeper|dialer (again when one died),
+ *				SUP_TOKEN (fd: the token's file, maybe a new one)
  *	net -> supervisor	SUP_READY
  *	keeper <-> net		enum keeper_net_kind (certmgr/kinds.h)
  *	net <-> dialer		enum dial_kind (lib/kinds.h)
@@ -22,6 +23,7 @@ enum {
 	ROOT_FD = 5,
 	TOKEN_FD = 6,
 	FILES_MAX = 128, /* descriptors: a lane has at most four */
+	TEXT_MAX = 300,
 };
 
 static struct loop *loop;
@@ -70,13 +72,19 @@ static void peer_came(const char *peer, const struct msg *m, int fd)
 		child_broken("supervisor");
 }
 
-/* node=, kept; NULL: the token says it. */
-static const char *node_of(const struct msg *m)
+static void other(const struct msg *m)
 {
-	static char text[NET_HOST];
+	if (m->kind != SUP_TOKEN)
+		child_broken("supervisor");
+	node_token(chan_take_fd(&sup));
+}
+
+static const char *optional(const struct msg *m, const char *name)
+{
+	static char text[TEXT_MAX];
 	struct attr a;
 
-	if (!attr_find(m->attrs, "node", &a) || !a.len)
+	if (!attr_find(m->attrs, name, &a) || !a.len)
 		return NULL;
 	if (a.len >= sizeof text || memchr(a.value, 0, a.len))
 		child_broken("supervisor");
@@ -89,7 +97,6 @@ static const char *node_of(const struct msg *m)
 static void start(const struct msg *m)
 {
 	struct web_place place;
-	struct attr token;
 	struct fault f;
 
 	umask(0077);
@@ -100,8 +107,9 @@ static void start(const struct msg *m)
 	trust_open(ROOT_FD);
 	close(ROOT_FD);
 	web_open(loop, &place, trust_root());
-	node_open(loop, attr_find(m->attrs, "token", &token) ? TOKEN_FD : -1,
-		  node_of(m));
+	if (optional(m, "token"))
+		node_token(TOKEN_FD);
+	node_open(loop, optional(m, "node"));
 }
 
 static void own_folder(struct confine_spec *spec)
@@ -115,6 +123,7 @@ static void own_folder(struct confine_spec *spec)
 int role_net(void)
 {
 	static const struct child_ops ops = { .peer = peer_came,
+					      .other = other,
 					      .start = start,
 					      .confine = own_folder };
 

@@ -302,6 +302,16 @@ static void next(struct loop_timer *t)
 	tell();
 }
 
+void node_token(int fd)
+{
+	fd_close(&me.token_fd);
+	me.token_fd = fd;
+	me.bad = false;
+	me.bad_times = 0;
+	if (me.loop)
+		node_wait(0);
+}
+
 const char *node_name(struct fault *f)
 {
 	if (node_usable())
@@ -320,12 +330,11 @@ enum err node_issuing(struct span der, struct fault *f)
 	return OK;
 }
 
-void node_open(struct loop *l, int token, const char *name)
+void node_open(struct loop *l, const char *want)
 {
 	me.loop = l;
 	me.timer.on = next;
-	me.token_fd = token;
-	me.want = name;
+	me.want = want;
 	attrs_init(&me.told);
 }
 

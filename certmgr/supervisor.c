@@ -207,6 +207,8 @@ static bool message(struct sup_child *c, const struct msg *m)
 			 certmgr.view);
 		proc_kill(&c->proc);
 		return true;
+	case SUP_TOKEN:
+		break;
 	}
 	return false;
 }
