@@ -23,7 +23,6 @@ enum {
 	ROOT_FD = 5,
 	TOKEN_FD = 6,
 	FILES_MAX = 128, /* descriptors: a lane has at most four */
-	TEXT_MAX = 300,
 };
 
 static struct loop *loop;
@@ -79,12 +78,13 @@ static void other(const struct msg *m)
 	node_token(chan_take_fd(&sup));
 }
 
-static const char *optional(const struct msg *m, const char *name)
+/* node=, kept; NULL: the token says it. */
+static const char *node_of(const struct msg *m)
 {
-	static char text[TEXT_MAX];
+	static char text[NET_HOST];
 	struct attr a;
 
-	if (!attr_find(m->attrs, name, &a) || !a.len)
+	if (!attr_find(m->attrs, "node", &a) || !a.len)
 		return NULL;
 	if (a.len >= sizeof text || memchr(a.value, 0, a.len))
 		child_broken("supervisor");
@@ -97,6 +97,7 @@ static const char *optional(const struct msg *m, const char *name)
 static void start(const struct msg *m)
 {
 	struct web_place place;
+	struct attr token;
 	struct fault f;
 
 	umask(0077);
@@ -107,9 +108,8 @@ static void start(const struct msg *m)
 	trust_open(ROOT_FD);
 	close(ROOT_FD);
 	web_open(loop, &place, trust_root());
-	if (optional(m, "token"))
-		node_token(TOKEN_FD);
-	node_open(loop, optional(m, "node"));
+	node_open(loop, attr_find(m->attrs, "token", &token) ? TOKEN_FD : -1,
+		  node_of(m));
 }
 
 static void own_folder(struct confine_spec *spec)

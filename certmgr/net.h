@@ -128,12 +128,12 @@ void net_file_drop(const char *name);
 
 /* ---- this node (net_node.c) */
 
-/* node: its name, NULL: whatever the token says. */
-void node_open(struct loop *l, const char *node);
+/* token: its file, or -1. name: of this node; NULL: whatever the token says. */
+void node_open(struct loop *l, int token, const char *name);
+/* After SIGHUP: the token's file, or -1; taken. Looks at it at once. */
+void node_token(int fd);
 /* After confinement: what there is, and what is to be done first. */
 void node_begin(void);
-/* The token's file, or -1; taken. Looks at it at once. */
-void node_token(int fd);
 /* A new keeper: says what we are. */
 void node_greet(struct chan *keeper);
 

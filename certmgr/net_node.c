@@ -308,8 +308,7 @@ void node_token(int fd)
 	me.token_fd = fd;
 	me.bad = false;
 	me.bad_times = 0;
-	if (me.loop)
-		node_wait(0);
+	node_wait(0);
 }
 
 const char *node_name(struct fault *f)
@@ -330,11 +329,12 @@ enum err node_issuing(struct span der, struct fault *f)
 	return OK;
 }
 
-void node_open(struct loop *l, const char *want)
+void node_open(struct loop *l, int token, const char *name)
 {
 	me.loop = l;
 	me.timer.on = next;
-	me.want = want;
+	me.token_fd = token;
+	me.want = name;
 	attrs_init(&me.told);
 }
 

@@ -6,6 +6,8 @@
 #include "lib/log.h"
 #include "lib/pem.h"
 
+#include <openssl/x509.h>
+#include <openssl/x509v3.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -14,6 +16,8 @@ enum {
 };
 
 static struct buf root, issuing;
+/* Of the root: it may have been made by others, with extensions that we do not know. */
+static struct buf root_name, root_key;
 
 struct span trust_root(void)
 {
@@ -33,19 +37,17 @@ enum err trust_parse(struct span der, struct cert *c, struct fault *f)
 	return cert_parse_tbs(s.tbs, c, f);
 }
 
-/* Is der signed by the key in the certificate above it? */
-static enum err check_signed(struct span der, struct span above, struct cert *c,
-			     struct fault *f)
+/* Is der signed by the CA of that name and key? */
+static enum err check_signed(struct span der, struct span name,
+			     struct span spki, struct cert *c, struct fault *f)
 {
 	struct cert_signed s;
 	struct pubkey key;
-	struct cert a;
 
-	TRY(trust_parse(above, &a, f));
-	TRY(pubkey_parse(a.spki, &key, f));
+	TRY(pubkey_parse(spki, &key, f));
 	TRY(cert_split(der, &s, f));
 	TRY(cert_parse_tbs(s.tbs, c, f));
-	if (!span_equal(c->issuer_der, a.subject_der) ||
+	if (!span_equal(c->issuer_der, name) ||
 	    pubkey_verify(&key, s.alg, s.tbs, s.sig) != OK)
 		return fault_set(f, ERR_UNAUTHENTICATED,
 				 "a certificate in the CA's answer is not "
@@ -73,7 +75,8 @@ enum err trust_take_issuing(struct span der, bool *changed, struct fault *f)
 	*changed = false;
 	if (issuing.len && span_equal(der, trust_issuing()))
 		return OK;
-	TRY(check_signed(der, trust_root(), &c, f));
+	TRY(check_signed(der, span_of(root_name.p, root_name.len),
+			 span_of(root_key.p, root_key.len), &c, f));
 	if (!c.ca || !(c.key_usage & KU_CERT_SIGN))
 		return fault_set(f, ERR_UNAUTHENTICATED,
 				 "what the CA calls its issuing certificate is "
@@ -88,10 +91,13 @@ enum err trust_take_issuing(struct span der, bool *changed, struct fault *f)
 enum err trust_check(struct span der, struct span spki, struct cert *c,
 		     struct fault *f)
 {
+	struct cert above;
+
 	if (!issuing.len)
 		return fault_set(f, ERR_UNAUTHENTICATED,
 				 "the issuing CA is not known yet");
-	TRY(check_signed(der, trust_issuing(), c, f));
+	TRY(trust_parse(trust_issuing(), &above, f));
+	TRY(check_signed(der, above.subject_der, above.spki, c, f));
 	if (!span_equal(c->spki, spki))
 		return fault_set(f, ERR_UNAUTHENTICATED,
 				 "the certificate is for another key than was "
@@ -111,25 +117,52 @@ static void no_root(const char *why)
 	_exit(1);
 }
 
+static void x509_end(X509 **x)
+{
+	X509_free(*x);
+}
+
+/* Its name and its key, by OpenSSL. */
+static void take_root(void)
+{
+	const unsigned char *p = root.p, *name;
+	AUTO(x509_end) X509 *x = d2i_X509(NULL, &p, (long)root.len);
+	unsigned char *key = NULL;
+	struct pubkey parsed;
+	struct fault f;
+	size_t len;
+	int n;
+
+	if (!x || p != root.p + root.len || X509_check_ca(x) <= 0)
+		no_root("it is not a CA's certificate");
+	n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &key);
+	if (n <= 0 ||
+	    X509_NAME_get0_der(X509_get_subject_name(x), &name, &len) != 1 ||
+	    buf_put(&root_name, name, len) != OK ||
+	    buf_put(&root_key, key, (size_t)n) != OK)
+		no_root("its name or its key cannot be read");
+	OPENSSL_free(key);
+	if (pubkey_parse(span_of(root_key.p, root_key.len), &parsed, &f) != OK)
+		no_root(f.text);
+}
+
 void trust_open(int fd)
 {
 	struct fault f = { .text = "the file cannot be read" };
 	AUTO(buf_wipe) struct buf text = { 0 };
 	uint8_t *at = NULL;
-	struct cert c;
 	size_t used;
 	ssize_t n;
 
 	buf_init(&text, ROOT_TEXT_MAX);
 	buf_init(&root, CERT_MAX);
 	buf_init(&issuing, CERT_MAX);
+	buf_init(&root_name, CERT_MAX);
+	buf_init(&root_key, CERT_MAX);
 	ENSURE(buf_grow(&text, ROOT_TEXT_MAX, &at) == OK);
 	n = pread(fd, at, ROOT_TEXT_MAX, 0);
 	if (n < 0 || pem_get("CERTIFICATE", (const char *)at, (size_t)n, &root,
 			     &used, &f) != OK)
 		no_root(f.text);
-	if (trust_parse(trust_root(), &c, &f) != OK)
-		no_root(f.text);
-	if (!c.ca)
-		no_root("it is not a CA's certificate");
+	take_root();
 }

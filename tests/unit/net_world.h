@@ -57,10 +57,12 @@ static inline int net_open(const char *name, int flags)
 	return fd;
 }
 
-/* A token in the file, another each time. */
+/* A token in the file, another each time; whoever reads the old file reads the old
+ * token. */
 static inline void net_new_token(void)
 {
 	AUTO(buf_wipe) struct buf b = { 0 };
+	char from[128], to[128];
 
 	if (ca.token.seed)
 		token_wipe(&ca.token);
@@ -69,7 +71,10 @@ static inline void net_new_token(void)
 	assert_int_equal(token_format(&ca.token, &b), OK);
 	memcpy(ca.token_text, b.p, b.len);
 	ca.token_text[b.len] = 0;
-	net_write("token", b.p, b.len);
+	net_write("token.new", b.p, b.len);
+	(void)snprintf(from, sizeof from, "%s/token.new", ca.dir);
+	(void)snprintf(to, sizeof to, "%s/token", ca.dir);
+	assert_int_equal(rename(from, to), 0);
 }
 
 static inline void net_server_cert(const struct world_key *by, const char *host,

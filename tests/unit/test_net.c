@@ -203,6 +203,7 @@ static void test_who_dies_while_enrolling_asks_the_same_again(void **state)
 	net_stop(&n);
 }
 
+/* Another token, as the supervisor hands it over after SIGHUP. */
 static void give_token(struct net *n)
 {
 	AUTO(fd_close) int fd = -1;
