@@ -190,10 +190,10 @@ static void test_keepers_refusals(void **state)
 	static const struct {
 		const char *error;
 		int no;
-	} cases[] = { { "denied", EACCES },      { "expired", EKEYEXPIRED },
-		      { "not_found", ENOENT },   { "pending", EAGAIN },
-		      { "unavailable", EAGAIN }, { "internal", EIO },
-		      { "what is that", EIO } };
+	} cases[] = { { "denied", EACCES },        { "expired", EKEYEXPIRED },
+		      { "conflict", EKEYREVOKED }, { "not_found", ENOENT },
+		      { "pending", EAGAIN },       { "unavailable", EAGAIN },
+		      { "internal", EIO },         { "what is that", EIO } };
 	struct actor a = world_agent(AGENT_A, WORLD_UID, SIZES);
 
 	(void)state;
