@@ -44,10 +44,10 @@ enum view_file {
 struct view_owner {
 	pid_t pid;
 	uint64_t start;
-	int pidfd, stat, status;   /* the latter two in /proc */
-	struct procinfo now;       /* as last read, never all of it at once */
-	uint64_t known_at;         /* when all of it was read; 0: not yet */
-	struct view_agent *agents; /* of this process */
+	int pidfd, stat, status; /* the latter two in /proc */
+	struct procinfo now;     /* as last read, never all of it at once */
+	uint64_t known_at, looked_at; /* all of it, its program; 0: not yet */
+	struct view_agent *agents;    /* of this process */
 };
 
 struct view_agent {
@@ -102,8 +102,8 @@ bool view_owner_lives(const struct view_owner *o);
 /* Reads its ids into o->now; false: it has ended. */
 bool view_owner_ids(struct view_owner *o);
 /* What keeper is told of it when it opens a file, with the file system uid that the
- * kernel names; false: it has ended. Ids are at most a second old, its program is the
- * one that it runs now. */
+ * kernel names; false: it has ended. The other ids are at most a second old, its program
+ * 10 ms. */
 bool view_owner_look(struct view_owner *o, uid_t uid, struct procinfo *who);
 /* The ids and the parent of the process of a thread. */
 bool view_caller_ids(pid_t tid, struct procinfo *p);

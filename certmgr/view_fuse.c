@@ -1,7 +1,8 @@
 /* View: the file system as the kernel asks for it: a root that shows each caller the
- * folders it may see, and the five files in each. The kernel keeps nothing of it (all
- * timeouts are 0): every path is judged again. Nothing can be written: the mount is
- * read-only, and the kernel itself says EROFS. */
+ * folders it may see, and the five files in each. The kernel keeps neither a folder nor
+ * anything about a file: every path is judged again, at its folder. Only that a folder
+ * it was let into has a file of that name it need not ask twice in a second. Nothing can
+ * be written: the mount is read-only, and the kernel itself says EROFS. */
 #include "certmgr/view_fuse.h"
 
 #include "lib/child.h"
@@ -25,6 +26,9 @@ enum {
 	BLOCK = 512,
 	LOG_LINE = 256,
 };
+
+/* Seconds; names in a folder never change. */
+#define NAME_TIME 1.0
 
 static struct fuse_session *session;
 static struct loop_fd device;
@@ -146,6 +150,7 @@ static void lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 		return;
 	}
 	agent_attr(req, a, e.ino, &e.attr);
+	e.entry_timeout = parent == FUSE_ROOT_ID ? 0 : NAME_TIME;
 	(void)fuse_reply_entry(req, &e);
 }
 
