@@ -18,20 +18,30 @@ static void text_init(struct buf *text, const struct buf *out)
 		buf_init(text, PEM_BODY_MAX);
 }
 
+/* A line at a time: nothing in between has to be secret memory, which is dear. */
+static enum err put_lines(struct span der, struct buf *out)
+{
+	enum {
+		LINE_BYTES = PEM_COLUMNS / 4 * 3
+	};
+
+	for (size_t at = 0; at < der.n; at += LINE_BYTES) {
+		TRY(enc_base64(der.p + at, MIN(der.n - at, LINE_BYTES), out));
+		TRY(buf_u8(out, '\n'));
+	}
+	return OK;
+}
+
 enum err pem_put(const char *label, struct span der, struct buf *out)
 {
-	AUTO(buf_wipe) struct buf text = { 0 };
 	const size_t start = out->len;
 	enum err e;
 
-	text_init(&text, out);
-	TRY(enc_base64(der.p, der.n, &text));
+	if (der.n > PEM_BODY_MAX / 4 * 3)
+		return ERR_TOO_LARGE;
 	e = buf_fmt(out, "%s%s%s\n", BEGIN, label, DASHES);
-	for (size_t at = 0; e == OK && at < text.len; at += PEM_COLUMNS) {
-		e = buf_put(out, text.p + at, MIN(text.len - at, PEM_COLUMNS));
-		if (e == OK)
-			e = buf_u8(out, '\n');
-	}
+	if (e == OK)
+		e = put_lines(der, out);
 	if (e == OK)
 		e = buf_fmt(out, "%s%s%s\n", END, label, DASHES);
 	if (e != OK)
