@@ -114,6 +114,17 @@ static inline void serve_claim(int fd)
 	close(fd);
 }
 
+/* A call of no verb asks whether anybody is there; any answer will do. */
+static inline bool is_probe(int fd, const struct msg *m)
+{
+	struct attr verb;
+
+	if (attr_find(m->attrs, "verb", &verb))
+		return false;
+	say(fd, ERROR, m->id, "error", "invalid");
+	return true;
+}
+
 static inline void claims_script(int fd, int turn)
 {
 	struct attr verb, agent;
@@ -124,6 +135,8 @@ static inline void claims_script(int fd, int turn)
 	(void)turn;
 	buf_init(&in, 4 << 20);
 	while (chan_get1(fd, &in, &m, &got, UINT64_MAX, NULL) == OK) {
+		if (is_probe(fd, &m))
+			continue;
 		ENSURE(attr_find(m.attrs, "verb", &verb) &&
 		       attr_is(&verb, "agent.claim") && got >= 0);
 		ENSURE(attr_find(m.attrs, "agent", &agent) &&

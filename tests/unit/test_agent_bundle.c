@@ -156,7 +156,7 @@ static void test_a_chain_that_does_not_hold(void **state)
 {
 	AUTO(buf_wipe) struct buf text = { 0 };
 	struct cert leaf = world_leaf(&w, &w.leaf), ca = world_issuing(&w),
-		    root = world_root(&w);
+		    root = world_root(&w), no_ca = world_leaf(&w, &w.issuing);
 
 	(void)state;
 	buf_init_secret(&text, AGENT_BUNDLE_MAX);
@@ -172,7 +172,13 @@ static void test_a_chain_that_does_not_hold(void **state)
 	buf_clear(&text);
 	bundle_key(&w.leaf, &text);
 	bundle_cert(&leaf, &w.issuing, &text);
-	bundle_cert(&leaf, &w.issuing, &text); /* not a CA */
+	bundle_cert(&leaf, &w.issuing, &text); /* not its issuer either */
+	refused(text.p, text.len, NULL);
+	no_ca.subject = ca.subject; /* its name and key, but no CA */
+	buf_clear(&text);
+	bundle_key(&w.leaf, &text);
+	bundle_cert(&leaf, &w.issuing, &text);
+	bundle_cert(&no_ca, &w.root, &text);
 	refused(text.p, text.len, NULL);
 }
 

@@ -368,6 +368,8 @@ static void spawn_script(int fd, int turn)
 	ENSURE(attrs_add_str(&reply, "agent", WORLD_AGENT) == OK);
 	ENSURE(attrs_add_str(&reply, "instance", INSTANCE) == OK);
 	while (chan_get1(fd, &in, &m, &got, UINT64_MAX, NULL) == OK) {
+		if (is_probe(fd, &m))
+			continue;
 		ENSURE(attr_find(m.attrs, "verb", &verb) &&
 		       attr_is(&verb, "agent.spawn") && got >= 0);
 		ENSURE(attr_find(m.attrs, "type", &type) &&

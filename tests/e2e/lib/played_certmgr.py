@@ -90,6 +90,9 @@ class Played:
         kind, ident = struct.unpack_from(">IQ", body)
         attrs = decode_attrs(body[12:])
         assert kind == CALL
+        if attrs.text("verb") is None:      # asks only whether we are there
+            conn.sendall(encode_message(ERROR, ident, [("error", "invalid")]))
+            return
         self.calls.append((door, attrs.text("verb"), attrs, len(fds)))
         try:
             reply = self.answer(attrs.text("verb"), attrs, fds)
