@@ -6,9 +6,12 @@ import select
 import shutil
 import socket
 import struct
+import sys
 import tempfile
 import threading
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                "..", "..", "..", "examples", "boto3"))
 from cretula_native import (CALL, ERROR, ITEM, REPLY, Refused, decode_attrs,
                             encode_message)
 
