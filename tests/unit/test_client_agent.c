@@ -4,7 +4,9 @@
 #include "tests/unit/agent_world.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <linux/keyctl.h>
+#include <linux/seccomp.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -144,6 +146,55 @@ static void test_goes_by_the_socket_where_the_keyring_has_nothing(void **state)
 	assert_int_equal(cretula_agent_way(a), CRETULA_WAY_SOCKET);
 	assert_non_null(strstr(cretula_agent_why(a), "kernel"));
 	cretula_agent_free(a);
+}
+
+/* As containers hide the keyring: its calls fail with that errno. */
+static bool hide_keyring(int no)
+{
+	struct sock_filter f[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
+			 offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_request_key, 2, 0),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_keyctl, 1, 0),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | (unsigned)no),
+	};
+	struct sock_fprog all = { .len = NELEM(f), .filter = f };
+
+	return !prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) &&
+	       !prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &all, 0, 0);
+}
+
+static bool claims_without_keyring(int no)
+{
+	struct cretula_agent *a;
+	struct cretula_error err;
+
+	if (!hide_keyring(no))
+		return false;
+	a = new_agent(0);
+	return !cretula_agent_claim(a, &err) &&
+	       cretula_agent_way(a) == CRETULA_WAY_SOCKET &&
+	       strstr(cretula_agent_why(a), "seccomp") &&
+	       strstr(cretula_agent_why(a), strerror(no));
+}
+
+static void test_goes_by_the_socket_where_the_keyring_is_hidden(void **state)
+{
+	static const int hidden[] = { EPERM, ENOSYS };
+	int status;
+	pid_t pid;
+
+	(void)state;
+	daemon_begin();
+	serve_cert(1, 60, WORLD_DAY);
+	for (size_t i = 0; i < NELEM(hidden); i++) {
+		pid = fork();
+		if (!pid)
+			_exit(claims_without_keyring(hidden[i]) ? 0 : 1);
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_int_equal(status, 0);
+	}
 }
 
 static void test_a_refusal_leaves_what_there_is(void **state)
@@ -434,6 +485,8 @@ int main(void)
 		WITH_DAEMON(test_claims_over_the_socket),
 		WITH_DAEMON(
 			test_goes_by_the_socket_where_the_keyring_has_nothing),
+		WITH_DAEMON(
+			test_goes_by_the_socket_where_the_keyring_is_hidden),
 		WITH_DAEMON(test_a_refusal_leaves_what_there_is),
 		WITH_DAEMON(test_a_payload_that_is_damaged),
 		cmocka_unit_test(test_both_ways_closed_are_both_told),
