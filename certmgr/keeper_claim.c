@@ -282,11 +282,11 @@ static struct claim *of_ref(uint64_t ref)
 	return c;
 }
 
-/* Taken out: a socket that is closed with something in it resets its other end. */
+/* Only looked at: what else is in the socket is a stranger's. */
 static enum err read_token(struct claim *c, struct agent **a, struct fault *f)
 {
 	char token[TOKEN_READ];
-	ssize_t n = recv(c->sock, token, sizeof token, MSG_DONTWAIT);
+	ssize_t n = recv(c->sock, token, sizeof token, MSG_DONTWAIT | MSG_PEEK);
 	enum err e;
 
 	if (n <= 0)

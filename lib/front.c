@@ -15,6 +15,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -24,6 +25,7 @@
 enum {
 	FRONT_HASH = 256,
 	FRONT_IN_FLIGHT = 128,      /* calls of one connection */
+	FRONT_DRAIN = 16,           /* reads of what a passed socket holds */
 	FRONT_CLIENT_OUT = 4 << 20, /* unread answers until we stop reading */
 	FRONT_CORE_OUT = 16 << 20,  /* unread calls until we stop reading */
 	FRONT_CALL_FDS = 2,         /* descriptors beside a call */
@@ -390,15 +392,26 @@ static void door_end(struct chan *ch, const struct fault *why)
 
 /* The core */
 
+/* A descriptor that the core has done with. What it only looked at is taken out first:
+ * the close of a socket that has something in it resets the other end. */
+static void end_passed(int fd)
+{
+	char b[512];
+
+	for (int i = 0; i < FRONT_DRAIN; i++)
+		if (recv(fd, b, sizeof b, MSG_DONTWAIT) <= 0)
+			break;
+	explicit_bzero(b, sizeof b);
+	fd_close(&fd);
+}
+
 static void from_core(struct chan *ch, const struct msg *m)
 {
 	struct front_conn *c = conn_find((uint32_t)(m->id >> 32));
 	uint32_t id = (uint32_t)m->id;
 
 	if (m->kind == FC_CLOSE) {
-		int fd = chan_take_fd(ch);
-
-		fd_close(&fd);
+		end_passed(chan_take_fd(ch));
 		return;
 	}
 	if (m->kind == FC_DROP) {

@@ -29,7 +29,7 @@ struct play {
 	char ca_api[96];              /* the same of ca; "": there is no ca */
 	char ca_root[96];             /* its root certificate, PEM */
 	char ca_url[64], ca_http[64]; /* where its ports are */
-	char cm_api[112]; /* of certmgr; "": there is none */
+	char cm_api[112];             /* of certmgr; "": there is none */
 	char **command;               /* NULL-ended */
 	sigset_t mask;                /* the signal mask we were started with */
 	pid_t parent;                 /* the playground, for the keeper */

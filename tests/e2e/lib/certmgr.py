@@ -14,6 +14,7 @@ import shlex
 import signal
 import socket
 import subprocess
+import time
 
 from lib import ca_cli
 from lib.admin import Client, Refused
@@ -33,6 +34,17 @@ CRETULA = os.path.join(os.path.abspath(build()), "bin", "cretula")
 
 def is_root():
     return os.geteuid() == 0
+
+
+def mount_id(folder):
+    """Of the uppermost mount there; None. Asks not the mount, which may not answer."""
+    found = None
+    with open("/proc/self/mountinfo") as f:
+        for line in f:
+            words = line.split()
+            if words[4] == folder:
+                found = words[0]
+    return found
 
 
 def free_port():
@@ -108,19 +120,11 @@ class Certmgr(Service):
         self.stop()
         if is_root():
             fs = self.options["view"]
-            while fs != "no" and os.path.ismount(fs) or self.is_dead(fs):
+            while mount_id(fs):
                 subprocess.run(["umount", "-l", fs], check=True)
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(UPCALL, self.instance))
         super().close()
-
-    @staticmethod
-    def is_dead(folder):
-        try:
-            os.stat(folder)
-        except OSError as e:
-            return e.errno == 107       # ENOTCONN
-        return False
 
     def kill(self, role):
         """Kills a role and waits until there is another one; its old pid."""
@@ -257,13 +261,24 @@ class Spawned:
         return "cretula:cert:%s:%s" % (self.instance, self.agent)
 
 
+def send_fds(sock, data, fds):
+    """A daemon takes none (EPERM) until it knows who we are, and tells nobody when."""
+    end = time.monotonic() + SECONDS
+    while True:
+        try:
+            return socket.send_fds(sock, [data], fds)
+        except PermissionError:
+            check(time.monotonic() < end, "descriptors are taken")
+            time.sleep(0.0001)
+
+
 def call_fds(client, verb, attrs, fds):
     """One call with descriptors beside it, and its answer."""
     ident = client.next_id
     client.next_id += 1
     data = encode_message(CALL, ident, [("verb", verb), ("fds", len(fds))]
                           + list(attrs))
-    sent = socket.send_fds(client.sock, [data], fds)
+    sent = send_fds(client.sock, data, fds)
     client.sock.sendall(data[sent:])
     items = []
     while True:
