@@ -201,63 +201,42 @@ static enum err take_instance(struct fault *f)
 /* Files for net */
 
 /* What net trusts is what nobody but root, or who runs us, can change. */
-static enum err open_root(int *out, struct fault *f)
+static enum err open_root(struct fault *f)
 {
-	AUTO(fd_close)
 	int fd = open(certmgr.ca_root, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	struct stat st;
 
+	certmgr.root_fd = fd;
 	if (fd < 0 || fstat(fd, &st))
 		return fault_set(f, ERR_UNAVAILABLE,
 				 "the CA's root certificate, ca_root='%s', "
 				 "cannot be read: %s; 'cretula ca root' prints "
 				 "it",
 				 certmgr.ca_root, strerror(errno));
-	if (!S_ISREG(st.st_mode) || (st.st_mode & 022) ||
-	    (st.st_uid != 0 && st.st_uid != geteuid()) ||
-	    st.st_size > CERTMGR_ROOT_MAX)
-		return fault_set(
-			f, ERR_DENIED,
-			"ca_root='%s' has to be a file of root's or of "
-			"certmgr's user, that nobody else can write",
-			certmgr.ca_root);
-	*out = fd;
-	fd = -1;
-	return OK;
+	if (S_ISREG(st.st_mode) && !(st.st_mode & 022) &&
+	    (st.st_uid == 0 || st.st_uid == geteuid()) &&
+	    st.st_size <= CERTMGR_ROOT_MAX)
+		return OK;
+	return fault_set(f, ERR_DENIED,
+			 "ca_root='%s' has to be a file of root's or of "
+			 "certmgr's user, that nobody else can write",
+			 certmgr.ca_root);
 }
 
-/* -1 if there is none: then none is needed, or it is still to come. */
-static enum err open_token(int *out, struct fault *f)
+/* None is needed any more, or it is still to come. */
+enum err certmgr_token(struct fault *f)
 {
 	struct stat st;
+	int fd;
 
-	*out = -1;
+	fd_close(&certmgr.token_fd);
 	if (!certmgr.token || (lstat(certmgr.token, &st) && errno == ENOENT))
 		return OK;
-	return sup_secret_file(certmgr.token, "token=", out, f);
-}
-
-static bool same_file(int a, int b)
-{
-	struct stat x, y;
-
-	return a >= 0 && b >= 0 && !fstat(a, &x) && !fstat(b, &y) &&
-	       x.st_dev == y.st_dev && x.st_ino == y.st_ino &&
-	       x.st_size == y.st_size && x.st_mtim.tv_sec == y.st_mtim.tv_sec &&
-	       x.st_mtim.tv_nsec == y.st_mtim.tv_nsec;
-}
-
-enum err certmgr_net_files(struct fault *f)
-{
-	int root = -1, token = -1;
-
-	TRY(open_root(&root, f));
-	certmgr.root_is_new = !same_file(root, certmgr.root_fd);
-	fd_close(&certmgr.root_fd);
-	certmgr.root_fd = root;
-	fd_close(&certmgr.token_fd);
-	TRY(open_token(&token, f));
-	certmgr.token_fd = token;
+	if (sup_secret_file(certmgr.token, "token=", &fd, f) != OK) {
+		fd_close(&fd);
+		return f->code;
+	}
+	certmgr.token_fd = fd;
 	return OK;
 }
 
@@ -337,7 +316,8 @@ enum err certmgr_prepare(struct fault *f)
 	TRY(sup_folder("net", ROLE_NET, &certmgr.net_fd, f));
 	TRY(open_audit_key(f));
 	TRY(take_instance(f));
-	TRY(certmgr_net_files(f));
+	TRY(open_root(f));
+	TRY(certmgr_token(f));
 	if (procinfo_boot(certmgr.boot) != OK)
 		return fault_set(f, ERR_UNAVAILABLE,
 				 "the kernel does not say which boot this is: "

@@ -105,13 +105,14 @@ static size_t keeper_fds(int *fd)
 	return n;
 }
 
-/* What is in the files now: a token may have come, or been renewed. */
+/* Every net reads the root certificate from its beginning, and the token that is in
+ * the file now. */
 static size_t net_fds(int *fd)
 {
 	struct fault f;
 
-	if (certmgr_net_files(&f) != OK)
-		log_text(LOG_ERR, "net_files", "%s", f.text);
+	if (certmgr_token(&f) != OK)
+		log_text(LOG_ERR, "token", "%s", f.text);
 	(void)!lseek(certmgr.root_fd, 0, SEEK_SET);
 	fd[0] = certmgr.net_fd;
 	fd[1] = certmgr.root_fd;
@@ -226,30 +227,22 @@ static void died(size_t role, unsigned n)
 	certmgr.arena_fd = certmgr_arena();
 }
 
-static void send_token(struct sup_child *net)
-{
-	(void)!chan_send_fds(&net->chan, SUP_TOKEN, 0, (struct attr_view){ 0 },
-			     &certmgr.token_fd, certmgr.token_fd >= 0);
-}
-
-/* Net takes a new token as it is; with another root certificate it begins anew. */
+/* What has come into the token's file is net's to try. */
 static void reload(void)
 {
 	struct sup_child *net = sup_child_of(ROLE_NET, 0);
 	struct fault f;
 
-	if (certmgr_net_files(&f) != OK) {
+	if (certmgr_token(&f) != OK) {
 		log_text(LOG_ERR, "reload", "%s", f.text);
 		return;
 	}
-	log_text(LOG_INFO, "reload", "%s, %s",
-		 certmgr.root_is_new ? "another root certificate"
-				     : "the same root certificate",
-		 certmgr.token_fd >= 0 ? "and a token" : "and no token");
-	if (net && certmgr.root_is_new)
-		sup_restart(net);
-	else if (net)
-		send_token(net);
+	log_text(LOG_INFO, "reload", "there is %s token",
+		 certmgr.token_fd >= 0 ? "a" : "no");
+	if (net)
+		(void)!chan_send_fds(&net->chan, SUP_TOKEN, 0,
+				     (struct attr_view){ 0 }, &certmgr.token_fd,
+				     certmgr.token_fd >= 0);
 }
 
 static enum err prepare(struct fault *f)

@@ -40,7 +40,6 @@ struct certmgr {
 	char boot[BOOT_ID + 1];
 	int store_fd, net_fd; /* folders */
 	int root_fd, token_fd;
-	bool root_is_new; /* not the file of last time */
 	int audit_key_fd;
 	int arena_fd; /* never mapped here */
 	int upcall_fd;
@@ -60,9 +59,8 @@ MUST enum err certmgr_prepare(struct fault *f);
 /* A new arena, or -1, and a note, where there is no memfd_secret. */
 int certmgr_arena(void);
 
-/* Opens anew what net is given: the CA's root certificate and, if it is there, the
- * token. On an error what was open stays. */
-MUST enum err certmgr_net_files(struct fault *f);
+/* Opens the file of the token anew: token_fd, -1 if there is none. */
+MUST enum err certmgr_token(struct fault *f);
 
 /* Mounts the file view for a new view process: view_fd. Nothing may hold the old
  * one any more. */

@@ -182,8 +182,6 @@ static void count_death(size_t role)
 /* Fronts that are idle are killed. */
 static bool death_is_planned(const struct sup_child *c, struct proc_end end)
 {
-	if (c->restarted)
-		return true;
 	switch (life_of(c)) {
 	case SUP_ALWAYS:
 		return false;
@@ -193,13 +191,6 @@ static bool death_is_planned(const struct sup_child *c, struct proc_end end)
 		return !end.killed && end.value == 0;
 	}
 	UNREACHABLE("a life");
-}
-
-void sup_restart(struct sup_child *c)
-{
-	ENSURE(life_of(c) == SUP_ALWAYS);
-	c->restarted = true;
-	proc_kill(&c->proc);
 }
 
 /* A front is started again when door asks, one that was idle never. */

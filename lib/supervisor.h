@@ -53,7 +53,6 @@ struct sup_child {
 	struct attrs notes; /* role= weaker= …, for status */
 	bool wanted_again;  /* a front: door asked for one while it was dying */
 	bool mapped;        /* in a user namespace of its own */
-	bool restarted;     /* killed on purpose, to begin anew */
 	bool ready;
 	bool used;
 };
@@ -119,9 +118,6 @@ int sup_run(const struct sup_daemon *d, const char *config);
 /* The child of that role (of that user, for a front); NULL if there is none. */
 struct sup_child *sup_child_of(size_t role, uid_t front_uid);
 const char *sup_name(const struct sup_child *c);
-
-/* Ends a child of life SUP_ALWAYS, which then begins anew; no death of its budget. */
-void sup_restart(struct sup_child *c);
 
 /* For the daemon's configure and prepare (supervisor_setup.c): */
 
