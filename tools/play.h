@@ -112,8 +112,8 @@ bool play_certmgr_prepare(struct play *p);
 int play_certmgr_start(struct keep *k);
 int play_certmgr_fill(struct keep *k, struct play_daemon *d);
 /* Takes away what is outside of the folder, or mounted in it; certmgr was killed. Does
- * nothing where there is nothing; may be called twice. */
-void play_certmgr_end(const char *folder);
+ * nothing where there is nothing. killed: the keeper was, too, and could not. */
+void play_certmgr_end(const struct play *p, bool killed);
 
 /* A random passphrase, appended to pass (secret) and kept in that file. */
 bool play_passphrase(const struct play *p, const char *file, struct buf *pass);

@@ -235,16 +235,30 @@ static void remove_upcall(const char *folder)
 	(void)unlink(path);
 }
 
-void play_certmgr_end(const char *folder)
+/* Who was killed counts no longer, but what he put in place is there: whoever comes
+ * and goes takes it away, unless others need it. */
+static void leave_upcall(const struct play *p)
+{
+	struct fault f;
+	char path[PATH_MAX];
+
+	if (!access(UPCALL_CONF, F_OK) && find_helper(p, path) &&
+	    upcall_register(path, &f) != OK)
+		cli_say("'" UPCALL_CONF "' may be left behind: %s", f.text);
+}
+
+void play_certmgr_end(const struct play *p, bool killed)
 {
 	char path[PATH_MAX];
 
 	if (geteuid() != 0)
 		return;
-	(void)snprintf(path, sizeof path, "%s/certmgr/fs", folder);
+	(void)snprintf(path, sizeof path, "%s/certmgr/fs", p->folder);
 	for (int i = 0; i < PLAY_UNMOUNTS; i++)
 		if (umount2(path, MNT_DETACH | UMOUNT_NOFOLLOW))
 			break;
-	remove_upcall(folder);
+	remove_upcall(p->folder);
+	if (killed)
+		leave_upcall(p);
 	upcall_unregister();
 }

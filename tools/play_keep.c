@@ -239,7 +239,7 @@ int play_keep(struct play *p)
 	rc = keep_run(&k);
 	(void)fflush(NULL);
 	play_end_children();
-	play_certmgr_end(p->folder);
+	play_certmgr_end(p, false);
 	play_remove(p->folder);
 	return rc;
 }

@@ -135,7 +135,7 @@ static int keeper_start(struct play *p, int signal_fd)
 	rc = watch_keeper(keeper, keeper_fd, signal_fd);
 	/* Both have nothing to do unless the keeper was killed. */
 	play_end_children();
-	play_certmgr_end(p->folder);
+	play_certmgr_end(p, rc > 128);
 	play_remove(p->folder);
 	return rc;
 }

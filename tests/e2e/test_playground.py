@@ -9,10 +9,11 @@ import sys
 import tempfile
 import time
 
-from lib.case import build, case, check, equal, run
+from lib.case import Skip, build, case, check, equal, run
 
 CRETULA = os.path.join(os.path.abspath(build()), "bin", "cretula")
 DEADLINE = 30
+NOBODY = 61237         # nobody's, below the roles' range
 
 # Says where it is and who is below it, then waits for ever in two ways.
 STAY = """
@@ -46,6 +47,14 @@ def gone(pid):
         os.close(fd)
 
 
+def left_of(folder):
+    """What there is of it: itself, mounts, certmgr's socket for the kernel."""
+    left = [folder] if os.path.exists(folder) else []
+    with open("/proc/self/mountinfo") as f:
+        left += [line for line in f if folder in line]
+    return left
+
+
 def ended_by(end, wanted):
     """Starts a playground, ends it, and looks for what is left."""
     p = subprocess.Popen([CRETULA, "playground", "--", "sh", "-c", STAY],
@@ -58,9 +67,9 @@ def ended_by(end, wanted):
     for pid in pids + [keeper]:
         check(gone(pid), "process %d is still there" % pid)
     until = time.monotonic() + DEADLINE
-    while os.path.exists(folder) and time.monotonic() < until:
+    while left_of(folder) and time.monotonic() < until:
         time.sleep(0.01)  # nothing tells when a folder goes
-    check(not os.path.exists(folder), "the folder is still there", folder)
+    equal(left_of(folder), [], "what is still there")
     p.stdout.close()
 
 
@@ -108,6 +117,50 @@ def the_ca_serves_at_once(*_):
     text = done.stdout.decode()
     check("chain.pem: OK" in text, "the chain", text)
     check("chain.pem: good" in text, "the status", text)
+
+
+# Types need no profile, and the caller no grant of his own.
+AGENT = """
+set -e
+test -S "$CRETULA_CERTMGR"
+cretula status --field state
+cretula agent run --type anything -- cretula agent claim --pem >agent.pem
+openssl verify -x509_strict -CAfile "$CRETULA_CA_ROOT" -untrusted agent.pem agent.pem
+"""
+
+
+@case
+def agents_have_certificates_at_once(*_):
+    with tempfile.TemporaryDirectory() as folder:
+        done = play("sh", "-c", "cd '%s'\n%s" % (folder, AGENT))
+    equal(done.returncode, 0, done.stderr.decode())
+    text = done.stdout.decode()
+    check("agent.pem: OK" in text, "the chain", text)
+    equal(text.split()[:3], ["unsealed", "ready", "ready"], "states")
+
+
+@case
+def the_file_view_is_there_for_root(*_):
+    if os.geteuid():
+        raise Skip("only root mounts")
+    done = play("cretula", "agent", "run", "--type", "web", "--view", "--",
+                "sh", "-c", 'openssl x509 -noout -subject -in "$CRETULA_DIR/cert.pem"')
+    equal(done.returncode, 0, done.stderr.decode())
+    check("O = web, OU = localhost" in done.stdout.decode(), "subject", done.stdout)
+
+
+@case
+def without_root_agents_claim_over_the_socket(*_):
+    if os.geteuid():
+        raise Skip("tried by root, who becomes nobody")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chown(folder, NOBODY, NOBODY)
+        done = subprocess.run(
+            [CRETULA, "playground", "--", "sh", "-c", "cd '%s'\n%s" % (folder, AGENT)],
+            user=NOBODY, group=NOBODY, extra_groups=[], timeout=60,
+            stdin=subprocess.DEVNULL, capture_output=True,
+            env={"PATH": "/usr/bin:/bin", "HOME": folder})
+    check("agent.pem: OK" in done.stdout.decode(), "the chain", done)
 
 
 @case
