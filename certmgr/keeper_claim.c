@@ -84,7 +84,15 @@ static void refuse(struct claim *c, const char *agent, enum err e,
 	claim_no(c, e, text);
 }
 
-/* Is it this agent's process? */
+/* Is it this agent's process? Without root, door may not look at one that keeps others
+ * of its user from it, as libcretula does: then process and start alone name it, and
+ * its program is not told from another that hides as well; status says so. An exec
+ * shows it again. */
+
+static bool hides(const struct procinfo *p)
+{
+	return !p->exe_ino;
+}
 
 static enum err check_process(struct agent *a, const struct claim *c,
 			      struct fault *f)
@@ -97,6 +105,8 @@ static enum err check_process(struct agent *a, const struct claim *c,
 				 "this token is another process's: only "
 				 "process %d may claim with it",
 				 (int)a->who.pid);
+	if (a->bound && hides(&c->who))
+		return OK;
 	if ((a->bound && a->examined ? a->who.user_ns : keeper.user_ns) !=
 	    c->who.user_ns)
 		return fault_set(f, ERR_DENIED,
@@ -108,6 +118,8 @@ static enum err check_process(struct agent *a, const struct claim *c,
 /* exec has ended the right: the program that had the key is no more. */
 static bool other_program(const struct agent *a, const struct claim *c)
 {
+	if (hides(&a->who) && hides(&c->who))
+		return false;
 	return a->program && !procinfo_same_program(&a->who, &c->who);
 }
 

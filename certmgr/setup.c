@@ -329,6 +329,10 @@ enum err certmgr_prepare(struct fault *f)
 			 "a keeper that dies forgets its keys: there is no "
 			 "memfd_secret, or too little memory may be locked "
 			 "(RLIMIT_MEMLOCK)");
+	if (!sup.setup.root)
+		certmgr_weaker("agents that nobody may look at are known by "
+			       "their process, not by their program: only "
+			       "root looks at them");
 	ENSURE(!atexit(leave));
 	TRY(certmgr_upcall_open(f));
 	return prepare_view(f);
