@@ -24,10 +24,11 @@ start([Optfile | Peers]) ->
 		  ok = net_kernel:monitor_nodes(true),
 		  self() ! try_again,
 		  say("is", node()),
-		  watch([list_to_atom(P) || P <- Peers, P =/= atom_to_list(node())])
+		  watch([list_to_atom(P) || P <- Peers, P =/= atom_to_list(node())],
+			last_change())
 	  end).
 
-watch(Peers) ->
+watch(Peers, Change) ->
     receive
 	{nodeup, Node} ->
 	    say("up", Node);
@@ -38,7 +39,18 @@ watch(Peers) ->
 				     net_kernel:connect_node(P) =/= true],
 	    erlang:send_after(?AGAIN_MS, self(), try_again)
     end,
-    watch(Peers).
+    Now = last_change(),
+    Now =:= Change orelse forget_files(),
+    watch(Peers, Now).
+
+%% Renewal. What ssl has read of the distribution's files it looks at again only every
+%% other minute, and ssl:clear_pem_cache/0 and its setting are not for these.
+
+last_change() ->
+    filelib:last_modified(filename:join(os:getenv("CRETULA_DIR"), "bundle.pem")).
+
+forget_files() ->
+    gen_server:call(ssl_pem_cache_dist, {unconditionally_clear_pem_cache, self()}).
 
 say(What, Node) ->
     io:format("~s ~s~n", [What, Node]).
