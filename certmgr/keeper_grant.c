@@ -119,15 +119,17 @@ void verb_grant_remove(const struct call *c, struct attr_view v)
 	}
 }
 
+/* `*` is of every type. */
 static bool of_type(const struct grant *g, const char *type)
 {
-	struct attr_view it = g->text;
-	struct attr a;
+	struct span_set set = g->set[GRANT_AGENT];
+	size_t n = strlen(type);
 
 	if (!type[0])
 		return true;
-	while (attr_next(&it, &a))
-		if (attr_named(&a, "agent") && attr_is(&a, type))
+	for (unsigned i = 0; i < set.count; i++)
+		if ((set.item[i].len == n && !memcmp(set.item[i].p, type, n)) ||
+		    set.item[i].p[0] == '*')
 			return true;
 	return false;
 }
