@@ -26,6 +26,10 @@ static const char *state_name(void)
 
 static enum err add_attention(struct attrs *a)
 {
+	const struct fault *log = audit_link_trouble(keeper.audit);
+
+	if (log)
+		TRY(attrs_add_str(a, "attention", log->text));
 	if (keeper.broken.code != OK)
 		TRY(attrs_add_str(a, "attention", keeper.broken.text));
 	if (keeper.store_fault.code != OK)
