@@ -5,6 +5,10 @@
 #include <errno.h>
 #include <poll.h>
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* since Linux 6.16 */
+#endif
+
 enum {
 	FDS = 8,
 	LARGE = 900 << 10, /* bytes of a call that no socket takes at once */
@@ -291,6 +295,51 @@ static void given_up_it_is_taken_back(void **state)
 	close(go[1]);
 }
 
+/* As door does: descriptors may come only when the hello has been accepted. */
+static void refuses_rights_script(int conn, int turn)
+{
+	int on = 1;
+	char byte;
+
+	if (read(go[0], &byte, 1) != 1)
+		return;
+	(void)setsockopt(conn, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof on);
+	fds_script(conn, turn);
+}
+
+static void it_waits_until_descriptors_may_come(void **state)
+{
+	struct cretula_answer *a = NULL;
+	struct cretula_error err = { 0 };
+	uint32_t with;
+	int pair[2], off = 0;
+	struct cretula *c;
+
+	(void)state;
+	if (setsockopt(d.listener, SOL_SOCKET, SO_PASSRIGHTS, &off,
+		       sizeof off)) {
+		d.script = fds_script;
+		cretula_close(begin(fds_script, pair));
+		close(pair[0]);
+		close(pair[1]);
+		skip(); /* not before Linux 6.16 */
+	}
+	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
+	c = begin(refuses_rights_script, pair);
+	assert_int_equal(client_submit_fds(c, "with", (struct attr_view){ 0 },
+					   &pair[1], 1, &with, &err),
+			 0);
+	cretula_process(c);
+	assert_true(c->fds.n == 1 && !c->fds.sent);
+	assert_int_equal(write(go[1], "g", 1), 1);
+	assert_int_equal(cretula_wait(c, with, &a, &err), 0);
+	cretula_answer_free(a);
+	assert_int_equal(told(pair), 'x');
+	finish(c, pair);
+	close(go[0]);
+	close(go[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -299,6 +348,7 @@ int main(void)
 		WITH_DAEMON(it_is_sent_again_if_nobody_can_have_read_it),
 		WITH_DAEMON(it_is_not_sent_again_once_it_was_written),
 		WITH_DAEMON(given_up_it_is_taken_back),
+		WITH_DAEMON(it_waits_until_descriptors_may_come),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -298,7 +298,7 @@ static const char *answer(int fd, uint64_t *id)
 	text[0] = 0;
 	if (chan_get1(fd, &in, &m, NULL, clock_boot() + WAIT_S * CLOCK_SECOND,
 		      &f) != OK) {
-		strcpy(text, "end");
+		snprintf(text, sizeof text, "end");
 		*id = 0;
 	} else {
 		*id = m.id;
