@@ -558,6 +558,28 @@ static void test_a_connection_that_died_is_made_anew(void **state)
 	net_stop(&n);
 }
 
+/* One that stops in the middle, as one that never comes. */
+static void test_a_slow_answer_is_not_waited_for(void **state)
+{
+	struct conn c;
+	struct net n;
+
+	(void)state;
+	net_ready(&n);
+	ask_issue(&n, 1, "");
+	conn_open(&n, &c);
+	(void)conn_get(&c, "POST /v1/certificates ");
+	conn_raw(&c, "HTTP/1.1 200 OK\r\n", 17);
+	(void)net_state(&n, "away", "is not reached: ");
+	assert_no(&n, 1, false, "is not reached: ");
+	conn_end(&c);
+	conn_open(&n, &c);
+	recover(&n, &c);
+	assert_issues(&n, &c, 2);
+	conn_end(&c);
+	net_stop(&n);
+}
+
 static void test_no_connection_is_no_final_answer(void **state)
 {
 	struct conn c;
@@ -766,6 +788,7 @@ int main(void)
 		cmocka_unit_test(test_a_wrong_certificate_is_no_answer),
 		cmocka_unit_test(test_requests_go_over_several_connections),
 		cmocka_unit_test(test_a_connection_that_died_is_made_anew),
+		cmocka_unit_test(test_a_slow_answer_is_not_waited_for),
 		cmocka_unit_test(test_no_connection_is_no_final_answer),
 		cmocka_unit_test(test_a_certificate_is_renewed_in_time),
 		cmocka_unit_test(test_an_ended_certificate_needs_a_new_token),
