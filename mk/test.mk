@@ -89,12 +89,16 @@ $(B)/tests/replay_sigv4 $(B)/fuzz/fuzz_sigv4: $(SIGV4_OBJ) $(MODFUZZ)
 HMAC_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard modules/hmac/*.c))
 $(B)/tests/replay_hmac $(B)/fuzz/fuzz_hmac: $(HMAC_OBJ) $(MODFUZZ)
 
+$(B)/tests/test_upcall_text $(B)/tests/replay_upcall_text $(B)/fuzz/fuzz_upcall_text: \
+	$(B)/obj/tools/request-key/text.o
+$(B)/tests/test_upcall_register: $(B)/obj/tools/upcall.o
+
 # Modules without a sandbox, for tests that make thousands of calls.
 $(B)/tests/modrun: $(B)/obj/tests/tool/modrun.o $(MODHOST) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(filter %.o,$^) $(LIB) -o $@ $(LDFLAGS_ALL) $(LIBS) -ldl
-tests: $(B)/tests/modrun
+tests: $(B)/tests/modrun $(B)/bin/cretula-request-key
 
 tests: $(UNIT) $(REPLAY) $(E2E) $(BAD_SO)
 unit: $(UNIT)
