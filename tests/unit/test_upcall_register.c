@@ -94,6 +94,8 @@ struct other {
 	int end;
 };
 
+static int ends[2] = { -1, -1 }; /* of those that live: not another's */
+
 static struct other other_registers(const char *helper)
 {
 	int in[2], out[2];
@@ -108,6 +110,9 @@ static struct other other_registers(const char *helper)
 		struct fault f;
 
 		(void)close(in[1]);
+		for (size_t i = 0; i < NELEM(ends); i++)
+			if (ends[i] >= 0)
+				(void)close(ends[i]);
 		if (upcall_register(helper, &f) != OK ||
 		    write(out[1], "x", 1) != 1 || read(in[0], &b, 1) != 0)
 			_exit(1);
@@ -119,6 +124,7 @@ static struct other other_registers(const char *helper)
 	assert_int_equal(read(out[0], &b, 1), 1);
 	(void)close(out[0]);
 	o.end = in[1];
+	ends[ends[0] >= 0] = in[1];
 	return o;
 }
 
@@ -128,6 +134,9 @@ static void other_ends(struct other *o, bool killed)
 
 	if (killed)
 		assert_int_equal(kill(o->pid, SIGKILL), 0);
+	for (size_t i = 0; i < NELEM(ends); i++)
+		if (ends[i] == o->end)
+			ends[i] = -1;
 	(void)close(o->end);
 	assert_int_equal(waitpid(o->pid, &status, 0), o->pid);
 	assert_true(killed ? WIFSIGNALED(status) : status == 0);
