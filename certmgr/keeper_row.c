@@ -372,7 +372,7 @@ static void adopt(unsigned slot)
 	struct fault f;
 	AUTO(mem_free) uint8_t *plan = NULL;
 
-	memcpy(id, arena_owner(slot), sizeof id);
+	(void)snprintf(id, sizeof id, "%s", arena_owner(slot));
 	if (!id[0] || agent_find(id))
 		return;
 	v = arena_plan_of(slot);
