@@ -199,7 +199,8 @@ static void fill(struct attrs *msg)
 		flying_owed[n_flying_owed++] = owed[used++];
 	}
 	n_owed -= used;
-	memmove(owed, owed + used, n_owed * sizeof(*owed));
+	if (n_owed)
+		memmove(owed, owed + used, n_owed * sizeof(*owed));
 	used = 0;
 	while (used < n_dirty && n_flying < KEEPER_BATCH &&
 	       msg->bytes.len < KEEPER_BATCH_BYTES) {
@@ -207,7 +208,8 @@ static void fill(struct attrs *msg)
 		flying[n_flying++] = dirty[used++];
 	}
 	n_dirty -= used;
-	memmove(dirty, dirty + used, n_dirty * sizeof(*dirty));
+	if (n_dirty)
+		memmove(dirty, dirty + used, n_dirty * sizeof(*dirty));
 }
 
 static void commit_now(struct loop_work *w)
