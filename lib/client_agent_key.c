@@ -68,22 +68,24 @@ static long find_or_claim(const char *description, const char *token)
 	return key;
 }
 
+/* Asks for the size first: locked memory may be scarce. */
 static int read_key(long key, struct buf *out)
 {
 	const size_t start = out->len;
+	long size = syscall(SYS_keyctl, KEYCTL_READ, key, NULL, 0), n;
 	uint8_t *at;
-	long n;
 
-	if (buf_grow(out, AGENT_BUNDLE_MAX, &at) != OK)
-		return ENOMEM;
-	n = syscall(SYS_keyctl, KEYCTL_READ, key, at, AGENT_BUNDLE_MAX);
-	out->len = start;
-	if (n < 0)
+	if (size < 0)
 		return errno;
-	if (n > AGENT_BUNDLE_MAX)
+	if (size > AGENT_BUNDLE_MAX)
 		return EMSGSIZE;
-	out->len += (size_t)n;
-	return 0;
+	if (buf_grow(out, (size_t)size, &at) != OK)
+		return ENOMEM;
+	n = syscall(SYS_keyctl, KEYCTL_READ, key, at, (size_t)size);
+	if (n == size)
+		return 0;
+	out->len = start;
+	return n < 0 ? errno : EMSGSIZE;
 }
 
 int agent_by_keyring(const struct cretula_agent *a, struct buf *out)

@@ -33,7 +33,7 @@
  *   every function here that can fail, and may only call cretula_agent_free, which then
  *   leaves the parent's copy alone. exec ends the right to claim for good.
  * - Times are seconds of the wall clock (since 1970-01-01T00:00:00Z).
- * - Locked memory: RLIMIT_MEMLOCK has to leave about 20 pages; without them the process
+ * - Locked memory: RLIMIT_MEMLOCK has to leave about 10 pages; without them the process
  *   ends.
  *
  * Sources: docs/keyring.md of Cretula (the payload, what the errors mean), keyrings(7),
