@@ -24,30 +24,26 @@ start([Optfile | Peers]) ->
 		  ok = net_kernel:monitor_nodes(true),
 		  self() ! try_again,
 		  say("is", node()),
-		  watch([list_to_atom(P) || P <- Peers, P =/= atom_to_list(node())],
-			last_change())
+		  watch([list_to_atom(P) || P <- Peers, P =/= atom_to_list(node())])
 	  end).
 
-watch(Peers, Change) ->
+watch(Peers) ->
     receive
 	{nodeup, Node} ->
 	    say("up", Node);
 	{nodedown, Node} ->
 	    say("down", Node);
 	try_again ->
+	    forget_files(),
 	    [say("refused by", P) || P <- Peers -- nodes(),
 				     net_kernel:connect_node(P) =/= true],
 	    erlang:send_after(?AGAIN_MS, self(), try_again)
     end,
-    Now = last_change(),
-    Now =:= Change orelse forget_files(),
-    watch(Peers, Now).
+    watch(Peers).
 
 %% Renewal. What ssl has read of the distribution's files it looks at again only every
-%% other minute, and ssl:clear_pem_cache/0 and its setting are not for these.
-
-last_change() ->
-    filelib:last_modified(filename:join(os:getenv("CRETULA_DIR"), "bundle.pem")).
+%% other minute, and ssl:clear_pem_cache/0 and its setting are not for these. Nodes connect
+%% seldom, so that keeping them spares nothing.
 
 forget_files() ->
     gen_server:call(ssl_pem_cache_dist, {unconditionally_clear_pem_cache, self()}).

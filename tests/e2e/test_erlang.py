@@ -1,12 +1,11 @@
 #!/usr/bin/python3
-"""examples/erlang: nodes whose certificates are in folders form a cluster, and nobody else
-gets into it. The folders look like the file view's."""
+"""examples/erlang: nodes that are agents form a cluster, and nobody else gets into it. Who
+should not get in has his certificate in a folder that looks like the file view's."""
 import contextlib
 import os
 import queue
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -15,9 +14,11 @@ import time
 
 from cryptography.hazmat.primitives import serialization
 
+from lib import ca_cli
 from lib.ca_client import (SECONDS, Chain, add_token, enrol, init, key_pem, load, make_csr,
                            serial_hex, until_https)
-from lib.case import Skip, case, check, equal, run
+from lib.case import case, check, equal, run
+from lib.certmgr import CRETULA, FILES, Certmgr, free_port, is_root, until
 from lib.daemon import Ca
 
 HERE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -29,12 +30,6 @@ profile=erlang life=1h usage=server,client dns={node}
 profile=web life=1h usage=server,client dns={node}
 profile=nameless life=1h usage=server,client
 """
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def pem(der):
@@ -71,16 +66,25 @@ class Folder:
 
 
 class Node:
-    """with Node(…) as n: a node, running; n.lines: what it says."""
+    """with Node(…) as n: a node, running, with that folder's certificate or as an agent
+    of that type; n.lines: what it says."""
 
     def __init__(self, place, folder, *peers, **environ):
-        self.name = "n%d@%s" % (free_port(), HOST)
+        self.port = free_port()
+        self.name = "n%d@%s" % (self.port, HOST)
         self.said, self.lines = [], queue.Queue()
+        command = [os.path.join(EXAMPLE, "start"), self.name] + \
+                  [p.name for p in peers]
+        env = dict(os.environ, ERL_EBIN=place.base, HOME=place.base,
+                   TMPDIR=place.base, **environ)
+        if isinstance(folder, Folder):
+            env["CRETULA_DIR"] = folder.path
+        else:
+            env["CRETULA_CERTMGR"] = place.cm.api
+            command = [CRETULA, "agent", "run", "--type", folder, "--view",
+                       "--name", HOST, "--"] + command
         self.process = subprocess.Popen(
-            [os.path.join(EXAMPLE, "start"), self.name] + [p.name for p in peers],
-            env=dict(os.environ, CRETULA_DIR=folder.path, ERL_EBIN=place.base,
-                     HOME=place.base, TMPDIR=place.base, **environ),
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            command, env=env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True)
         self.reader = threading.Thread(target=self.read)
         self.reader.start()
@@ -123,11 +127,20 @@ class Node:
 
 
 class Place:
-    def __init__(self, ca, base):
-        self.ca, self.base = ca, base
-        init(ca)
+    def __init__(self, ca, cm, base):
+        self.ca, self.cm, self.base = ca, cm, base
         self.chain = Chain(ca)
-        until_https(ca, self.chain)
+        cm.grant(os.getuid(), "erlang,web")
+
+    def shown(self, node):
+        """The serial of the certificate that a node shows, who asks having none."""
+        done = subprocess.run(
+            ["openssl", "s_client", "-connect", "127.0.0.1:%d" % node.port],
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL, timeout=SECONDS)
+        done = subprocess.run(["openssl", "x509", "-noout", "-serial"],
+                              input=done.stdout, stdout=subprocess.PIPE, check=True)
+        return done.stdout.decode().strip().partition("=")[2].lower()
 
     def revoke(self, der):
         with self.ca.admin() as a:
@@ -147,11 +160,11 @@ def refused(place, folder, by, why, seconds=SECONDS):
 @case
 def nodes_form_a_cluster(place):
     with contextlib.ExitStack() as stack:
-        first = stack.enter_context(Node(place, Folder(place)))
-        second = stack.enter_context(Node(place, Folder(place), first))
+        first = stack.enter_context(Node(place, "erlang"))
+        second = stack.enter_context(Node(place, "erlang", first))
         second.wait("up " + first.name)
         first.wait("up " + second.name)
-        third = stack.enter_context(Node(place, Folder(place), first, second))
+        third = stack.enter_context(Node(place, "erlang", first, second))
         third.wait("up " + first.name, "up " + second.name)
         first.wait("up " + third.name)
         second.process.kill()
@@ -162,16 +175,23 @@ def nodes_form_a_cluster(place):
 
 
 @case
-def a_revoked_one_is_refused(place):
-    folder = Folder(place)
-    with Node(place, Folder(place)) as inside:
-        with Node(place, folder, inside) as n:  # so far it gets in
-            n.wait("up " + inside.name)
-            inside.wait("up " + n.name)
-        inside.wait("down " + n.name)
-        place.revoke(folder.der)
-        refused(place, folder, inside, "Certificate Revoked")
-        with Node(place, Folder(place), inside) as other:
+def who_was_revoked_is_refused(place):
+    """What an agent once had is worth nothing when the agent is revoked."""
+    copy = Folder(place)
+    with Node(place, "erlang") as inside:
+        with place.cm.shell(type="erlang", view=True,
+                            options=("--name", HOST)) as agent:
+            for name in FILES:
+                code, data = agent.read(name)
+                equal(code, 0, "it reads its own")
+                copy.put(name + ".pem", data)
+            with Node(place, copy, inside) as n:    # so far it gets in
+                n.wait("up " + inside.name)
+                inside.wait("up " + n.name)
+            inside.wait("down " + n.name)
+            place.cm.cli("agent", "revoke", agent.agent)
+            refused(place, copy, inside, "Certificate Revoked")
+        with Node(place, "erlang", inside) as other:
             other.wait("up " + inside.name)
 
 
@@ -180,17 +200,17 @@ def nobody_connects_to_a_revoked_one(place):
     folder = Folder(place)
     with Node(place, folder) as bad:
         place.revoke(folder.der)
-        with Node(place, Folder(place), bad) as n:
+        with Node(place, "erlang", bad) as n:
             n.wait("Certificate Revoked", "refused by " + bad.name)
             check(not bad.has_said("up " + n.name), "never connected", bad.said)
 
 
 @case
 def agents_of_another_type_are_refused(place):
-    with Node(place, Folder(place)) as inside:
-        refused(place, Folder(place, type="web"), inside, "agent_of_type")
-    with Node(place, Folder(place, type="web"), ERL_TYPE="web") as inside:
-        with Node(place, Folder(place, type="web"), inside, ERL_TYPE="web") as n:
+    with Node(place, "erlang") as inside:
+        refused(place, "web", inside, "agent_of_type")
+    with Node(place, "web", ERL_TYPE="web") as inside:
+        with Node(place, "web", inside, ERL_TYPE="web") as n:
             n.wait("up " + inside.name)
 
 
@@ -204,7 +224,7 @@ def certificates_of_another_ca_are_refused(place):
         chain = Chain(other)
         until_https(other, chain)
         folder = Folder(place, chain, other)
-        with Node(place, Folder(place)) as inside:
+        with Node(place, "erlang") as inside:
             refused(place, folder, inside, "unknown_ca")
 
 
@@ -213,27 +233,32 @@ def a_node_of_another_host_is_not_believed(place):
     """Its certificate does not have the host that is in its name."""
     with Node(place, Folder(place, type="nameless", names=()),
               ERL_TYPE="nameless") as bad:
-        with Node(place, Folder(place), bad, ERL_TYPE="nameless") as n:
+        with Node(place, "erlang", bad, ERL_TYPE="nameless") as n:
             n.wait("hostname_check_failed", "refused by " + bad.name)
             check(not n.has_said("up " + bad.name), "never connected", n.said)
 
 
 @case
 def renewed_files_are_used(place):
-    """The old certificate is revoked: who still showed it would be refused."""
-    folder = Folder(place)
-    with Node(place, folder) as inside:
-        with Node(place, Folder(place), inside) as before:
-            before.wait("up " + inside.name)
-            old = folder.renew()
-            place.revoke(old)
-            with Node(place, Folder(place), inside) as after:
+    with Node(place, "erlang") as inside:
+        mine, = [a["agent"] for a in place.cm.list()
+                 if int(a["pid"]) == inside.process.pid]
+        with Node(place, "erlang", inside) as other:
+            other.wait("up " + inside.name)
+            old = place.shown(inside)
+            equal(place.shown(inside), old, "the same again")
+            place.cm.cli("agent", "renew", mine)
+            until("the renewed one is shown", lambda: place.shown(inside) != old)
+            with Node(place, "erlang", inside) as after:
                 after.wait("up " + inside.name)
-            check(not before.has_said("down " + inside.name),
-                  "a connection that stands goes on", before.said)
+            check(not other.has_said("down " + inside.name),
+                  "a connection that stands goes on", other.said)
 
 
 def main():
+    if not is_root():
+        print("skip erlang - the file view needs root")
+        return 0
     if not shutil.which("erlc"):
         print("skip erlang - erlc is not there: install erlang-base, erlang-ssl")
         return 0
@@ -247,7 +272,9 @@ def main():
             ca.stop()
             ca.add_profile("all", PROFILES)
             ca.start()
-            return run(Place(ca, base))
+            ca_cli.init(ca)
+            with Certmgr(ca, node=HOST) as cm:
+                return run(Place(ca, cm, base))
 
 
 if __name__ == "__main__":
