@@ -170,15 +170,20 @@ static void tell_renewed(const struct agent *a)
 	attrs_wipe(&v);
 }
 
+static void begin_anew(struct agent *a, struct hold *h)
+{
+	if (h == &a->now)
+		hold_begin(a, h, 0);
+	else
+		hold_renew(a);
+}
+
 /* Made for a key that is gone. */
 static void start_anew(struct agent *a, struct hold *h)
 {
 	(void)owed_add(a->id, h->serial, h->not_after, "superseded");
 	hold_wipe(a, h);
-	if (h == &a->now)
-		hold_begin(a, h, 0);
-	else
-		hold_renew(a);
+	begin_anew(a, h);
 }
 
 void hold_issued(struct hold *h, const struct msg *m)
@@ -221,6 +226,12 @@ void hold_failed(struct hold *h, enum err e, const char *text, bool final)
 		h->state = HOLD_WANTED;
 		h->repeat = true;
 		net_want(h);
+		return;
+	}
+	if (h->lost &&
+	    a->state == AGENT_LIVE) { /* nothing was made, or it is revoked */
+		hold_wipe(a, h);
+		begin_anew(a, h);
 		return;
 	}
 	hold_wipe(a, h);

@@ -113,6 +113,8 @@ static void ask(uint32_t kind, struct attr_view v, struct hold *h,
 	chan_tell(&keeper.net, kind, a->id, v);
 }
 
+/* Always as one that may have been asked before, also the first time: a request that was
+ * given up may arrive after the one that took its place. */
 static enum err issue_attrs(const struct hold *h, struct attrs *v)
 {
 	const struct agent *a = h->of;
@@ -125,7 +127,7 @@ static enum err issue_attrs(const struct hold *h, struct attrs *v)
 		TRY(attrs_add_u64(v, "lifetime", a->lifetime));
 	if (h == &a->coming && a->now.serial[0])
 		TRY(attrs_add_str(v, "replaces", a->now.serial));
-	return h->repeat ? attrs_add_str(v, "repeat", "yes") : OK;
+	return attrs_add_str(v, "repeat", "yes");
 }
 
 static void ask_issue(struct hold *h)
