@@ -1,8 +1,8 @@
 /* cretula-request-key: lib/secret.h without libsodium, whose start would be most of
  * what the helper does. The promises are the same (pages between guard pages, locked,
  * left out of core files, wiped when freed), but for two: what it holds shares an
- * area, and nothing is done about forks, which the filter does not let happen. Only what the helper uses is here: a key of a fixed
- * size is not. */
+ * area, and nothing is done about forks, which the filter does not let happen. Only
+ * what the helper uses is here: a key of a fixed size is not. */
 #include "lib/secret.h"
 
 #include <string.h>
