@@ -257,7 +257,7 @@ void claim_upcall(struct upcall *u, const char *token, size_t len,
 			claim_no(c, ERR_UNAVAILABLE, "try again");
 		return;
 	}
-	refuse(c, c->id[0] ? c->id : NULL, f.code, f.text);
+	refuse(c, known(c), f.code, f.text);
 }
 
 void claim_upcall_gone(struct upcall *u)
@@ -353,7 +353,7 @@ void claim_examined(uint64_t ref, const struct procinfo *p, int pidfd)
 	if (f.code == OK && bind_first(c, a, &fd, &f) == OK)
 		begin(c, a);
 	else
-		refuse(c, c->id[0] ? c->id : NULL, f.code, f.text);
+		refuse(c, known(c), f.code, f.text);
 }
 
 void claims_orphaned(void)

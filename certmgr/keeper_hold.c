@@ -24,6 +24,7 @@ void hold_begin(struct agent *a, struct hold *h, unsigned key)
 
 void hold_wipe(struct agent *a, struct hold *h)
 {
+	net_forget(h);
 	if (h->has_key)
 		arena_key_drop(a->slot, h->key);
 	free(h->csr);
