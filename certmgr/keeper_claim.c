@@ -61,6 +61,13 @@ enum err claim_describe(const struct claim *c, const char *agent,
 	return OK;
 }
 
+/* The agent that is named, for the log, if there is one: who makes up ids does not make
+ * up records. */
+static const char *known(const struct claim *c)
+{
+	return agent_find(c->id) ? c->id : NULL;
+}
+
 /* On record before it is said. */
 static void refuse(struct claim *c, const char *agent, enum err e,
 		   const char *text)
