@@ -92,38 +92,6 @@ static void assert_no(struct net *n, uint64_t id, bool final, const char *words)
 
 /* ---- enrolment */
 
-/* By the token, over this request for this node, and over this CA's key. */
-static void assert_signed(const char *body, const struct buf *csr)
-{
-	AUTO(buf_wipe) struct buf sig = { 0 };
-	uint8_t public[TOKEN_PUBLIC], hash[TOKEN_HASH];
-	const char *at = strstr(body, "\"signature\":\"");
-	char hex[2 * TOKEN_ID + 1];
-	struct pubkey key;
-	struct csr parsed;
-	struct fault f = { 0 };
-
-	enc_hex(ca.token.id, TOKEN_ID, hex);
-	assert_non_null(strstr(body, hex));
-	assert_non_null(at);
-	buf_init(&sig, 256);
-	at += 13;
-	assert_int_equal(
-		enc_base64_parse(at, (size_t)(strchr(at, '"') - at), &sig), OK);
-	assert_int_equal(sig.len, TOKEN_SIG);
-	token_public(&ca.token, public);
-	assert_int_equal(pubkey_parse(signkey_spki(ca.w.issuing.key), &key, &f),
-			 OK);
-	pubkey_hash(&key, hash);
-	assert_int_equal(token_verify(ca.token.id, public, hash, csr->p,
-				      csr->len, sig.p),
-			 OK);
-	fault_ok(csr_parse(span_of(csr->p, csr->len), &parsed, &f), &f);
-	assert_int_equal(parsed.key.type, KEY_P256);
-	assert_int_equal(parsed.dns.count, 1);
-	assert_true(span_is(parsed.dns.at[0], WORLD_NODE));
-}
-
 static void test_a_node_enrols_and_keeps_its_certificate(void **state)
 {
 	AUTO(buf_wipe) struct buf csr = { 0 };
