@@ -13,7 +13,7 @@ import sys
 from lib import ca_cli
 from lib.ca_cli import SECONDS, until
 from lib.case import Skip, build, case, check, equal, run
-from lib.certmgr import NODE, UPCALL, Certmgr, is_root, mount_id, node, served_ca
+from lib.certmgr import NODE, OWNER, UPCALL, Certmgr, is_root, mount_id, node, served_ca
 from lib.daemon import wait_end
 
 ROLES = ["dialer", "door", "keeper", "net", "store"] \
@@ -240,6 +240,39 @@ def every_view_has_a_mount_of_its_own():
         check(wait_end(old, SECONDS), "that view ends")
         until("another mount serves", lambda: serves(folder))
         check("was unmounted" in cm.log(), "the log says so", cm.log())
+
+
+def serial_of(shell):
+    """Of the certificate that an agent sees; None while there is none."""
+    code, out = shell("openssl x509 -noout -serial -in $CRETULA_DIR/bundle.pem")
+    return out.decode().strip().partition("=")[2].lower() if code == 0 else None
+
+
+def revoked(ca):
+    lines = ca.cli("ca", "list", "--node", NODE, "--type", "web").stdout.decode()
+    return {ca_cli.fields(line)["serial"] for line in lines.splitlines()
+            if " status=revoked" in line}
+
+
+@case
+def an_agent_keeps_its_key_until_memory_is_lost():
+    needs_root()
+    with node() as (ca, cm):
+        cm.grant(OWNER)
+        with cm.shell(uid=OWNER, view=True) as agent:
+            until("it has a certificate", lambda: serial_of(agent))
+            first = serial_of(agent)
+            for role in ("keeper", "view", "net", "store"):
+                cm.kill(role)
+                until("it reads", lambda: serial_of(agent))
+                equal(serial_of(agent), first, "serial after %s died" % role)
+            cm.stop()
+            cm.start()
+            until("another certificate",
+                  lambda: serial_of(agent) not in (None, first))
+            until("the old one is revoked", lambda: revoked(ca) == {first})
+            second = serial_of(agent)
+        until("all are revoked", lambda: revoked(ca) == {first, second})
 
 
 @case
