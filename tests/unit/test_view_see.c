@@ -151,6 +151,24 @@ static void test_not_a_descendant_of_another_uid(void **state)
 	actor_end(&a);
 }
 
+/* A privileged process that acts for another one, with the agent's file system uid. */
+static void test_not_one_whose_effective_uid_is_another(void **state)
+{
+	struct actor a = world_agent(AGENT_A, 0, SIZES);
+	struct actor child = actor_child(&a);
+
+	(void)state;
+	assert_int_equal(
+		actor_does(&child, ACT_SETRESUID, 0, WORLD_OTHER_UID, NULL)
+			->error,
+		0);
+	assert_int_equal(actor_does(&child, ACT_SETFSUID, 0, 0, NULL)->value,
+			 0);
+	assert_blind(&child, AGENT_A);
+	actor_end(&child);
+	actor_end(&a);
+}
+
 /* The agent's own uid may change, and then its descendants need the new one. */
 static void test_the_uid_is_the_present_one(void **state)
 {
@@ -355,6 +373,7 @@ int main(void)
 		T(test_not_root_nor_its_parent),
 		T(test_root_that_is_the_agent),
 		T(test_not_a_descendant_of_another_uid),
+		T(test_not_one_whose_effective_uid_is_another),
 		T(test_the_uid_is_the_present_one),
 		T(test_not_a_descendant_in_another_user_namespace),
 		T(test_only_the_agent_itself_with_self),
