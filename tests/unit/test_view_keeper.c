@@ -105,6 +105,8 @@ static void test_who_waits_can_be_interrupted(void **state)
 static void test_who_asked_keeper_gets_the_answer(void **state)
 {
 	struct actor a = world_agent(AGENT_A, WORLD_UID, SIZES);
+	struct actor other = actor_child(&a);
+	struct procinfo p = { 0 };
 	uint64_t id;
 
 	(void)state;
@@ -112,6 +114,15 @@ static void test_who_asked_keeper_gets_the_answer(void **state)
 	id = keeper_hears(KV_OPEN, AGENT_A, "key", a.pid);
 	until_it_asks_the_kernel(&a);
 	assert_int_equal(kill(a.pid, SIGUSR1), 0);
+	/* the kernel has told the view when it waits without heeding signals, and
+	 * the view has heard it when it answers the next one */
+	while (p.state != 'D')
+		assert_int_equal(procinfo_read_stat(a.pid, &p, NULL), OK);
+	assert_int_equal(
+		actor_does(&other, ACT_STAT, 0, 0, path_of(AGENT_A, NULL))
+			->error,
+		0);
+	actor_end(&other);
 	keeper_gives(id, 1, KEY_LEN);
 	assert_int_equal(actor_says(&a)->error, 0);
 	actor_end(&a);
