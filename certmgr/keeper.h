@@ -34,6 +34,7 @@ enum {
 	KEEPER_LEAD_PERCENT = 5, /* of its life a renewal begins earlier */
 	KEEPER_BACKOFF_MS = 500, /* after the first failure, then doubled */
 	KEEPER_BACKOFF_MAX_MS = 60000,
+	KEEPER_OWED_MS = 1000,  /* … while the CA is to revoke something */
 	KEEPER_REFUSED_S = 300, /* after the CA refused a renewal */
 	KEEPER_TEXT = 256,      /* of a sentence that is kept with an agent */
 };
@@ -80,6 +81,8 @@ struct hold {
 	size_t cert_len;
 	char serial[2 * SERIAL_SIZE + 1];
 	int64_t not_before, not_after;
+	/* A certificate that has to be revoked before this one is asked for; or "" */
+	char after[2 * SERIAL_SIZE + 1];
 };
 
 struct old_cert {
@@ -105,6 +108,7 @@ struct agent {
 	uint64_t row;
 	bool dirty, flying,
 		stored; /* its row: to be written, being, is there */
+	bool put;       /* what is flying puts it there */
 	bool gone;      /* … to be dropped */
 	uid_t spawner;  /* who started it */
 	bool charged;   /* … and is counted for it */
@@ -125,7 +129,7 @@ struct agent {
 	struct loop_fd watch; /* … of it */
 	/* its certificates */
 	struct hold now, coming;
-	bool claimed;        /* now's key was handed over */
+	bool claimed;        /* now's key may have been handed over */
 	uint64_t claimed_at; /* boot ns, of the last time */
 	struct old_cert old[KEEPER_OLD];
 	unsigned olds;
@@ -176,7 +180,8 @@ struct claim {
 	uid_t sock_uid;        /* whose connection it came over */
 	struct audit_wait audit;
 	struct loop_timer timer;
-	bool giving; /* its record is being written */
+	bool giving;   /* its record is being written */
+	bool recorded; /* … is; the agent's row has to say so, too */
 	struct claim *next;
 };
 
@@ -364,7 +369,8 @@ void claim_upcall(struct upcall *u, const char *token, size_t len,
 		  const char *agent, const struct procinfo *who);
 void claim_upcall_gone(struct upcall *u);
 void claim_delivered(struct agent *a, const struct procinfo *who);
-void claims_look(struct agent *a); /* something has changed */
+void claims_look(struct agent *a);   /* something has changed */
+void claims_stored(struct agent *a); /* its row is written as it is */
 void claims_refuse(struct agent *a, enum err e, const char *text);
 void claim_examined(uint64_t ref, const struct procinfo *p, int pidfd);
 /* Door is gone: what it was asked is not answered. */

@@ -404,6 +404,7 @@ void agent_end(struct agent *a, const char *event, const char *reason)
 	a->state = AGENT_ENDED;
 	keeper.live--;
 	uncharge(a);
+	arena_plan_stored(a->slot); /* nobody is to find it there any more */
 	if (reason != a->reason)
 		(void)snprintf(a->reason, sizeof a->reason, "%s", reason);
 	record_end(a, event);

@@ -6,6 +6,7 @@
 #include "lib/log.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,13 +102,24 @@ static bool hides(const struct procinfo *p)
 	return !p->exe_ino;
 }
 
+/* Who spawned an agent and claims at once may come before door has said when its process
+ * began. Until then the pidfd is what names it: its pid is nobody else's while it lives. */
+static bool same_process(const struct agent *a, const struct procinfo *who)
+{
+	struct pollfd p = { .fd = a->pidfd, .events = POLLIN };
+
+	if (a->who.start)
+		return procinfo_same(&a->who, who);
+	return a->who.pid == who->pid && a->pidfd >= 0 && poll(&p, 1, 0) == 0;
+}
+
 static enum err check_process(struct agent *a, const struct claim *c,
 			      struct fault *f)
 {
 	if (c->uid != a->uid || c->who.euid != a->uid)
 		return fault_set(f, ERR_DENIED,
 				 "this agent is of another user");
-	if (a->bound && !procinfo_same(&a->who, &c->who))
+	if (a->bound && !same_process(a, &c->who))
 		return fault_set(f, ERR_DENIED,
 				 "this token is another process's: only "
 				 "process %d may claim with it",

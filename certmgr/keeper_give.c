@@ -1,5 +1,6 @@
-/* Keeper: giving a claim its key: written down first, then handed over, then forgotten
- * here unless the agent has a file view. */
+/* Keeper: giving a claim its key: written down first, in the log and in the agent's row,
+ * then handed over, then forgotten here unless the agent has a file view. The row comes
+ * first so that whoever comes after us never takes what an agent has for lost. */
 #include "certmgr/keeper_claim.h"
 
 #include <stdlib.h>
@@ -55,15 +56,10 @@ static void give_socket(struct claim *c, const struct buf *payload)
 	claim_delivered(a, &who);
 }
 
-static void recorded(struct audit_wait *w, const struct fault *why)
+static void hand_over(struct claim *c)
 {
-	struct claim *c = CLAIM_OF(w, audit);
 	struct buf payload;
 
-	if (why) {
-		claim_no(c, why->code, why->text);
-		return;
-	}
 	if (c->agent->state != AGENT_LIVE || !has_key(c->agent)) {
 		c->giving = false;
 		claims_look(c->agent);
@@ -78,12 +74,45 @@ static void recorded(struct audit_wait *w, const struct fault *why)
 	buf_wipe(&payload);
 }
 
+void claims_stored(struct agent *a)
+{
+	struct claim *c = a->claims;
+
+	if (a->dirty || a->flying)
+		return;
+	while (c) {
+		if (c->recorded) {
+			c->recorded = false;
+			hand_over(c); /* may free any of them */
+			c = a->claims;
+		} else {
+			c = c->next;
+		}
+	}
+}
+
+static void recorded(struct audit_wait *w, const struct fault *why)
+{
+	struct claim *c = CLAIM_OF(w, audit);
+
+	if (why) {
+		claim_no(c, why->code, why->text);
+		return;
+	}
+	c->recorded = true;
+	claims_stored(c->agent);
+}
+
 static void give(struct claim *c)
 {
 	struct attrs what;
 	struct fault f;
 
 	c->giving = true;
+	if (!c->agent->claimed) {
+		c->agent->claimed = true;
+		rows_dirty(c->agent);
+	}
 	attrs_init(&what);
 	ENSURE(claim_describe(c, c->agent->id, &what) == OK);
 	ENSURE(attrs_add_str(&what, "decision", "allow") == OK);

@@ -182,9 +182,13 @@ static void begin_anew(struct agent *a, struct hold *h)
 /* Made for a key that is gone. */
 static void start_anew(struct agent *a, struct hold *h)
 {
-	(void)owed_add(a->id, h->serial, h->not_after, "superseded");
+	char serial[sizeof h->serial];
+
+	memcpy(serial, h->serial, sizeof serial);
+	(void)owed_add(a->id, serial, h->not_after, "superseded");
 	hold_wipe(a, h);
 	begin_anew(a, h);
+	memcpy(h->after, serial, sizeof serial);
 }
 
 void hold_issued(struct hold *h, const struct msg *m)

@@ -27,12 +27,34 @@ static void asked_key(const void *value, const void **key, size_t *len)
 	*len = sizeof a->id;
 }
 
+static void hurry(void);
+
 /* The queues */
+
+/* A certificate that takes the place of one whose key is lost is asked for when that is
+ * revoked: owed_done comes here again. */
+static bool too_early(struct hold *h)
+{
+	const struct owed *o =
+		h->after[0] ? map_find(keeper.owed, h->after, strlen(h->after))
+			    : NULL;
+
+	if (o && !o->done)
+		return true;
+	h->after[0] = 0;
+	return false;
+}
+
+/* After a restart nobody knows whether it lives, until door has looked. */
+static bool unseen(const struct agent *a)
+{
+	return a->state == AGENT_LIVE && a->bound && a->pidfd < 0;
+}
 
 void net_want(struct hold *h)
 {
 	if (h->queued || h->state != HOLD_WANTED || !h->of->stored ||
-	    h->of->dirty || h->of->flying)
+	    h->of->dirty || h->of->flying || unseen(h->of) || too_early(h))
 		return; /* rows_stored comes here again */
 	h->queued = true;
 	h->next = NULL;
@@ -49,6 +71,7 @@ void net_want_revoked(struct owed *o)
 	o->next = NULL;
 	*keeper.owed_queue_end = o;
 	keeper.owed_queue_end = &o->next;
+	hurry();
 	net_kick();
 }
 
@@ -205,7 +228,14 @@ static void pause_over(struct loop_timer *t)
 	net_kick();
 }
 
-/* Doubled each time, and nobody's clock strikes with another's. */
+static void pause_for(uint64_t ms)
+{
+	keeper.pause_until = loop_now(keeper.loop) + ms * CLOCK_MS;
+	loop_arm(keeper.loop, &keeper.queue_timer, keeper.pause_until);
+}
+
+/* Doubled each time, and nobody's clock strikes with another's. What is to be revoked is
+ * nobody's any more: one request a second tries whether the CA is there again. */
 static void back_off(uint64_t retry_after)
 {
 	uint64_t ms = KEEPER_BACKOFF_MS;
@@ -218,8 +248,16 @@ static void back_off(uint64_t retry_after)
 	random_fill(&r, sizeof r);
 	ms = ms / 2 + r % (ms / 2 + 1);
 	ms = MAX(ms, MIN(retry_after, 60ull) * 1000);
-	keeper.pause_until = loop_now(keeper.loop) + ms * CLOCK_MS;
-	loop_arm(keeper.loop, &keeper.queue_timer, keeper.pause_until);
+	pause_for(map_count(keeper.owed) ? MIN(ms, (uint64_t)KEEPER_OWED_MS)
+					 : ms);
+}
+
+/* Something is to be revoked now, and was not when the pause began. */
+static void hurry(void)
+{
+	if (keeper.pause_until >
+	    loop_now(keeper.loop) + KEEPER_OWED_MS * CLOCK_MS)
+		pause_for(KEEPER_OWED_MS);
 }
 
 static void went_well(void)

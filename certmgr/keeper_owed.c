@@ -66,10 +66,18 @@ static void record(const struct owed *o, const char *event, const char *text)
 	attrs_wipe(&what);
 }
 
+/* Who has asked for it is told once the rows say it, too: the agent's, which is written
+ * with it or before, and this one. What waits for it to be asked for goes on. */
 static void over(struct owed *o)
 {
+	struct agent *a = agent_find(o->agent);
+
 	o->done = true;
 	rows_owed_dirty(o);
+	if (!a)
+		return;
+	net_want(&a->now);
+	net_want(&a->coming);
 }
 
 void owed_done(struct owed *o)
@@ -77,7 +85,6 @@ void owed_done(struct owed *o)
 	o->asked = false;
 	keeper.revoked++;
 	record(o, "agent.revoked", NULL);
-	waits_end(&o->waits, NULL, "revoked");
 	over(o);
 }
 

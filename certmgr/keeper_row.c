@@ -27,6 +27,8 @@ static enum err put_hold(struct attrs *out, const char *name,
 		return OK;
 	attrs_init(&v);
 	e = attrs_add_u64(&v, "key", h->key);
+	if (e == OK && h->after[0])
+		e = attrs_add_str(&v, "after", h->after);
 	if (e == OK && h->csr)
 		e = attrs_add(&v, "csr", 0, h->csr, h->csr_len);
 	if (e == OK && h->cert) {
@@ -149,6 +151,7 @@ static enum err get_hold(struct agent *a, struct attr_view row,
 	TRY(get_number(v, "not_before", INT64_MAX, &before, f));
 	TRY(get_number(v, "not_after", INT64_MAX, &after, f));
 	TRY(get_text(v, "serial", h->serial, sizeof h->serial, f));
+	TRY(get_text(v, "after", h->after, sizeof h->after, f));
 	h->key = (unsigned)key;
 	h->not_before = (int64_t)before;
 	h->not_after = (int64_t)after;
@@ -325,31 +328,44 @@ enum err agent_load(uint64_t row, struct attr_view v, struct fault *f)
 /* What follows, once the log is open */
 
 /* A key that is gone with the memory that held it: of an agent that still needs it.
- * Its certificate is revoked, and another made: never two valid at once. */
+ * Its certificate is revoked, then another made: never two valid at once. If it was
+ * about to be renewed, what was to come takes its place. */
+static void replace_now(struct agent *a)
+{
+	char serial[sizeof a->now.serial];
+
+	memcpy(serial, a->now.serial, sizeof serial);
+	(void)owed_add(a->id, serial, a->now.not_after, "superseded");
+	hold_wipe(a, &a->now);
+	a->claimed = false;
+	a->changed = clock_wall();
+	if (a->coming.has_key) {
+		a->now = a->coming;
+		a->coming = (struct hold){ .of = a };
+		rows_dirty(a);
+		return;
+	}
+	hold_begin(a, &a->now, !a->coming.key);
+	memcpy(a->now.after, serial, sizeof serial);
+}
+
 static void replace_lost(struct agent *a)
 {
 	bool needs = !a->claimed || a->view != AGENT_VIEW_NO;
+	struct hold *next = &a->coming;
 
-	if (a->coming.state != HOLD_NONE && !a->coming.has_key) {
-		if (a->coming.state == HOLD_MADE)
-			(void)owed_add(a->id, a->coming.serial,
-				       a->coming.not_after, "superseded");
-		if (a->coming.state == HOLD_WANTED) {
-			a->coming.lost = true; /* to be known, then revoked */
-			return;
-		}
-		hold_wipe(a, &a->coming);
+	if (next->state == HOLD_WANTED && !next->has_key)
+		next->lost = true; /* to be known, then revoked */
+	if (next->state == HOLD_MADE && !next->has_key) {
+		(void)owed_add(a->id, next->serial, next->not_after,
+			       "superseded");
+		hold_wipe(a, next);
 		rows_dirty(a);
 	}
-	if (a->now.state == HOLD_WANTED && !a->now.has_key) {
+	if (a->now.state == HOLD_WANTED && !a->now.has_key)
 		a->now.lost = true;
-	} else if (a->now.state == HOLD_MADE && !a->now.has_key && needs) {
-		(void)owed_add(a->id, a->now.serial, a->now.not_after,
-			       "superseded");
-		hold_wipe(a, &a->now);
-		a->claimed = false;
-		hold_begin(a, &a->now, 0);
-	}
+	else if (a->now.state == HOLD_MADE && !a->now.has_key && needs)
+		replace_now(a);
 }
 
 void agent_resume(struct agent *a)

@@ -140,6 +140,7 @@ static void add_agent(struct attrs *msg, struct agent *a)
 
 	a->dirty = false;
 	a->flying = true;
+	a->put = !a->gone;
 	if (a->gone) {
 		if (a->stored)
 			ENSURE(drop_row(msg, ROW_AGENT, a->row) == OK);
@@ -199,8 +200,10 @@ static void fill(struct attrs *msg)
 		flying_owed[n_flying_owed++] = owed[used++];
 	}
 	n_owed -= used;
-	if (n_owed)
+	if (n_owed) { /* no agent goes before what is owed for it is there */
 		memmove(owed, owed + used, n_owed * sizeof(*owed));
+		return;
+	}
 	used = 0;
 	while (used < n_dirty && n_flying < KEEPER_BATCH &&
 	       msg->bytes.len < KEEPER_BATCH_BYTES) {
@@ -247,11 +250,9 @@ static void written(struct agent *a)
 {
 	a->flying = false;
 	if (a->gone) {
-		if (!a->dirty) {
+		a->stored = a->put;
+		if (!a->dirty)
 			agent_free(a);
-			return;
-		}
-		a->stored = false;
 		return;
 	}
 	if (!a->stored)
@@ -259,13 +260,16 @@ static void written(struct agent *a)
 	a->stored = true;
 	net_want(&a->now);
 	net_want(&a->coming);
+	claims_stored(a);
 }
 
 static void owed_written(struct owed *o)
 {
 	o->flying = false;
-	if (o->done && !o->dirty)
-		owed_free(o);
+	if (!o->done || o->dirty)
+		return;
+	waits_end(&o->waits, NULL, "revoked");
+	owed_free(o);
 }
 
 static void grant_over(const struct fault *why)
