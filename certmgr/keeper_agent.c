@@ -18,6 +18,10 @@ struct dead {
 
 #define EXAMINE_AGAIN (100 * CLOCK_MS)
 
+enum {
+	TICKS = 100 /* of a process's start in a second: USER_HZ, everywhere */
+};
+
 static struct loop_timer look_again; /* at processes */
 static void time_to_look(struct loop_timer *t);
 static struct dead *dead;
@@ -215,6 +219,17 @@ static struct agent *of_row(uint64_t row)
 	return NULL;
 }
 
+/* The keeper before us ended before door had told it when the process began. Its pid was
+ * the agent's when that was made: a process that began before is still the same. */
+static bool was_there(const struct agent *a, const struct procinfo *p)
+{
+	uint64_t ago = (uint64_t)MAX(clock_wall() - a->made, 0) * CLOCK_SECOND;
+	uint64_t now = loop_now(keeper.loop);
+	uint64_t made = now > ago ? now - ago : 0;
+
+	return p->start / TICKS <= made / CLOCK_SECOND + 1;
+}
+
 /* Also who was bound by a pidfd alone is looked at in full. */
 void agents_examined(uint64_t ref, const struct procinfo *p, int pidfd)
 {
@@ -225,6 +240,11 @@ void agents_examined(uint64_t ref, const struct procinfo *p, int pidfd)
 		return;
 	}
 	if (!p) {
+		agent_end(a, "ended", "cessationOfOperation");
+		return;
+	}
+	if (!a->who.start && a->pidfd < 0 && !was_there(a, p)) {
+		fd_close(&pidfd);
 		agent_end(a, "ended", "cessationOfOperation");
 		return;
 	}

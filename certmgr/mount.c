@@ -191,6 +191,17 @@ static enum err folder_name(const char *path, char out[PATH_MAX],
 	return OK;
 }
 
+/* Whoever comes between two mounts finds nothing (ENOENT), and is not forbidden to look
+ * (EACCES), which would not pass. False: errno; also if it is there. */
+static bool folder_made(const char *path)
+{
+	mode_t old = umask(022);
+	bool made = !mkdir(path, FOLDER_MODE);
+
+	umask(old);
+	return made;
+}
+
 /* mkdir -p, but for the last part. */
 static enum err folders_above(const char *path, struct fault *f)
 {
@@ -200,7 +211,7 @@ static enum err folders_above(const char *path, struct fault *f)
 
 		(void)snprintf(above, sizeof above, "%.*s", (int)(at - path),
 			       path);
-		if (mkdir(above, FOLDER_MODE) && errno != EEXIST)
+		if (!folder_made(above) && errno != EEXIST)
 			return fault_set(f, ERR_UNAVAILABLE,
 					 "the folder '%s' cannot be made: %s",
 					 above, strerror(errno));
@@ -214,7 +225,7 @@ static enum err folder_open(const char *folder, int *fd, struct fault *f)
 	AUTO(fd_close) int dir = -1;
 	struct stat st;
 
-	if (mkdir(folder, FOLDER_MODE) && errno != EEXIST)
+	if (!folder_made(folder) && errno != EEXIST)
 		return fault_set(f, ERR_UNAVAILABLE,
 				 "the folder '%s' cannot be made: %s", folder,
 				 strerror(errno));

@@ -28,7 +28,7 @@ static bool look_at_conn(const struct msg *m, int *pidfd, struct procinfo *p)
 	       peer_alive(&c->proc->peer);
 }
 
-/* A pid may be somebody else's by now: start says. */
+/* A pid may be somebody else's by now: start says; 0: the core finds out itself. */
 static bool look_at_pid(const struct msg *m, int *pidfd, struct procinfo *p)
 {
 	pid_t pid = (pid_t)child_number(m, "pid", INT32_MAX);
@@ -37,7 +37,7 @@ static bool look_at_pid(const struct msg *m, int *pidfd, struct procinfo *p)
 
 	*pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	return *pidfd >= 0 && procinfo_of_pidfd(*pidfd, p, &f) == OK &&
-	       p->pid == pid && p->start == start;
+	       p->pid == pid && (!start || p->start == start);
 }
 
 static bool look(const struct msg *m, int *pidfd, struct procinfo *p)

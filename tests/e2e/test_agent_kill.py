@@ -316,8 +316,18 @@ def judge_lost(crowd, killer, known):
                   agent, known.get(agent))
 
 
+def read_again(crowd):
+    """Files are others where their key was lost."""
+    todo = {a: len(a.held) for a in crowd.living() if a.held and a.way == "view"}
+    for a in todo:
+        a.claim()
+    crowd.until("files are read", lambda: all(
+        len(a.held) > n for a, n in todo.items()))
+
+
 def judge(ca, cm, crowd, killer):
     until_settled(ca, cm, crowd.dead())
+    read_again(crowd)
     records, known = certmgr_log(cm), history(ca)
     owned = ids_of(records)
     judge_dead(crowd.dead(), owned, known, killer.outages)
