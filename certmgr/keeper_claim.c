@@ -226,12 +226,22 @@ static bool too_often(const struct agent *a)
 	       loop_now(keeper.loop) - a->claimed_at < KEEPER_AGAIN;
 }
 
+/* After a restart, of one whose process nobody had looked at before. */
+static bool unseen(const struct agent *a)
+{
+	return a->bound && !a->who.start && a->pidfd < 0;
+}
+
 static void begin(struct claim *c, struct agent *a)
 {
 	struct fault f;
 
 	if (keeper_open(&f) != OK) {
 		claim_no(c, f.code, f.text);
+	} else if (unseen(a)) {
+		claim_no(c, ERR_UNAVAILABLE,
+			 "keeper was started anew, and has not found this "
+			 "agent's process yet: try again");
 	} else if (check_process(a, c, &f) != OK) {
 		refuse(c, a->id, f.code, f.text);
 	} else if (other_program(a, c)) {

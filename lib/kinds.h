@@ -51,7 +51,7 @@ enum door_core_kind {
 	DC_CHECKED,
 	/* core -> door, id: any: look at a process: fd: its pidfd; or conn=N: the one
 	 * behind that connection, if it has not exec'ed since; or pid=N start=N: one
-	 * that was examined earlier in this boot */
+	 * that was examined earlier in this boot (start=0: whoever has that pid) */
 	DC_EXAMINE,
 	/* door -> core, same id: alive=no (it has ended, or the descriptor is no
 	 * pidfd), or alive=yes and what procinfo_format (lib/procinfo.h) says; fd: a

@@ -317,6 +317,7 @@ class Cert:
         self.serial = record.text("serial")
         self.number = int(self.serial[2:12], 16)
         self.agent = record.text("agent")
+        self.replaces = record.text("replaces")
         self.index, self.made = index, seconds_of(record)
         self.revoked = self.revoked_index = None
 
