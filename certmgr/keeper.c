@@ -147,6 +147,7 @@ static void log_opened(const struct fault *why)
 	while ((a = map_next(keeper.agents, &at)))
 		agent_resume(a);
 	agents_examine();
+	view_known();
 	keeper_is_ready();
 }
 

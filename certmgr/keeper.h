@@ -394,6 +394,8 @@ void spawn_orphaned(void);
 void view_came(int fd);
 void view_tell(const struct agent *a);
 void view_gone(const struct agent *a);
+/* Tells the view that it knows all agents, once that is so. */
+void view_known(void);
 
 /* keeper_admin.c, keeper_grant.c, keeper_status.c */
 void verb_list(const struct call *c, struct attr_view v);

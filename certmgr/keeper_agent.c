@@ -265,6 +265,7 @@ void agents_examined(uint64_t ref, const struct procinfo *p, int pidfd)
 	a->examined = true;
 	rows_dirty(a);
 	view_tell(a);
+	view_known();
 }
 
 /* Time */
@@ -432,6 +433,7 @@ void agent_end(struct agent *a, const char *event, const char *reason)
 	loop_disarm(&a->timer);
 	agent_unbind(a);
 	view_gone(a);
+	view_known();
 	settle(a, &a->now);
 	settle(a, &a->coming);
 	revoke_olds(a);

@@ -193,6 +193,25 @@ static void from_view(struct chan *c, const struct msg *m)
 	child_broken("view");
 }
 
+/* Agents are known again when the rows are there and door has found their processes:
+ * before that, none of those that a view knows from an earlier keeper is gone. */
+static bool owes_all;
+
+void view_known(void)
+{
+	struct agent *a;
+	size_t at = 0;
+
+	if (!owes_all || !keeper.log_open || !chan_is_open(&keeper.view))
+		return;
+	while ((a = map_next(keeper.agents, &at)))
+		if (a->view != AGENT_VIEW_NO && a->state == AGENT_LIVE &&
+		    a->pidfd < 0)
+			return;
+	owes_all = false;
+	chan_tell(&keeper.view, KV_ALL, 0, (struct attr_view){ 0 });
+}
+
 static void view_end(struct chan *c, const struct fault *why)
 {
 	(void)why;
@@ -209,5 +228,6 @@ void view_came(int fd)
 	chan_open(&keeper.view, keeper.loop, fd, true, &ops);
 	while ((a = map_next(keeper.agents, &at)))
 		view_tell(a);
-	chan_tell(&keeper.view, KV_ALL, 0, (struct attr_view){ 0 });
+	owes_all = true;
+	view_known();
 }
