@@ -103,7 +103,7 @@ static curl_socket_t on_socket(void *arg, curlsocktype purpose,
 		return CURL_SOCKET_BAD;
 	}
 	l->fd = -1;
-	l->generation = common.generation;
+	l->made = common.generation;
 	return fd;
 }
 
@@ -256,6 +256,9 @@ void lane_answer(struct lane *l, CURLcode rc, struct web_answer *a)
 		explain(l, rc, &a->why);
 		return;
 	}
+	/* only now is an older connection given up: one that was not finished
+	 * would leave it to be used again, without our certificate */
+	l->generation = l->made;
 	(void)curl_easy_getinfo(l->easy, CURLINFO_RESPONSE_CODE, &status);
 	(void)curl_easy_getinfo(l->easy, CURLINFO_RETRY_AFTER, &after);
 	a->status = status > 0 ? (unsigned)status : 1;

@@ -25,6 +25,7 @@ struct lane {
 	bool running;
 	bool over;           /* the answer is larger than any of the CA's */
 	unsigned generation; /* of the certificate its connection shows */
+	unsigned made;       /* … when the latest connection was begun */
 	struct buf body;
 	size_t head;
 	char why[CURL_ERROR_SIZE];
