@@ -8,21 +8,18 @@ import ctypes
 import errno
 import os
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import threading
-import time
 
 from lib.actor import (CLONE_NEWNS, CLONE_NEWPID, Actor, must, performed, state_of,
                        unshare_user)
 from lib.case import Skip, case, check, equal, run
 from lib.upcall import (ASSUME, CHOWN, CLEAR, HELPER, INVALIDATE, JOIN, LINK, PROCESS,
-                        READ, REVOKE, SEARCH, SESSION, SETPERM, THREAD, TIMEOUT,
+                        REVOKE, SEARCH, SESSION, SETPERM, THREAD, TIMEOUT,
                         UNLINK, UPDATE, USER, USER_SESSION, GET_ID, Keeper, add_key,
-                        add_ring, describe, error_of, fresh_uid, keyctl, read_key,
-                        registered, request_key)
+                        add_ring, describe, error_of, fresh_uid, gate, keyctl,
+                        read_key, registered, request_key, waiting)
 
 AGENT = "01890a5d-ac96-774b-bcce-b302099a8057"
 TOKEN = "ca1_" + "abcdefghijklmnopqrstuvwxyz234567" * 2 + "q" * 20
@@ -220,46 +217,6 @@ def shared_session():
 
 
 # Deception
-
-GATE = """#!/usr/bin/python3
-import os, socket, sys
-s = socket.socket(socket.AF_UNIX)
-s.connect(%r)
-s.sendall(sys.argv[1].encode() + b"\\n")
-s.recv(1)
-os.execv(%r, [%r, sys.argv[1]])
-"""
-
-
-@contextlib.contextmanager
-def gate(keeper):
-    """/sbin/request-key starts a program that waits for go() in the helper's stead,
-    and then becomes it."""
-    with tempfile.TemporaryDirectory(prefix="cretula-test-") as folder:
-        place, program = folder + "/sock", folder + "/gate"
-        conf = "/etc/request-key.d/cretula-test-%s.conf" % keeper.instance
-        with open(program, "w") as f:
-            f.write(GATE % (place, HELPER, HELPER))
-        os.chmod(program, 0o755)
-        with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(place)
-            listener.listen(4)
-            listener.settimeout(PATIENCE)
-            with open(conf, "w") as f:
-                f.write("create user cretula:cert:%s:* * %s %%k\n" % (
-                    keeper.instance, program))
-            try:
-                yield listener
-            finally:
-                os.unlink(conf)
-
-
-def waiting(listener):
-    """(connection to let it go, serial of the key)"""
-    sock = listener.accept()[0]
-    sock.settimeout(PATIENCE)
-    return sock, int(sock.makefile().readline())
-
 
 def forge(key, form, count):
     """As the user: keys whose descriptions hold lines like the one that tells who

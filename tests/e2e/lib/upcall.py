@@ -8,6 +8,7 @@ import os
 import random
 import socket
 import struct
+import tempfile
 
 from lib.case import Skip, build
 import lib.admin        # noqa: F401  finds cretula_native
@@ -211,6 +212,48 @@ def registered(binary=None):
                 os.rmdir(os.path.dirname(HELPER))
         os.close(users)
         os.close(change)
+
+
+# The helper, held up
+
+GATE = """#!/usr/bin/python3
+import os, socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(%r)
+s.sendall(sys.argv[1].encode() + b"\\n")
+s.recv(1)
+os.execv(%r, [%r, sys.argv[1]])
+"""
+
+
+@contextlib.contextmanager
+def gate(keeper):
+    """/sbin/request-key starts a program that waits for go() in the helper's stead,
+    and then becomes it."""
+    with tempfile.TemporaryDirectory(prefix="cretula-test-") as folder:
+        place, program = folder + "/sock", folder + "/gate"
+        conf = "/etc/request-key.d/cretula-test-%s.conf" % keeper.instance
+        with open(program, "w") as f:
+            f.write(GATE % (place, HELPER, HELPER))
+        os.chmod(program, 0o755)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(place)
+            listener.listen(4)
+            listener.settimeout(SECONDS)
+            with open(conf, "w") as f:
+                f.write("create user cretula:cert:%s:* * %s %%k\n" % (
+                    keeper.instance, program))
+            try:
+                yield listener
+            finally:
+                os.unlink(conf)
+
+
+def waiting(listener):
+    """(connection to let it go, serial of the key)"""
+    sock = listener.accept()[0]
+    sock.settimeout(SECONDS)
+    return sock, int(sock.makefile().readline())
 
 
 # A keeper
