@@ -16,7 +16,7 @@
 
 enum {
 	KEEPER_AGENTS = 4000,      /* or what the arena has room for */
-	KEEPER_USER_AGENTS = 1024, /* of one uid that starts them */
+	KEEPER_USER_AGENTS = 1000, /* of one uid that starts them */
 	KEEPER_OWED = 65536,     /* revocations that the CA has not taken yet */
 	KEEPER_PLAN = 3000,      /* bytes of an agent's plan: names and so on */
 	KEEPER_NAMES = 2048,     /* … of which names and endpoints */
@@ -170,7 +170,8 @@ struct owed {
 /* Somebody who wants an agent's key (keeper_claim.c). */
 struct claim {
 	uint64_t number;
-	char id[AGENT_ID_LEN + 1]; /* of the agent, as the token says */
+	char id[AGENT_ID_LEN + 1]; /* of the agent, as the token says, */
+	bool proven;               /* … which it was given */
 	struct agent *agent;       /* NULL: door looks at the process first */
 	struct procinfo who;
 	uid_t uid;

@@ -62,26 +62,21 @@ enum err claim_describe(const struct claim *c, const char *agent,
 	return OK;
 }
 
-/* The agent that is named, for the log, if there is one: who makes up ids does not make
- * up records. */
-static const char *known(const struct claim *c)
-{
-	return agent_find(c->id) ? c->id : NULL;
-}
-
-/* On record before it is said. */
-static void refuse(struct claim *c, const char *agent, enum err e,
-		   const char *text)
+/* On record before it is said. Whose token it is that nobody was given is a stranger's
+ * word: who makes up ids does not make up records. */
+static void refuse(struct claim *c, enum err e, const char *text)
 {
 	struct attrs what, once;
 	struct fault f;
 
 	attrs_init(&what);
 	attrs_init(&once);
-	ENSURE(claim_describe(c, agent, &what) == OK);
+	ENSURE(claim_describe(c, c->proven ? c->id : NULL, &what) == OK);
 	ENSURE(attrs_add_str(&what, "decision", "deny") == OK);
 	ENSURE(attrs_add_str(&what, "error", err_name(e)) == OK);
 	ENSURE(attrs_add_str(&what, "text", text) == OK);
+	if (c->id[0] && !c->proven)
+		ENSURE(attrs_add_str(&once, "agent", c->id) == OK);
 	ENSURE(attrs_add_u64(&once, "pid", (uint64_t)c->who.pid) == OK);
 	if (audit_link_denial(keeper.audit, attrs_view(&what),
 			      attrs_view(&once), NULL, &f) != OK)
@@ -148,7 +143,7 @@ void claims_refuse(struct agent *a, enum err e, const char *text)
 
 	for (c = a->claims; c; c = next) {
 		next = c->next;
-		refuse(c, a->id, e, text);
+		refuse(c, e, text);
 	}
 }
 
@@ -166,7 +161,7 @@ static void too_late(struct loop_timer *t)
 			       : "",
 		       keeper.failures || keeper.ca != CA_READY ? keeper.ca_text
 								: "");
-	refuse(c, c->agent ? c->agent->id : NULL, ERR_PENDING, text);
+	refuse(c, ERR_PENDING, text);
 }
 
 static struct claim *claim_new(void)
@@ -182,21 +177,27 @@ static struct claim *claim_new(void)
 	return c;
 }
 
-static enum err find(const char *token, size_t len, struct agent **a,
-		     char agent[AGENT_ID_LEN + 1], struct fault *f)
+/* The agent whose token it is; left alone if it is none's. */
+static enum err find(struct claim *c, const char *token, size_t len,
+		     struct agent **agent, struct fault *f)
 {
 	AUTO(agent_token_wipe) struct agent_token t = { .secret = NULL };
 	uint8_t hash[AGENT_TOKEN_HASH];
+	struct agent *a;
 	enum err why;
 
 	TRY(agent_token_parse(token, len, &t, f));
 	agent_token_hash(&t, hash);
-	memcpy(agent, t.agent, AGENT_ID_LEN + 1);
-	*a = agent_find(t.agent);
-	if (*a && (*a)->state == AGENT_LIVE &&
-	    secret_equal((*a)->token, hash, sizeof hash))
+	memcpy(c->id, t.agent, sizeof c->id);
+	a = agent_find(t.agent);
+	c->proven = a && a->state == AGENT_LIVE &&
+		    secret_equal(a->token, hash, sizeof hash);
+	if (c->proven) {
+		*agent = a;
 		return OK;
-	if (agent_dead(t.agent, hash, &why))
+	}
+	c->proven = agent_dead(t.agent, hash, &why);
+	if (c->proven)
 		return fault_set(f, why,
 				 why == ERR_EXPIRED
 					 ? "the token has expired: nobody "
@@ -243,17 +244,17 @@ static void begin(struct claim *c, struct agent *a)
 			 "keeper was started anew, and has not found this "
 			 "agent's process yet: try again");
 	} else if (check_process(a, c, &f) != OK) {
-		refuse(c, a->id, f.code, f.text);
+		refuse(c, f.code, f.text);
 	} else if (other_program(a, c)) {
-		refuse(c, a->id, ERR_CONFLICT,
+		refuse(c, ERR_CONFLICT,
 		       "this process runs another program since it claimed: "
 		       "its agent ends");
 		agent_end(a, "other_program", "cessationOfOperation");
 	} else if (a->failed != OK && a->now.state == HOLD_NONE) {
-		refuse(c, a->id, ERR_DENIED, a->why);
+		refuse(c, ERR_DENIED, a->why);
 	} else if (a->n_claims == KEEPER_AGENT_CLAIMS ||
 		   keeper.claims > KEEPER_CLAIMS || too_often(a)) {
-		refuse(c, a->id, ERR_LIMITED,
+		refuse(c, ERR_LIMITED,
 		       "this agent claims too often: wait ten seconds");
 	} else {
 		join(c, a);
@@ -269,24 +270,26 @@ void claim_upcall(struct upcall *u, const char *token, size_t len,
 	struct claim *c = claim_new();
 	struct agent *a = NULL;
 	struct fault f;
+	enum err e;
 
 	c->upcall = u;
 	c->uid = who->fsuid;
 	c->who = *who;
-	if (find(token, len, &a, c->id, &f) == OK && strcmp(c->id, agent) != 0)
-		(void)fault_set(&f, ERR_INVALID,
-				"the key that is asked for is of another "
-				"agent");
-	else if (a && a->bound) {
+	e = find(c, token, len, &a, &f);
+	if (e == OK && strcmp(c->id, agent) != 0)
+		e = fault_set(&f, ERR_INVALID,
+			      "the key that is asked for is of another agent");
+	if (e == OK && a->bound) {
 		begin(c, a);
 		return;
-	} else if (a && check_process(a, c, &f) == OK) {
-		if (conns_examine_pid(&keeper.conns, who->pid, who->start,
-				      REF_CLAIM | c->number) != OK)
-			claim_no(c, ERR_UNAVAILABLE, "try again");
-		return;
 	}
-	refuse(c, known(c), f.code, f.text);
+	if (e == OK)
+		e = check_process(a, c, &f);
+	if (e != OK)
+		refuse(c, e, f.text);
+	else if (conns_examine_pid(&keeper.conns, who->pid, who->start,
+				   REF_CLAIM | c->number) != OK)
+		claim_no(c, ERR_UNAVAILABLE, "try again");
 }
 
 void claim_upcall_gone(struct upcall *u)
@@ -334,7 +337,7 @@ static enum err read_token(struct claim *c, struct agent **a, struct fault *f)
 		return fault_set(f, ERR_INVALID,
 				 "the token is not in the socket that came "
 				 "with the call: write it there first");
-	e = find(token, (size_t)n, a, c->id, f);
+	e = find(c, token, (size_t)n, a, f);
 	explicit_bzero(token, sizeof token);
 	return e;
 }
@@ -382,7 +385,7 @@ void claim_examined(uint64_t ref, const struct procinfo *p, int pidfd)
 	if (f.code == OK && bind_first(c, a, &fd, &f) == OK)
 		begin(c, a);
 	else
-		refuse(c, known(c), f.code, f.text);
+		refuse(c, f.code, f.text);
 }
 
 void claims_orphaned(void)
