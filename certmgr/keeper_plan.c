@@ -94,9 +94,9 @@ static enum err take_user(struct agent *a, const struct spawn *s,
 	if (uid != by->uid && by->uid != 0)
 		return fault_set(f, ERR_DENIED,
 				 "only root starts agents of other users");
-	if (s->pidfd >= 0 && s->who.uid != by->uid && by->uid != 0)
+	if (a->bound && a->who.uid != by->uid && by->uid != 0)
 		return fault_set(f, ERR_DENIED, "process %d is another user's",
-				 (int)s->who.pid);
+				 (int)a->who.pid);
 	a->spawner = by->uid;
 	a->uid = (uid_t)uid;
 	return OK;
@@ -226,7 +226,10 @@ void spawn_make(struct spawn *s, const struct subject *by)
 	if (fill(a, s, by, &f) != OK || agent_charge(a, &f) != OK ||
 	    give_token(a, s, &f) != OK || plan(a, &f) != OK) {
 		undo(a);
-		spawn_error(s, &f);
+		if (f.code == ERR_DENIED)
+			spawn_deny(s, &f);
+		else
+			spawn_error(s, &f);
 		return;
 	}
 	keeper.spawned++;

@@ -41,7 +41,7 @@ void spawn_error(struct spawn *s, const struct fault *f)
 	spawn_free(s);
 }
 
-static void deny(struct spawn *s, const struct fault *why)
+void spawn_deny(struct spawn *s, const struct fault *why)
 {
 	const struct conn *conn = call_conn(&s->call);
 	struct attrs what;
@@ -152,7 +152,7 @@ static void decide(struct spawn *s)
 		if (parent_may(&conn->subject, s->type))
 			look(s, &conn->subject);
 		else
-			deny(s, &d.why);
+			spawn_deny(s, &d.why);
 		return;
 	case GRANT_NEEDS_ALIVE:
 	case GRANT_NEEDS_EXE:

@@ -36,6 +36,7 @@ static inline struct attr_view spawn_asked(const struct spawn *s)
 /* keeper_spawn.c */
 void spawn_free(struct spawn *s);
 void spawn_error(struct spawn *s, const struct fault *f);
+void spawn_deny(struct spawn *s, const struct fault *f); /* on record */
 
 /* keeper_plan.c: makes the agent, answers, and frees s. `by` may start it. */
 void spawn_make(struct spawn *s, const struct subject *by);
