@@ -166,6 +166,7 @@ static void tell_renewed(const struct agent *a)
 		return;
 	attrs_init(&v);
 	ENSURE(attrs_add_u64(&v, "signal", (uint64_t)a->on_renew) == OK);
+	ENSURE(attrs_add_u64(&v, "uid", a->uid) == OK);
 	(void)!chan_send_fds(&keeper.sup, SUP_SIGNAL, 0, attrs_view(&v),
 			     &a->pidfd, 1);
 	attrs_wipe(&v);

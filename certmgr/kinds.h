@@ -8,7 +8,8 @@
 #include "lib/kinds.h"
 
 enum certmgr_sup_kind {
-	/* keeper -> supervisor: send signal=N to the process; fd: its pidfd */
+	/* keeper -> supervisor: send signal=N to the process, if it is uid='s; fd: its
+	 * pidfd */
 	SUP_SIGNAL = SUP_OWN,
 	/* view -> supervisor: the connection to the kernel is gone: end me, and mount
 	 * anew for the next one */

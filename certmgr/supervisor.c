@@ -9,6 +9,7 @@
 
 #include "certmgr/roles.h"
 #include "lib/log.h"
+#include "lib/procinfo.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -183,13 +184,23 @@ static bool may_send(uint64_t sig)
 static bool send_signal(struct sup_child *c, const struct msg *m)
 {
 	AUTO(fd_close) int pidfd = chan_take_fd(&c->chan);
+	struct procinfo p;
+	uint64_t sig, uid;
 	struct attr a;
-	uint64_t sig;
 
 	if (pidfd < 0 || attr_only(m->attrs, "signal", &a) != OK ||
-	    attr_u64(&a, INT32_MAX, &sig) != OK || !may_send(sig))
+	    attr_u64(&a, INT32_MAX, &sig) != OK || !may_send(sig) ||
+	    attr_only(m->attrs, "uid", &a) != OK ||
+	    attr_u64(&a, UINT32_MAX, &uid) != OK)
 		return false;
-	if (pidfd_send_signal(pidfd, (int)sig, NULL, 0) && errno != ESRCH)
+	if (procinfo_of_pidfd(pidfd, &p, NULL) != OK)
+		return true; /* it has ended */
+	if (p.uid != uid)
+		log_text(LOG_WARN, "signal",
+			 "signal %d is not sent: process %d is not uid %u's "
+			 "any more",
+			 (int)sig, (int)p.pid, (unsigned)uid);
+	else if (pidfd_send_signal(pidfd, (int)sig, NULL, 0) && errno != ESRCH)
 		log_text(LOG_WARN, "signal", "signal %d is not sent: %s",
 			 (int)sig, strerror(errno));
 	return true;
