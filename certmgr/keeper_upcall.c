@@ -54,6 +54,7 @@ static int errno_of(enum err e)
 		[ERR_CONFLICT] = EKEYREVOKED,
 		[ERR_INVALID] = EKEYREJECTED,
 		[ERR_UNAUTHENTICATED] = EKEYREJECTED,
+		[ERR_UNSUPPORTED] = EKEYREJECTED, /* a later token */
 	};
 
 	return codes[e] ? codes[e] : ENOKEY;
