@@ -22,7 +22,8 @@ from lib.case import build, check, equal
 from lib.ca_cli import SECONDS, until
 from lib.daemon import BROKEN, OTHER_UID, Ca, Service, as_uid, wait_end
 
-from cretula_native import CALL, ERROR, ITEM, REPLY, ProtocolError, encode_message
+from cretula_native import (CALL, ERROR, ITEM, REPLY, ProtocolError, decode_attrs,
+                            encode_message)
 
 NODE = "n1.example"
 OWNER = OTHER_UID               # who may start agents
@@ -159,10 +160,15 @@ class Certmgr(Service):
 
     def records(self, event=None):
         """The log's records, as Attrs."""
+        found, at = [], 0
         with self.admin() as a:
-            all_of = a.call("audit.show").items
-        return [r for r in all_of
-                if event is None or r.text("event") == event]
+            while True:
+                items = a.call("audit.show", [("from", at)]).items
+                at += len(items)
+                if not items:
+                    return [r for r in found
+                            if event is None or r.text("event") == event]
+                found += [decode_attrs(i.get("record")) for i in items]
 
     # Who may
 
