@@ -45,6 +45,8 @@ void view_tell(const struct agent *a)
 	ENSURE(attrs_add_u64(&v, "changed",
 			     (uint64_t)(a->changed ? a->changed : a->made)) ==
 	       OK);
+	if (a->now.state == HOLD_MADE)
+		ENSURE(attrs_add_str(&v, "serial", a->now.serial) == OK);
 	add_sizes(a, &v);
 	chan_tell(&keeper.view, KV_AGENT, 0, attrs_view(&v));
 	attrs_wipe(&v);

@@ -52,6 +52,7 @@ enum keeper_view_kind {
 	/* keeper -> view: an agent with a file view, or what changed of it. agent=ID
 	 * pid= start= uid= (the agent's process; the uid is judged when it opens)
 	 * user_ns=N [self=yes: not for descendants] changed=TIME (its files' mtime)
+	 * [serial=HEX, at most 64 characters: with another one they are other files]
 	 * size.cert= size.chain= size.key= size.ca= size.bundle= (bytes; all 0: there
 	 * is no certificate yet: its folder is there, opening gives EAGAIN) */
 	KV_AGENT = 1,

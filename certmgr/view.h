@@ -22,6 +22,7 @@ enum {
 	VIEW_PAGE = 4096,     /* what a file occupies is a multiple of it */
 	VIEW_DEPTH = 256,     /* from an agent down to its descendants */
 	VIEW_SEEN = 256,      /* folders that one process sees in the root */
+	VIEW_SERIAL = 64,     /* characters of a certificate's number */
 };
 
 /* How long an open waits for keeper, also for a new one. */
@@ -53,8 +54,12 @@ struct view_owner {
 struct view_agent {
 	char id[AGENT_ID_LEN + 1];
 	uint64_t number; /* names its inodes; never used again */
-	bool self;       /* not for descendants */
-	bool stale;      /* the present keeper has not said it yet */
+	/* Of its files: with another certificate they are other files, with other
+	 * inodes, so that the kernel never has the pages of one for the other's. */
+	uint64_t generation;
+	char serial[VIEW_SERIAL + 1];
+	bool self;  /* not for descendants */
+	bool stale; /* the present keeper has not said it yet */
 	uint64_t user_ns;
 	int64_t changed;
 	uint64_t size[VIEW_FILES];
@@ -62,7 +67,6 @@ struct view_agent {
 	struct view_agent *next;  /* of the same owner */
 	struct view_handle *handles;
 	unsigned handle_count;
-	unsigned open[VIEW_FILES]; /* handles that have content */
 };
 
 struct view {
@@ -72,11 +76,14 @@ struct view {
 
 extern struct view view;
 
-/* Names and inodes: 1 is the root, number << 3 a folder, number << 3 | 1 + file a file. */
+/* Names and inodes: 1 is the root; others are an agent's number, the generation (a
+ * folder's is 0), and 0 for the folder or 1 + file. */
 const char *view_file_name(enum view_file file); /* "key.pem" */
 const char *view_file_word(enum view_file file); /* "key" */
 MUST enum err view_file_of(const char *name, enum view_file *file);
 uint64_t view_ino(const struct view_agent *a, unsigned place);
+/* False: it was a file of an earlier certificate. */
+bool view_ino_is_present(const struct view_agent *a, uint64_t ino);
 
 /* Agents (view_agent.c) */
 
@@ -135,6 +142,8 @@ void view_fuse_begin(void);
 struct view_handle;
 
 void view_opens_init(void);
+/* Is somebody reading that file, and how large is it for him? */
+bool view_open_size(const struct view_agent *a, uint64_t ino, uint64_t *size);
 /* KV_CONTENT and KV_REFUSED; false: keeper broke the dialogue. */
 bool view_open_answered(const struct msg *m);
 /* Asks keeper, who knows the agent now, for what waits. */

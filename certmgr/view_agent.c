@@ -13,6 +13,8 @@
 enum {
 	PLACE_BITS = 3, /* of an inode: which of the folder and its files */
 	PLACES = 1 << PLACE_BITS,
+	GENERATION_BITS = 16,
+	GENERATION_MASK = (1 << GENERATION_BITS) - 1,
 };
 
 static const char *const file_name[] = { "cert.pem", "chain.pem", "key.pem",
@@ -51,7 +53,15 @@ enum err view_file_of(const char *name, enum view_file *file)
 uint64_t view_ino(const struct view_agent *a, unsigned place)
 {
 	ENSURE(place < PLACES);
-	return a->number << PLACE_BITS | place;
+	return (a->number << GENERATION_BITS |
+		(place ? a->generation & GENERATION_MASK : 0))
+		       << PLACE_BITS |
+	       place;
+}
+
+bool view_ino_is_present(const struct view_agent *a, uint64_t ino)
+{
+	return ino == view_ino(a, ino & (PLACES - 1));
 }
 
 static void id_key(const void *value, const void **key, size_t *len)
@@ -94,7 +104,7 @@ struct view_agent *view_agent_find(const char *id)
 
 struct view_agent *view_agent_of(uint64_t ino)
 {
-	uint64_t number = ino >> PLACE_BITS;
+	uint64_t number = ino >> (PLACE_BITS + GENERATION_BITS);
 
 	return map_find(by_number, &number, sizeof number);
 }
@@ -189,6 +199,19 @@ struct told {
 	uint64_t pid, start;
 };
 
+/* There is none before the first certificate. */
+static bool serial_of(struct attr_view v, char serial[VIEW_SERIAL + 1])
+{
+	struct attr a;
+
+	if (!attr_find(v, "serial", &a))
+		return true;
+	if (a.len > VIEW_SERIAL)
+		return false;
+	memcpy(serial, a.value, a.len);
+	return true;
+}
+
 static bool told_parse(const struct msg *m, struct told *t)
 {
 	uint64_t changed;
@@ -198,7 +221,8 @@ static bool told_parse(const struct msg *m, struct told *t)
 	    !number_of(m->attrs, "pid", INT32_MAX, &t->pid) ||
 	    !number_of(m->attrs, "start", UINT64_MAX, &t->start) ||
 	    !number_of(m->attrs, "user_ns", UINT64_MAX, &t->agent.user_ns) ||
-	    !number_of(m->attrs, "changed", INT64_MAX, &changed))
+	    !number_of(m->attrs, "changed", INT64_MAX, &changed) ||
+	    !serial_of(m->attrs, t->agent.serial))
 		return false;
 	t->agent.changed = (int64_t)changed;
 	t->agent.self = attr_find(m->attrs, "self", &a) && attr_is(&a, "yes");
@@ -231,6 +255,19 @@ static struct view_agent *agent_new(const char id[AGENT_ID_LEN + 1])
 	return a;
 }
 
+/* What its files are made of. */
+static void content_set(struct view_agent *a, const struct view_agent *told)
+{
+	if (a->changed == told->changed &&
+	    !memcmp(a->serial, told->serial, sizeof a->serial) &&
+	    !memcmp(a->size, told->size, sizeof a->size))
+		return;
+	a->generation++;
+	a->changed = told->changed;
+	memcpy(a->serial, told->serial, sizeof a->serial);
+	memcpy(a->size, told->size, sizeof a->size);
+}
+
 bool view_agent_told(const struct msg *m)
 {
 	struct told t = { 0 };
@@ -245,8 +282,7 @@ bool view_agent_told(const struct msg *m)
 		return true;
 	a->self = t.agent.self;
 	a->user_ns = t.agent.user_ns;
-	a->changed = t.agent.changed;
-	memcpy(a->size, t.agent.size, sizeof a->size);
+	content_set(a, &t.agent);
 	bind(a, (pid_t)t.pid, t.start);
 	if (a->stale) {
 		a->stale = false;

@@ -59,6 +59,18 @@ static void root_attr(struct stat *st)
 			     .st_nlink = 2 };
 }
 
+static uint64_t size_of(const struct view_agent *a, fuse_ino_t ino)
+{
+	enum view_file file;
+	uint64_t size;
+
+	if (!view_is_file(ino, &file))
+		return 0;
+	if (!view_ino_is_present(a, ino) && view_open_size(a, ino, &size))
+		return size;
+	return a->size[file];
+}
+
 /* Everybody who sees it has the agent's uid, and the kernel says which that is. */
 static void agent_attr(fuse_req_t req, const struct view_agent *a,
 		       fuse_ino_t ino, struct stat *st)
@@ -78,8 +90,8 @@ static void agent_attr(fuse_req_t req, const struct view_agent *a,
 		return;
 	st->st_mode = FILE_MODE;
 	st->st_nlink = 1;
-	st->st_size = (off_t)a->size[file];
-	st->st_blocks = (blkcnt_t)((a->size[file] + BLOCK - 1) / BLOCK);
+	st->st_size = (off_t)size_of(a, ino);
+	st->st_blocks = (blkcnt_t)((st->st_size + BLOCK - 1) / BLOCK);
 }
 
 static bool may_see(fuse_req_t req, const struct view_agent *a)
@@ -93,9 +105,9 @@ static bool may_see(fuse_req_t req, const struct view_agent *a)
  * how large it is. */
 static bool is_open(const struct view_agent *a, fuse_ino_t ino)
 {
-	enum view_file file;
+	uint64_t size;
 
-	return a && a->owner && view_is_file(ino, &file) && a->open[file];
+	return a && a->owner && view_open_size(a, ino, &size);
 }
 
 static void getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -106,11 +118,17 @@ static void getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	(void)fi;
 	if (ino == FUSE_ROOT_ID) {
 		root_attr(&st);
-	} else if (is_open(a, ino) || may_see(req, a)) {
+	} else if (is_open(a, ino)) {
 		agent_attr(req, a, ino, &st);
-	} else {
+	} else if (!may_see(req, a)) {
 		view_no(req, ENOENT);
 		return;
+	} else if (!view_ino_is_present(a, ino)) {
+		/* the kernel then asks for the name anew */
+		view_no(req, ESTALE);
+		return;
+	} else {
+		agent_attr(req, a, ino, &st);
 	}
 	(void)fuse_reply_attr(req, &st, 0);
 }

@@ -27,6 +27,7 @@ struct view_handle {
 	struct view_handle *later; /* in the queue */
 	enum handle_state state;
 	enum view_file file;
+	uint64_t ino;
 	bool interrupted;
 	uint64_t id;    /* of the question */
 	uint64_t until; /* waits no longer */
@@ -50,7 +51,8 @@ static uint64_t last_id;
 
 /* Handles */
 
-static struct view_handle *handle_new(struct view_agent *a, enum view_file file)
+static struct view_handle *handle_new(struct view_agent *a, uint64_t ino,
+				      enum view_file file)
 {
 	struct view_handle *h = spare;
 
@@ -62,6 +64,7 @@ static struct view_handle *handle_new(struct view_agent *a, enum view_file file)
 		buf_init_secret(&h->content, VIEW_CONTENT_MAX);
 	}
 	h->agent = a;
+	h->ino = ino;
 	h->file = file;
 	h->state = WAITING;
 	h->interrupted = false;
@@ -88,8 +91,6 @@ static void handle_wipe(struct view_handle *h)
 		at = &(*at)->next;
 	*at = h->next;
 	h->agent->handle_count--;
-	if (h->state == OPEN)
-		h->agent->open[h->file]--;
 	h->agent = NULL;
 }
 
@@ -105,6 +106,17 @@ static void handle_free(struct view_handle *h)
 	h->next = spare;
 	spare = h;
 	spares++;
+}
+
+bool view_open_size(const struct view_agent *a, uint64_t ino, uint64_t *size)
+{
+	for (const struct view_handle *h = a->handles; h; h = h->next) {
+		if (h->state != OPEN || h->ino != ino)
+			continue;
+		*size = h->content.len;
+		return true;
+	}
+	return false;
 }
 
 /* The queue */
@@ -261,6 +273,10 @@ static void give(struct view_handle *h, const struct attr *content)
 {
 	size_t pages = (content->len + VIEW_PAGE - 1) / VIEW_PAGE;
 
+	if (!view_ino_is_present(h->agent, h->ino)) {
+		refuse(h, ESTALE);
+		return;
+	}
 	if (bytes + pages * VIEW_PAGE > VIEW_BYTES) {
 		refuse(h, ENFILE);
 		return;
@@ -270,7 +286,6 @@ static void give(struct view_handle *h, const struct attr *content)
 	bytes += h->locked;
 	queue_drop(h);
 	h->state = OPEN;
-	h->agent->open[h->file]++;
 	/* ENOENT: the caller has gone, and nobody will close it */
 	if (fuse_reply_open(h->req, &h->fi))
 		handle_free(h);
@@ -307,7 +322,8 @@ static bool has_certificate(const struct view_agent *a)
 }
 
 /* 0, or why it cannot be opened. */
-static int may_open(fuse_req_t req, struct view_agent *a, struct procinfo *who)
+static int may_open(fuse_req_t req, struct view_agent *a, fuse_ino_t ino,
+		    struct procinfo *who)
 {
 	const struct fuse_ctx *ctx = fuse_req_ctx(req);
 
@@ -317,6 +333,8 @@ static int may_open(fuse_req_t req, struct view_agent *a, struct procinfo *who)
 		view_denied(a, ctx->pid);
 		return ENOENT;
 	}
+	if (!view_ino_is_present(a, ino))
+		return ESTALE;
 	if (!has_certificate(a))
 		return EAGAIN;
 	if (handles == VIEW_HANDLES)
@@ -337,12 +355,12 @@ void view_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	else if ((fi->flags & O_ACCMODE) != O_RDONLY)
 		no = EROFS;
 	else
-		no = may_open(req, a, &who);
+		no = may_open(req, a, ino, &who);
 	if (no) {
 		view_no(req, no);
 		return;
 	}
-	h = handle_new(a, file);
+	h = handle_new(a, ino, file);
 	h->who = who;
 	h->req = req;
 	h->fi = *fi;

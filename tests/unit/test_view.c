@@ -99,6 +99,10 @@ static void test_an_open_file_keeps_its_content(void **state)
 	new = (uint64_t)world_open(&a, AGENT_A, "key", 2, 99);
 	assert_content(actor_does(&a, ACT_PREAD, old, 0, NULL), 1, KEY_LEN);
 	assert_content(actor_does(&a, ACT_PREAD, new, 0, NULL), 2, 99);
+	/* the kernel keeps pages of what is sent so, an inode each */
+	assert_content(actor_does(&a, ACT_SENDFILE, old, KEY_LEN, NULL), 1,
+		       KEY_LEN);
+	assert_content(actor_does(&a, ACT_SENDFILE, new, 99, NULL), 2, 99);
 	assert_int_equal(
 		actor_does(&a, ACT_STAT, 0, 0, path_of(AGENT_A, "key.pem"))
 			->value,
