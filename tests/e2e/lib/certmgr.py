@@ -351,8 +351,8 @@ class Shell:
 
     def __call__(self, line):
         """Standard input is not the line's."""
-        self.process.stdin.write(b"{ %s\n} </dev/null 2>&1; echo; echo %s $?\n"
-                                 % (line.encode(), self.MARK))
+        self.process.stdin.write(b"{ %s\n} </dev/null 2>&1; code=$?; echo; "
+                                 b"echo %s $code\n" % (line.encode(), self.MARK))
         self.process.stdin.flush()
         out = b""
         while True:
