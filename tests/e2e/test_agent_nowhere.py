@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from lib.actor import CLONE_NEWNS, MS_PRIVATE, MS_REC, libc, must
 from lib.ca_cli import until
-from lib.case import Skip, build, case, check, equal, run
+from lib.case import Skip, build, case, check, equal, is_sanitized, run
 from lib.certmgr import CRETULA, OWNER, SECONDS, is_root, node
 from lib.daemon import wait_end
 from lib.memory import in_arguments, in_bytes, in_folder, shapes
@@ -36,7 +36,9 @@ SCALAR = 32
 KEY = re.compile(rb"-----BEGIN PRIVATE KEY-----\n(.*?)-----END PRIVATE KEY-----\n", re.S)
 PKCS8 = bytes.fromhex("308187020100301306072a8648ce3d020106082a8648ce3d030107046d306b"
                       "0201010420")
-CRASH = (signal.SIGSEGV, signal.SIGABRT, signal.SIGQUIT)
+# The sanitizer takes the others for a bug.
+CRASH = (signal.SIGKILL,) if is_sanitized() else (signal.SIGSEGV, signal.SIGABRT,
+                                                  signal.SIGQUIT)
 
 
 def key_shapes(pem):
@@ -281,8 +283,10 @@ def live(world):
         world.log = cm.log
         pem, _ = cm.claim(cm.spawn(uid=OWNER), uid=OWNER)
         world.got("claimed over the socket", pem)
-        claimer = stack.enter_context(Claimer(world, cm, OWNER))
-        equal(claimer.way, "keyring", "how it claims")
+        claimer = None
+        if not is_sanitized():      # such a library is not for Python
+            claimer = stack.enter_context(Claimer(world, cm, OWNER))
+            equal(claimer.way, "keyring", "how it claims")
         done = cm.run_agent(CRETULA, "agent", "claim", "--pem", uid=OWNER)
         world.got("printed", done.stdout)
         view = stack.enter_context(cm.shell(OWNER, view=True))
@@ -292,18 +296,21 @@ def live(world):
         both = cm.run_agent("/bin/sh", "-c", "cat $CRETULA_DIR/key.pem; ulimit -c",
                             uid=OWNER, view=True)
         world.got("read, then ended", both.stdout)
-        check(both.stdout.endswith(b"unlimited\n"), "core files are allowed", both)
+        check(is_sanitized() or both.stdout.endswith(b"unlimited\n"),
+              "core files are allowed", both.stdout[-20:])
         for _ in range(2):
             cm.cli("agent", "renew", view.agent)
             viewed(world, view, "renewed in the view")
-            cm.cli("agent", "renew", claimer.agent)
-            claimer.claim()
+            if claimer:
+                cm.cli("agent", "renew", claimer.agent)
+                claimer.claim()
         world.look(cm)
         cm.cli("agent", "revoke", gone.agent)
         crash_all(world, cm, view)
-        claimer.crash()
+        if claimer:
+            claimer.crash()
         world.node_key = node_key(world, cm)
-        cm.stop(signal.SIGSEGV)
+        cm.stop(CRASH[0])
         cm.start()
         viewed(world, view, "after certmgr's crash")
         cm.kill_all()
@@ -402,12 +409,12 @@ def plant(disk, forms):
 @case
 def keys_were_got_in_every_way(world):
     ways = set(world.keys.values())
-    for how in ("claimed over the socket", "claimed by keyring", "printed",
+    for how in ("claimed over the socket", "printed",
                 "read in the view", "renewed in the view", "read, then revoked",
                 "read, then ended", "after certmgr's crash", "after certmgr's start"):
         check(how in ways, "a key was got: " + how, ways)
-    check(list(world.keys.values()).count("claimed by keyring") == 3,
-          "renewed by claims", world.keys.values())
+    equal(list(world.keys.values()).count("claimed by keyring"),
+          0 if is_sanitized() else 3, "keys by the keyring, and renewed by claims")
 
 
 @case
