@@ -292,7 +292,9 @@ static void failed(struct asked *q, const struct msg *m)
 	if (!final) {
 		if (attr_find(m->attrs, "retry_after", &a))
 			(void)!attr_u64(&a, 3600, &after);
-		keeper.failures++;
+		/* what was on its way together fails together: that is once */
+		if (keeper.pause_until <= loop_now(keeper.loop))
+			keeper.failures++;
 		back_off(after);
 		(void)snprintf(keeper.ca_text, sizeof keeper.ca_text, "%s",
 			       text);

@@ -90,12 +90,20 @@ static enum err add_node(struct attrs *a)
 			     (uint64_t)keeper.node_not_after);
 }
 
+static enum err add_away(struct attrs *a)
+{
+	if (keeper.ca != CA_AWAY || !keeper.ca_since)
+		return OK;
+	return attrs_add_u64(a, "ca_away_since", (uint64_t)keeper.ca_since);
+}
+
 static enum err add_counts(struct attrs *a)
 {
 	char id[2 * STORE_ID_SIZE + 1];
 
 	TRY(attrs_add_str(a, "instance", keeper.instance));
 	TRY(add_node(a));
+	TRY(add_away(a));
 	TRY(attrs_add_u64(a, "agents", keeper.live));
 	TRY(attrs_add_u64(a, "agents_max", keeper.slots));
 	TRY(attrs_add_u64(a, "waiting", waiting()));

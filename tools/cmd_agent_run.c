@@ -24,8 +24,9 @@ enum {
 	RUN_FAILED = 125, /* we ourselves */
 	RUN_NOT_EXECUTABLE = 126,
 	RUN_NOT_FOUND = 127,
-	RUN_WAIT_MS = 10000, /* for the first certificate, with a view */
-	RUN_LOOK_MS = 10,    /* between looks at the view */
+	/* for the first certificate, with a view: certmgr waits ten seconds */
+	RUN_WAIT_MS = 12000,
+	RUN_LOOK_MS = 10, /* between looks at the view */
 	LISTEN_MAX = 1 << 10,
 };
 
@@ -33,6 +34,7 @@ struct run {
 	const struct passwd *user; /* NULL: as we are */
 	struct cretula_agent_ref ref;
 	struct cretula_list *options;
+	uint64_t deadline; /* for the view to have the certificate */
 };
 
 /* What went wrong, in our own exit code. */
@@ -152,10 +154,9 @@ static int become(const struct passwd *u)
 }
 
 /* The certificate is there; the view, another process, may be a moment behind. */
-static int await_view(const char *folder)
+static int await_view(const char *folder, uint64_t deadline)
 {
 	const struct timespec pause = { .tv_nsec = RUN_LOOK_MS * 1000000 };
-	const uint64_t deadline = clock_boot() + RUN_WAIT_MS * CLOCK_MS;
 	AUTO(mem_free) char *path = NULL;
 
 	ENSURE(asprintf(&path, "%s/bundle.pem", folder) >= 0);
@@ -165,8 +166,8 @@ static int await_view(const char *folder)
 		if (fd >= 0)
 			return 0;
 		if (clock_boot() >= deadline)
-			return failed("the agent's certificate does not appear "
-				      "at",
+			return failed("no certificate yet (see 'cretula "
+				      "status') at",
 				      path);
 		(void)nanosleep(&pause, NULL);
 	}
@@ -222,7 +223,7 @@ static int run(struct cli *cli, struct run *r)
 	if (!rc)
 		rc = become(r->user);
 	if (!rc && cli_opt(cli, "view"))
-		rc = await_view(r->ref.dir);
+		rc = await_view(r->ref.dir, r->deadline);
 	if (!rc)
 		rc = set_environment(r);
 	if (rc)
@@ -236,7 +237,8 @@ static int run(struct cli *cli, struct run *r)
 
 int agent_run_run(struct cli *cli)
 {
-	struct run r = { .options = cretula_list_new() };
+	struct run r = { .options = cretula_list_new(),
+			 .deadline = clock_boot() + RUN_WAIT_MS * CLOCK_MS };
 	int rc = prepare(cli, &r);
 
 	if (!rc)

@@ -46,17 +46,16 @@ static void line(struct attr_view v, const char *label, const char *name)
 		printf("\n");
 }
 
-static void started(struct attr_view v)
+static void time_line(struct attr_view v, const char *label, const char *name)
 {
 	char text[CLOCK_TEXT];
 	struct attr a;
 	uint64_t t;
 
-	if (!attr_find(v, "started", &a) ||
-	    attr_u64(&a, 253402300799ull, &t) != OK)
+	if (!attr_find(v, name, &a) || attr_u64(&a, 253402300799ull, &t) != OK)
 		return;
 	clock_format((int64_t)t, text);
-	printf("  started: %s\n", text);
+	printf("  %s: %s\n", label, text);
 }
 
 static void each(struct attr_view v, const char *label, const char *name)
@@ -118,7 +117,8 @@ static void print_status(enum client_daemon d, struct attr_view v)
 	       state[0] ? state : "in an unknown state");
 	for (size_t i = 0; i < NELEM(lines); i++)
 		line(v, lines[i].label, lines[i].name);
-	started(v);
+	time_line(v, "started", "started");
+	time_line(v, "the CA is away since", "ca_away_since");
 	each(v, "weaker here", "weaker");
 	each(v, "needs attention", "attention");
 	if (advice(v))
