@@ -3,8 +3,10 @@
 wrong token, or old."""
 import os
 import sys
+import time
 
 from lib import ca_cli
+from lib.between import apart
 from lib.ca_cli import until
 from lib.ca_client import Token
 from lib.case import case, check, equal, run
@@ -85,6 +87,25 @@ def a_node_renews_and_goes_on():
         cm.spawn(uid=OWNER)
         until("the certificate is there", lambda: issued(cm) == 1)
         equal(cm.attention(), [], "attention")
+
+
+@case
+def a_node_renews_when_its_ca_is_back():
+    with apart(profiles=SHORT) as (ca, cm, relay):
+        cm.grant(OWNER)
+        before, ends = serial(cm), int(cm.status().text("node_not_after"))
+        relay.do("drop")
+        # two thirds of two minutes, one of which was before it was made, and a
+        # thirtieth more
+        until("it is due", lambda: time.time() > ends - 36)
+        cm.spawn(uid=OWNER)
+        until("status says that the CA is away",
+              lambda: says(cm, "is not reached"))
+        equal(serial(cm), before, "the certificate")
+        relay.do("pass")
+        until("it is renewed", lambda: serial(cm) not in ("", before))
+        until("the agent's is there", lambda: issued(cm) == 1)
+        cm.wait_ready_node()
 
 
 if __name__ == "__main__":
