@@ -11,12 +11,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/keyctl.h>
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -133,6 +135,14 @@ static int set(const char *name, const char *value)
 	return setenv(name, value, 1) ? failed("cannot set", name) : 0;
 }
 
+/* Ours is inherited whatever the uid is: the keys in it are not that user's, and what
+ * his agents have in it is not for those of other users. */
+static bool leave_session(void)
+{
+	return syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) >= 0 ||
+	       errno == ENOSYS || errno == EPERM;
+}
+
 static int become(const struct passwd *u)
 {
 	int rc;
@@ -143,6 +153,9 @@ static int become(const struct passwd *u)
 	    setresgid(u->pw_gid, u->pw_gid, u->pw_gid) ||
 	    setresuid(u->pw_uid, u->pw_uid, u->pw_uid))
 		return failed("cannot become user", u->pw_name);
+	if (!leave_session())
+		return failed("cannot make a session keyring for user",
+			      u->pw_name);
 	rc = set("HOME", u->pw_dir);
 	if (!rc)
 		rc = set("USER", u->pw_name);

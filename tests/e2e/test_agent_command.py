@@ -139,6 +139,29 @@ def another_user():
 
 
 @case
+def another_user_does_not_share_our_keys():
+    if os.geteuid() != 0:
+        raise Skip("only root starts agents of others")
+
+    def seen(played, *who):
+        done = subprocess.run(
+            ["keyctl", "session", "-", "/bin/sh", "-c",
+             'KEY=$(keyctl add user ours "what is ours" @s) exec "$0" "$@"',
+             CRETULA, "agent", "run", "--type", "web", *who, "--",
+             "/bin/sh", "-c", 'keyctl rdescribe @s; keyctl print "$KEY"'],
+            env=dict(os.environ, CRETULA_CERTMGR=played.path), timeout=SECONDS,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        return done.stdout.decode()
+    with Played(spawner()) as played:
+        said = seen(played)
+        check("keyring;0;" in said and "what is ours" in said, "as we are", said)
+        said = seen(played, "--user", "nobody")
+        uid = pwd.getpwnam("nobody").pw_uid
+        check("keyring;%d;" % uid in said, "a ring of his own", said)
+        check("what is ours" not in said, "not our keys", said)
+
+
+@case
 def only_root_becomes_another_user():
     if os.geteuid() != 0:
         raise Skip("root tries as another")
