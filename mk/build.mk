@@ -107,6 +107,9 @@ $(B)/lib/libcretula.so: $(CLIENT_OBJ) $(LIB) lib/libcretula.map
 		$(LDFLAGS_ALL) -Wl,--as-needed -lssl $(LIBS)
 	$(Q)ln -sf libcretula.so $@.0
 
+# As a stranger would: without our macros.
+$(B)/obj/examples/c/%.o: private CFLAGS_ALL += -U_GNU_SOURCE
+
 $(B)/examples/sign: $(B)/obj/examples/c/sign.o $(B)/lib/libcretula.so
 	@mkdir -p $(@D)
 	$(call say,LD,$@)

@@ -9,6 +9,9 @@
  * One thread, one poll. What a server of your own needs of it is: claim() at the start, the
  * agent's descriptor among those that are polled, and renew() when it is readable.
  */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* accept4, memrchr */
+#endif
 #include <cretula/agent.h>
 
 #include <openssl/err.h>
