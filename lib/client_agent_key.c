@@ -5,6 +5,8 @@
 
 #include <errno.h>
 #include <linux/keyctl.h>
+#include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
@@ -14,6 +16,7 @@ enum {
 	DESCRIPTION_MAX = 80,
 	RING_KEYS_MAX = 512, /* keys of a process keyring that are looked at */
 	INTERRUPTED_MAX = 16,
+	STACK = 256 << 10, /* of the thread that asks */
 };
 
 static const char TYPE[] = "user";
@@ -88,26 +91,83 @@ static int read_key(long key, struct buf *out)
 	return n < 0 ? errno : EMSGSIZE;
 }
 
-int agent_by_keyring(const struct cretula_agent *a, struct buf *out)
+struct asking {
+	const struct cretula_agent *agent;
+	struct buf *out;
+	int no; /* what came of it */
+};
+
+static int ask(const struct asking *k)
 {
 	char description[DESCRIPTION_MAX];
 	long key;
 	int no;
 
 	(void)snprintf(description, sizeof description, "cretula:cert:%s",
-		       a->name);
-	key = find_or_claim(description, (const char *)a->token.p);
+		       k->agent->name);
+	key = find_or_claim(description, (const char *)k->agent->token.p);
 	if (key < 0)
 		return errno;
-	no = read_key(key, out);
+	no = read_key(key, k->out);
 	/* It may be in another ring, if others have asked as well. */
 	(void)syscall(SYS_keyctl, KEYCTL_UNLINK, key, KEY_SPEC_PROCESS_KEYRING);
 	return no;
 }
 
+/* A thread of its own, since it leaves the session keyring for good. Others have that
+ * one too (the user's, if there is none), and the kernel takes a key that they have put
+ * there under our name, a certificate by a CA of theirs, before it asks certmgr. */
+static void *ask_alone(void *arg)
+{
+	struct asking *k = arg;
+
+	if (syscall(SYS_keyctl, KEYCTL_JOIN_SESSION_KEYRING, NULL) < 0)
+		k->no = errno;
+	else
+		k->no = ask(k);
+	return NULL;
+}
+
+/* None of the process's signals are for it. */
+static int start(pthread_t *thread, struct asking *k)
+{
+	pthread_attr_t attr;
+	sigset_t all, before;
+	int no = pthread_attr_init(&attr);
+
+	if (no)
+		return no;
+	sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	no = pthread_attr_setstacksize(&attr, STACK);
+	if (!no)
+		no = pthread_create(thread, &attr, ask_alone, k);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	(void)pthread_attr_destroy(&attr);
+	return no;
+}
+
+int agent_by_keyring(const struct cretula_agent *a, struct buf *out)
+{
+	struct asking k = { .agent = a, .out = out };
+	pthread_t thread;
+	int no, cancel;
+
+	/* the process keyring that both have; if it cannot be, its own will do */
+	(void)syscall(SYS_keyctl, KEYCTL_GET_KEYRING_ID,
+		      KEY_SPEC_PROCESS_KEYRING, 1);
+	(void)pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel);
+	no = start(&thread, &k);
+	if (!no)
+		no = pthread_join(thread, NULL);
+	(void)pthread_setcancelstate(cancel, NULL);
+	return no ? no : k.no;
+}
+
 bool agent_key_elsewhere(int no)
 {
-	return no == ENOKEY || no == ENOSYS || no == EPERM || no == EOPNOTSUPP;
+	return no == ENOKEY || no == ENOSYS || no == EPERM ||
+	       no == EOPNOTSUPP || no == EAGAIN; /* no thread */
 }
 
 static enum cretula_err no_key(const struct cretula_agent *a, int no,

@@ -1,6 +1,6 @@
 /* Secret memory: pages of their own between guard pages, locked, left out of
- * core files, zero in a forked child, wiped when freed. A type of its own so that
- * no "%s" can print one. */
+ * core files, wiped when freed. A forked child has a copy, which is not locked, until
+ * it executes something. A type of its own so that no "%s" can print one. */
 #ifndef LIB_SECRET_H
 #define LIB_SECRET_H
 

@@ -25,9 +25,9 @@
  * -lcrypto -lsodium besides.
  *
  * Conventions are those of <cretula/client.h>, and
- * - Threads: an agent is one thread's at a time; guard it if several use it. Every claim
- *   should be made by the same thread: a process keyring belongs to the threads that
- *   were started after it was made, so that another thread may have another one.
+ * - Threads: an agent is one thread's at a time; guard it if several use it. A claim runs
+ *   in a short-lived thread of the library's, which gets none of the process's signals:
+ *   others can put keys into the session keyring, so that it must not be searched.
  * - fork: the certificate is the process's that claimed. A forked child has a copy of
  *   the memory, as with every secret, until it execs; it gets CRETULA_ERR_DENIED from
  *   every function here that can fail, and may only call cretula_agent_free, which then
@@ -101,11 +101,11 @@ CRETULA_API void cretula_agent_set(struct cretula_agent *a, unsigned flags);
  * removes it from the keyring. It blocks for as long as certmgr takes, 8 s at most.
  *
  * Where the keyring cannot be used (the kernel or a container's seccomp filter hides it:
- * ENOSYS, EPERM, EOPNOTSUPP) or has no answer (ENOKEY: no certmgr is registered for the
- * kernel's calls, its helper failed, or the certificate is not there yet), it asks over
- * certmgr's socket ($CRETULA_CERTMGR or the usual place): the same rights, the same
- * certificate; cretula_agent_way says which way it went. A refusal is final for this
- * claim, whichever way it came.
+ * ENOSYS, EPERM, EOPNOTSUPP; no thread can be started: EAGAIN) or has no answer (ENOKEY:
+ * no certmgr is registered for the kernel's calls, its helper failed, or the certificate
+ * is not there yet), it asks over certmgr's socket ($CRETULA_CERTMGR or the usual place):
+ * the same rights, the same certificate; cretula_agent_way says which way it went. A
+ * refusal is final for this claim, whichever way it came.
  *
  * After an error what was claimed before stays in use. May be called again at any
  * time, which is how it is renewed; cretula_agent_renew also says whether it is new.
