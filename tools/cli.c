@@ -76,21 +76,20 @@ int cli_usage(const struct cli *cli, const char *fmt, ...)
 	return EXIT_USAGE;
 }
 
-/* What others say, a server that nobody has verified too, is not for the terminal to
- * obey: its control characters are shown. */
-static void put_plain(const char *text)
+void cli_plain(FILE *f, const void *text, size_t n)
 {
-	for (; *text; text++) {
-		unsigned char c = (unsigned char)text[0];
-		unsigned char next = (unsigned char)text[1];
+	const unsigned char *p = text;
 
-		if (c == 0xc2 && next >= 0x80 && next < 0xa0) { /* C1 */
-			fprintf(stderr, "\\x%02X\\x%02X", c, next);
-			text++;
-		} else if (c < ' ' || c == 0x7f) {
-			fprintf(stderr, "\\x%02X", c);
+	for (size_t i = 0; i < n; i++) {
+		unsigned char next = i + 1 < n ? p[i + 1] : 0;
+
+		if (p[i] == 0xc2 && next >= 0x80 && next < 0xa0) { /* C1 */
+			fprintf(f, "\\x%02X\\x%02X", p[i], next);
+			i++;
+		} else if (p[i] < ' ' || p[i] == 0x7f) {
+			fprintf(f, "\\x%02X", p[i]);
 		} else {
-			fputc(c, stderr);
+			fputc(p[i], f);
 		}
 	}
 }
@@ -104,14 +103,14 @@ void cli_say(const char *fmt, ...)
 	ENSURE(vasprintf(&text, fmt, ap) >= 0);
 	va_end(ap);
 	fputs("cretula: ", stderr);
-	put_plain(text);
+	cli_plain(stderr, text, strlen(text));
 	fputc('\n', stderr);
 }
 
 int cli_failed(const struct cretula_error *err)
 {
 	fputs("cretula: ", stderr);
-	put_plain(err->text);
+	cli_plain(stderr, err->text, strlen(err->text));
 	if (err->retry_after)
 		fprintf(stderr, " (try again in %u s)", err->retry_after);
 	if (err->request_id[0])

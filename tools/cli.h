@@ -85,6 +85,9 @@ int cli_usage(const struct cli *cli, const char *fmt, ...) PRINTF(2, 3);
 int cli_failed(const struct cretula_error *err);
 int cli_fault(enum err e, const struct fault *f);
 void cli_say(const char *fmt, ...) PRINTF(1, 2);
+/* What others say, a server that nobody has verified too, is not for the terminal to
+ * obey: its control characters are shown. */
+void cli_plain(FILE *f, const void *text, size_t n);
 
 /* Is it said where that daemon is, or is there a socket where it would be? */
 bool cli_expects(enum client_daemon d);

@@ -114,7 +114,7 @@ static void print_row(struct attr_view v)
 	cell(v, "view", 4);
 	cell(v, "ptraceable", 4);
 	if (attr_find(v, "text", &a))
-		printf("%.*s", (int)a.len, (const char *)a.value);
+		cli_plain(stdout, a.value, a.len);
 	printf("\n");
 }
 
@@ -203,11 +203,12 @@ static void print_lines(struct attr_view v)
 		if (attr_named(&a, "certificate") ||
 		    attr_named(&a, "request_id"))
 			continue;
+		printf("%.*s: ", a.name_len, a.name);
 		if (time_text(&a, text))
-			printf("%.*s: %s\n", a.name_len, a.name, text);
+			printf("%s", text);
 		else
-			printf("%.*s: %.*s\n", a.name_len, a.name, (int)a.len,
-			       (const char *)a.value);
+			cli_plain(stdout, a.value, a.len);
+		printf("\n");
 	}
 }
 

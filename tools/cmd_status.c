@@ -39,7 +39,8 @@ static void line(struct attr_view v, const char *label, const char *name)
 			continue;
 		if (!any)
 			printf("  %s:", label);
-		printf(" %.*s", (int)a.len, (const char *)a.value);
+		printf(" ");
+		cli_plain(stdout, a.value, a.len);
 		any = true;
 	}
 	if (any)
@@ -63,9 +64,11 @@ static void each(struct attr_view v, const char *label, const char *name)
 	struct attr a;
 
 	while (attr_next(&v, &a))
-		if (attr_named(&a, name))
-			printf("%s: %.*s\n", label, (int)a.len,
-			       (const char *)a.value);
+		if (attr_named(&a, name)) {
+			printf("%s: ", label);
+			cli_plain(stdout, a.value, a.len);
+			printf("\n");
+		}
 }
 
 /* What to do about a state that serves nobody; NULL if it serves, or says itself. */

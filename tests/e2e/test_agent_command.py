@@ -247,7 +247,7 @@ ITEM = [("agent", AGENT), ("type", "web"), ("node", "n1.example"), ("uid", "33")
 def looks(verb, attrs, _):
     if verb == "agent.list":
         return [ITEM, [("agent", AGENT), ("type", "db"), ("uid", "0"),
-                       ("state", "queued"), ("text", "the CA is away")]], []
+                       ("state", "queued"), ("text", "the CA is away\x1b[2J")]], []
     if attrs.text("agent") != AGENT:
         raise refuse("not_found", "there is no such agent")
     return ITEM + [("certificate", b"\x30\x03\x02\x01\x05"), ("request_id", "0a")]
@@ -261,7 +261,7 @@ def agents_are_listed():
         equal(lines[0].split()[:3], ["AGENT", "TYPE", "UID"], "the head")
         equal(lines[1].split(), [AGENT, "web", "33", "4711", "claimed",
                                  "2026-01-02T03:00:00Z", "no", "no"], "an agent")
-        check(lines[2].endswith("the CA is away"), "why it has none", lines[2])
+        check(lines[2].endswith("the CA is away\\x1B[2J"), "why it has none", lines[2])
         out = cretula(played, "agent", "list", "--type", "web", "--json").stdout
         items = [json.loads(line) for line in out.splitlines()]
         equal(items[0]["not_after"], "2026-01-02T03:00:00Z", "JSON")
