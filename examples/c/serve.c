@@ -31,6 +31,7 @@
 enum {
 	CLIENTS_MAX = 256,
 	LINES_MAX = 16 << 10, /* bytes of a client that wait to be sent back */
+	STEPS_MAX = 16,       /* reads and writes of one before the others' turn */
 };
 
 /* A connection. A TLS read may have to write and a TLS write to read, so that what it
@@ -159,7 +160,7 @@ static int client_turn(struct client *c)
 {
 	int n;
 
-	for (;;) {
+	for (int i = 0; i < STEPS_MAX; i++) {
 		size_t whole = lines(c);
 
 		if (whole) {
@@ -180,6 +181,9 @@ static int client_turn(struct client *c)
 			return waits(c, n);
 		c->len += (size_t)n;
 	}
+	/* OpenSSL may have read more already, of which poll does not know */
+	c->wants = POLLIN | POLLOUT;
+	return 1;
 }
 
 /* --- the loop */
