@@ -98,14 +98,18 @@ static enum cretula_err token_from_fd(const char *text, struct buf *out,
 }
 
 /* The environment's own bytes are overwritten: /proc/PID/environ shows them. */
+static void forget_text(char *text)
+{
+	secret_zero(text, strlen(text));
+	(void)unsetenv(TOKEN_VAR);
+}
+
 static enum cretula_err token_from_text(char *text, struct buf *out,
 					struct cretula_error *err)
 {
-	const size_t n = strlen(text);
-	enum err e = buf_put(out, text, n);
+	enum err e = buf_put(out, text, strlen(text));
 
-	secret_zero(text, n);
-	(void)unsetenv(TOKEN_VAR);
+	forget_text(text);
 	if (e == OK)
 		return CRETULA_ERR_NONE;
 	return client_fail(err, ERR_INVALID, "%s is too long for a token",
@@ -116,6 +120,8 @@ static enum cretula_err take_token(struct buf *out, struct cretula_error *err)
 {
 	char *fd = secure_getenv(FD_VAR), *text = secure_getenv(TOKEN_VAR);
 
+	if (fd && text)
+		forget_text(text);
 	if (fd)
 		return token_from_fd(fd, out, err);
 	if (text)

@@ -45,6 +45,24 @@ static void test_takes_the_token_from_a_descriptor(void **state)
 	cretula_agent_free(a);
 }
 
+static void test_leaves_no_second_token(void **state)
+{
+	struct cretula_agent *a = NULL;
+	char *place;
+
+	(void)state;
+	clear_env();
+	setenv("CRETULA_AGENT", NAME, 1);
+	setenv("CRETULA_TOKEN", token, 1);
+	place = getenv("CRETULA_TOKEN");
+	token_fd(token);
+	assert_int_equal(cretula_agent_new(&a, NULL), 0);
+	assert_null(getenv("CRETULA_TOKEN"));
+	assert_null(getenv("CRETULA_TOKEN_FD"));
+	assert_int_equal(place[0], 0);
+	cretula_agent_free(a);
+}
+
 static void test_overwrites_the_token_in_the_environment(void **state)
 {
 	struct cretula_agent *a = NULL;
@@ -480,6 +498,7 @@ int main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_takes_the_token_from_a_descriptor),
 		cmocka_unit_test(test_overwrites_the_token_in_the_environment),
+		cmocka_unit_test(test_leaves_no_second_token),
 		cmocka_unit_test(test_no_agent),
 		cmocka_unit_test(test_no_token),
 		WITH_DAEMON(test_claims_over_the_socket),
