@@ -190,7 +190,7 @@ int role_issuer(void)
 
 	warm_up();
 	issuer.loop = loop_new();
-	conns_init(&issuer.conns, issuer.loop, &conns);
+	conns_init(&issuer.conns, issuer.loop, &issuer.sup, &conns);
 	call_server_init(&issuer.server, &issuer.conns);
 	attrs_init(&issuer.tls_names);
 	attrs_init(&issuer.notes);

@@ -282,7 +282,7 @@ static void init(void)
 
 	keeper.started = clock_wall();
 	attrs_init(&keeper.notes);
-	conns_init(&keeper.conns, keeper.loop, &conns_ops);
+	conns_init(&keeper.conns, keeper.loop, &keeper.sup, &conns_ops);
 	call_server_init(&keeper.server, &keeper.conns);
 	keeper.grants = grant_set_new();
 	keeper.audit = audit_link_new(keeper.loop, &keeper.store, &log_ops);

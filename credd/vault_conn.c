@@ -15,7 +15,7 @@ void conn_init(void)
 					      .checked = run_proof,
 					      .orphaned = orphaned };
 
-	conns_init(&vault.conns, vault.loop, &ops);
+	conns_init(&vault.conns, vault.loop, &vault.sup, &ops);
 	call_server_init(&vault.server, &vault.conns);
 }
 

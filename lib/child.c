@@ -20,6 +20,17 @@ void child_broken(const char *peer)
 	_exit(1);
 }
 
+void child_front_broken(struct chan *sup, uid_t uid, const char *why)
+{
+	struct attrs a;
+
+	log_text(LOG_ERR, "broken_front", "uid %u: %s", (unsigned)uid, why);
+	attrs_init(&a);
+	ENSURE(attrs_add_u64(&a, "uid", uid) == OK);
+	chan_tell(sup, SUP_BROKEN, 0, attrs_view(&a));
+	attrs_wipe(&a);
+}
+
 uint64_t child_number(const struct msg *m, const char *name, uint64_t max)
 {
 	struct attr a;
@@ -117,6 +128,11 @@ void child_start(struct loop *l, struct chan *sup, enum confine_role role,
 	child_confine(&m, role);
 	buf_wipe(&in);
 	chan_open(sup, l, SUP_FD, false, &sup_ops);
+}
+
+void child_weaker(const char *text)
+{
+	confine_weaker(&report, "%s", text);
 }
 
 void child_ready(struct chan *sup)

@@ -32,8 +32,14 @@ void child_start(struct loop *l, struct chan *sup, enum confine_role role,
 /* SUP_READY, with what is weaker here. */
 void child_ready(struct chan *sup);
 
+/* Before child_ready: another sentence on what is weaker here. */
+void child_weaker(const char *text);
+
 /* A trusted peer broke the dialogue: ends this process. */
 _Noreturn void child_broken(const char *peer);
+
+/* A front did, who is believed as much as its user: the supervisor ends it. */
+void child_front_broken(struct chan *sup, uid_t uid, const char *why);
 
 /* The number (at most max) or text that a trusted peer must have sent; ends the
  * process if it has not. The text is valid until the next call. */

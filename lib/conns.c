@@ -7,7 +7,6 @@
 #include "lib/conns.h"
 
 #include "lib/child.h"
-#include "lib/log.h"
 #include "lib/map.h"
 
 #include <fcntl.h>
@@ -30,9 +29,11 @@ static void conn_key(const void *value, const void **key, size_t *len)
 	*len = sizeof c->id;
 }
 
-void conns_init(struct conns *c, struct loop *l, const struct conns_ops *ops)
+void conns_init(struct conns *c, struct loop *l, struct chan *sup,
+		const struct conns_ops *ops)
 {
 	*c = (struct conns){ .loop = l,
+			     .sup = sup,
 			     .by_id = map_new(conn_key),
 			     .paused = true,
 			     .ops = ops,
@@ -333,8 +334,9 @@ static void from_front(struct chan *ch, const struct msg *m)
 	} else if (m->kind == CLIENT_CALL) {
 		call(f, m);
 	} else if (m->kind != FC_CLOSED) {
-		log_text(LOG_ERR, "broken_front", "uid %u: kind %u",
-			 (unsigned)f->uid, m->kind);
+		(void)fault_set(&why, ERR_INVALID,
+				"it says what no front says");
+		front_end(ch, &why);
 	}
 }
 
@@ -344,8 +346,7 @@ static void front_end(struct chan *ch, const struct fault *why)
 	struct conns_front **at = &f->of->fronts;
 
 	if (why && why->code != ERR_UNAVAILABLE)
-		log_text(LOG_ERR, "broken_front", "uid %u: %s",
-			 (unsigned)f->uid, why->text);
+		child_front_broken(f->of->sup, f->uid, why->text);
 	while (*at != f)
 		at = &(*at)->next;
 	*at = f->next;

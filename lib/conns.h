@@ -40,6 +40,7 @@ struct conns_front;
 struct conns {
 	struct chan door; /* first member */
 	struct loop *loop;
+	struct chan *sup;
 	struct map *by_id;
 	struct conns_front *fronts;
 	bool paused; /* fronts are not read */
@@ -48,8 +49,10 @@ struct conns {
 	int fd[CONNS_CALL_FDS]; /* of the call being handled, -1 once taken */
 };
 
-/* Nobody is connected; fronts are not read until conns_pause(c, false). */
-void conns_init(struct conns *c, struct loop *l, const struct conns_ops *ops);
+/* Nobody is connected; fronts are not read until conns_pause(c, false). sup: the
+ * supervisor, who ends fronts that break the dialogue. */
+void conns_init(struct conns *c, struct loop *l, struct chan *sup,
+		const struct conns_ops *ops);
 
 /* Closes and frees everything; nobody is told. */
 void conns_wipe(struct conns *c);

@@ -114,13 +114,19 @@ static void tell_everything(void)
 
 /* Fronts */
 
+static void front_end(struct chan *ch, const struct fault *why);
+
 static void from_front(struct chan *ch, const struct msg *m)
 {
 	struct door_user *u = (struct door_user *)ch;
 	struct door_conn *c = door_conn_find((uint32_t)m->id);
 
 	if (m->kind != DF_CLOSED) {
-		child_broken("front");
+		struct fault why;
+
+		(void)fault_set(&why, ERR_INVALID,
+				"it says what no front says");
+		front_end(ch, &why);
 		return;
 	}
 	/* a front speaks of its own connections only */
@@ -146,8 +152,12 @@ static void front_end(struct chan *ch, const struct fault *why)
 		}
 	}
 	u->conns--;
+	if (why && why->code != ERR_UNAVAILABLE)
+		child_front_broken(&door.sup, u->uid, why->text);
 	if (why && waits) /* those that it was too slow for */
 		door_front_ask(u);
+	if (why)
+		door_user_drop(u);
 }
 
 static void front_drained(struct chan *ch)
@@ -159,11 +169,15 @@ static void front_came(int fd, uid_t uid)
 {
 	static const struct chan_ops ops = { from_front, front_end,
 					     front_drained };
+	static struct chan_budget none; /* it has none to send */
 	struct door_user *u = door_user_get(uid);
 
 	if (chan_is_open(&u->front))
 		front_end(&u->front, NULL);
+	/* what it could send is closed by whoever receives it */
+	(void)!door_conn_rights(fd, false);
 	chan_open(&u->front, door.loop, fd, false, &ops);
+	chan_limit_fds(&u->front, &none);
 	u->asked = false;
 	door_conn_hand_over(u);
 }
@@ -199,7 +213,10 @@ static void listen_on(struct door_listener *l, int fd, bool admin)
 				     .events = EPOLLIN,
 				     .on = accept_some };
 	l->admin = admin;
-	door_conn_rights(fd, false);
+	if (!door_conn_rights(fd, false) && !admin)
+		child_weaker("whoever connects can make all others wait: this "
+			     "kernel cannot keep what he sends from the door "
+			     "(SO_PASSRIGHTS, Linux 6.16)");
 	ENSURE(loop_watch(door.loop, &l->watch) == OK);
 }
 

@@ -89,8 +89,10 @@ void door_conn_accepted(int sock, bool admin);
 
 struct door_conn *door_conn_find(uint32_t id);
 
-/* Descriptors may come over sock, or not: nobody can send them then (Linux 6.16). */
-void door_conn_rights(int sock, bool may);
+/* Descriptors may come over sock, or not: nobody can send them then. False: this kernel has
+ * no such switch (it came with Linux 6.16), and the last close of what is sent before a
+ * front has the connection is door's. */
+MUST bool door_conn_rights(int sock, bool may);
 
 /* Tells the core who is behind c (again). */
 void door_conn_tell(struct door_conn *c);
@@ -105,6 +107,9 @@ void door_conn_hand_over(struct door_user *u);
 void door_conn_end(struct door_conn *c, bool tell_front);
 
 struct door_user *door_user_get(uid_t uid);
+
+/* Forgets u if it has neither connections nor a front. */
+void door_user_drop(struct door_user *u);
 
 /* Asks the supervisor for u's front, unless one is on its way. */
 void door_front_ask(struct door_user *u);

@@ -119,7 +119,7 @@ struct door_user *door_user_get(uid_t uid)
 	return u;
 }
 
-static void user_drop(struct door_user *u)
+void door_user_drop(struct door_user *u)
 {
 	struct door_user **at = &door.users;
 
@@ -186,7 +186,7 @@ void door_conn_end(struct door_conn *c, bool tell_front)
 	u->conns--;
 	door.n_conns--;
 	free(c);
-	user_drop(u);
+	door_user_drop(u);
 }
 
 static void conn_refuse(struct door_conn *c, enum err code, const char *text)
@@ -206,14 +206,12 @@ static void conn_late(struct loop_timer *t)
 		    "nonce back and the version");
 }
 
-void door_conn_rights(int sock, bool may)
+/* Accepted sockets have what their listener has. */
+bool door_conn_rights(int sock, bool may)
 {
 	int on = may;
 
-	/* An older kernel has no such switch, and then the close of what a client
-	 * sends before its front has the connection is ours. Accepted sockets have
-	 * what their listener has. */
-	(void)setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof on);
+	return !setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof on);
 }
 
 /* What the front does not take now it gets with front_drained: c stays known. */
@@ -231,7 +229,7 @@ static void hand_over(struct door_conn *c)
 	ENSURE(attrs_add_u64(&a, "pid", (uint64_t)c->proc->peer.pid) == OK);
 	if (c->admin)
 		ENSURE(attrs_add_str(&a, "admin", "yes") == OK);
-	door_conn_rights(c->sock, true);
+	(void)!door_conn_rights(c->sock, true);
 	e = chan_post_fds(&c->user->front, DF_CONN, c->id, attrs_view(&a), fd,
 			  NELEM(fd));
 	attrs_wipe(&a);
@@ -488,7 +486,7 @@ void door_conn_accepted(int sock, bool admin)
 		       "or send several requests over one");
 		close(sock);
 		proc_drop(p);
-		user_drop(u);
+		door_user_drop(u);
 		return;
 	}
 	conn_new(sock, p, u, admin);

@@ -32,6 +32,9 @@ enum sup_kind {
 	SUP_WANT,
 	/* supervisor -> core: role=R weaker=TEXT …, for status */
 	SUP_NOTE,
+	/* door, core -> supervisor: the front of uid=N broke the dialogue: end it. Door
+	 * asks for another when one is wanted */
+	SUP_BROKEN,
 	/* a daemon's own kinds begin here (its kinds.h) */
 	SUP_OWN = 16,
 };

@@ -81,6 +81,21 @@ static void want_front(const struct msg *m)
 			 SUP_FRONTS, (unsigned)uid);
 }
 
+static bool end_front(const struct msg *m)
+{
+	struct sup_child *front;
+	struct attr a;
+	uint64_t uid;
+
+	if (attr_only(m->attrs, "uid", &a) != OK ||
+	    attr_u64(&a, UINT32_MAX, &uid) != OK)
+		return false;
+	front = sup_child_of(sup.daemon->front, (uid_t)uid);
+	if (front)
+		proc_kill(&front->proc);
+	return true;
+}
+
 static bool want_one_shot(const struct msg *m)
 {
 	struct attr role, a;
@@ -125,6 +140,10 @@ static bool take_message(struct sup_child *c, const struct msg *m)
 			return false;
 		proc_kill(&c->proc);
 		return true;
+	case SUP_BROKEN:
+		return (c->role == sup.daemon->door ||
+			c->role == sup.daemon->core) &&
+		       end_front(m);
 	case SUP_WANT:
 		return c->role == sup.daemon->core && want_one_shot(m);
 	case SUP_START:
@@ -193,6 +212,13 @@ static bool death_is_planned(const struct sup_child *c, struct proc_end end)
 	UNREACHABLE("a life");
 }
 
+/* A front that was ready died of what its user sent. That is his loss: he shall not end
+ * the daemon of all others with it. */
+static bool is_its_users(const struct sup_child *c)
+{
+	return life_of(c) == SUP_PER_UID && c->ready;
+}
+
 /* A front is started again when door asks, one that was idle never. */
 void sup_child_died(struct loop_fd *w, uint32_t events)
 {
@@ -212,7 +238,8 @@ void sup_child_died(struct loop_fd *w, uint32_t events)
 	proc_end_text(end, text, sizeof text);
 	if (!death_is_planned(c, end)) {
 		log_text(LOG_ERR, "died", "%s %s", sup_name(c), text);
-		count_death(c->role);
+		if (!is_its_users(c))
+			count_death(c->role);
 	}
 	if (again)
 		sup_start(c->role, c->front_uid, 0);

@@ -26,8 +26,9 @@ struct other {
 static struct {
 	struct loop *loop;
 	struct conns conns;
+	struct chan near_sup;
 	struct call_server server;
-	struct other door, anna, bert;
+	struct other door, anna, bert, sup;
 	unsigned calls, orphaned, checks;
 	uint64_t ref;
 	bool alive, exe;
@@ -139,9 +140,10 @@ static int begin(void **state)
 
 	(void)state;
 	memset(&world, 0, sizeof world);
-	world.door.fd = world.anna.fd = world.bert.fd = world.pidfd = -1;
+	world.door.fd = world.anna.fd = world.bert.fd = world.sup.fd = -1;
+	world.pidfd = -1;
 	world.loop = loop_new();
-	conns_init(&world.conns, world.loop, &ops);
+	conns_init(&world.conns, world.loop, &world.near_sup, &ops);
 	call_server_init(&world.server, &world.conns);
 	conns_pause(&world.conns, false);
 	meets(&world.door, "door", 0);
@@ -154,7 +156,8 @@ static int begin(void **state)
 
 static int end(void **state)
 {
-	struct other *all[] = { &world.door, &world.anna, &world.bert };
+	struct other *all[] = { &world.door, &world.anna, &world.bert,
+				&world.sup };
 
 	(void)state;
 	for (size_t i = 0; i < NELEM(all); i++) {
@@ -164,6 +167,7 @@ static int end(void **state)
 	}
 	fd_close(&world.pidfd);
 	conns_wipe(&world.conns);
+	chan_close(&world.near_sup);
 	loop_free(world.loop);
 	return 0;
 }
@@ -209,6 +213,34 @@ static void a_front_speaks_for_its_own_user_only(void **state)
 	until(&world.calls, 1);
 	assert_int_equal(world.last.id, 9ull << 32 | 1);
 	assert_int_equal(world.calls, 1);
+}
+
+static void a_front_that_breaks_the_rules_is_the_supervisors_to_end(
+	void **state)
+{
+	static const struct chan_ops ops = { heard, ended, NULL };
+	struct attr a;
+	int sv[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv),
+			 0);
+	attrs_init(&world.sup.attrs);
+	chan_open(&world.near_sup, world.loop, sv[0], false, &ops);
+	chan_open(&world.sup.chan, world.loop, sv[1], false, &ops);
+	says(&world.bert, 99, 1, "");
+	until(&world.sup.msgs, 1);
+	assert_int_equal(world.sup.kind, SUP_BROKEN);
+	assert_int_equal(attr_only(attrs_view(&world.sup.attrs), "uid", &a),
+			 OK);
+	assert_true(attr_is(&a, "1001"));
+	says(&world.anna, CLIENT_CALL, 7ull << 32 | 1, "verb=x");
+	until(&world.calls, 1);
+	/* one that has simply ended is none */
+	chan_close(&world.anna.chan);
+	says(&world.door, DC_CONN, 9, "uid=1000 gid=1000 groups=1000 pid=71");
+	until(&world.door.msgs, 2);
+	assert_int_equal(world.sup.msgs, 1);
 }
 
 /* A new core may hear of a call by its front before door has told who asks. */
@@ -501,6 +533,7 @@ int main(void)
 		CASE(door_hears_that_a_connection_is_known),
 		CASE(an_answer_goes_to_the_front_of_its_connection),
 		CASE(a_front_speaks_for_its_own_user_only),
+		CASE(a_front_that_breaks_the_rules_is_the_supervisors_to_end),
 		CASE(a_call_of_an_unknown_connection_is_answered_by_an_error),
 		CASE(what_is_gone_is_answered_to_nobody),
 		CASE(door_proves_who_is_there),

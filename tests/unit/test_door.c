@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <seccomp.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -51,7 +52,8 @@ static struct {
 	struct loop *loop;
 	pid_t pid;
 	struct chan sup;
-	unsigned ready, wanted;
+	unsigned ready, wanted, broken, weaker;
+	bool breaks; /* the front ends, and shall */
 	struct core core;
 	struct front front;
 	struct sockaddr_un api;
@@ -106,15 +108,33 @@ static void front_heard(struct chan *ch, const struct msg *m)
 	f->conns++;
 }
 
+/* Whether it is said that descriptors cannot be refused. */
+static bool says_rights(struct attr_view v)
+{
+	struct attr a;
+
+	while (attr_next(&v, &a))
+		if (attr_named(&a, "weaker") &&
+		    memmem(a.value, a.len, "SO_PASSRIGHTS", 13))
+			return true;
+	return false;
+}
+
 static void sup_heard(struct chan *ch, const struct msg *m)
 {
 	(void)ch;
 	w.ready += m->kind == SUP_READY;
 	w.wanted += m->kind == SUP_FRONT;
+	w.broken += m->kind == SUP_BROKEN;
+	w.weaker += m->kind == SUP_READY && says_rights(m->attrs);
 }
 
 static void ended(struct chan *c, const struct fault *why)
 {
+	if (c == &w.front.chan && w.breaks) {
+		chan_close(c);
+		return;
+	}
 	fail_msg("the door ended: %s", why->text);
 	chan_close(c);
 }
@@ -184,12 +204,25 @@ static _Noreturn void child(int sup, int api, int admin)
 	_exit(role_door());
 }
 
-static int begin(void **state)
+/* As before Linux 6.16. */
+static void without_passrights(void)
+{
+	scmp_filter_ctx ctx = seccomp_init(SCMP_ACT_ALLOW);
+
+	if (!ctx ||
+	    seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOPROTOOPT),
+			     SCMP_SYS(setsockopt), 1,
+			     SCMP_A2(SCMP_CMP_EQ, SO_PASSRIGHTS)) ||
+	    seccomp_load(ctx))
+		_exit(71);
+	seccomp_release(ctx);
+}
+
+static int begin_as(bool old_kernel)
 {
 	struct rlimit r;
 	int sv[2], api, admin;
 
-	(void)state;
 	memset(&w, 0, sizeof w);
 	w.core.pidfd = w.front.sock = -1;
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &r), 0);
@@ -203,6 +236,8 @@ static int begin(void **state)
 	pair(sv);
 	fflush(NULL);
 	w.pid = fork();
+	if (!w.pid && old_kernel)
+		without_passrights();
 	if (!w.pid)
 		child(sv[1], api, admin);
 	close(sv[1]);
@@ -213,6 +248,18 @@ static int begin(void **state)
 	until(&w.ready, 1);
 	meets(&w.core.chan, &core_ops, "peer=vault");
 	return 0;
+}
+
+static int begin(void **state)
+{
+	(void)state;
+	return begin_as(false);
+}
+
+static int begin_old(void **state)
+{
+	(void)state;
+	return begin_as(true);
 }
 
 static int end(void **state)
@@ -482,6 +529,45 @@ static void the_door_takes_no_descriptors(void **state)
 	close(fd);
 }
 
+static void status_says_where_descriptors_cannot_be_refused(void **state)
+{
+	struct kid k;
+
+	(void)state;
+	assert_int_equal(w.weaker, 1);
+	/* it serves all the same */
+	meets_front();
+	k = kid(true);
+	until(&w.front.conns, 1);
+	kid_end(&k);
+	close(k.pidfd);
+}
+
+static void a_front_that_breaks_the_rules_is_the_supervisors_to_end(
+	void **state)
+{
+	int fd = connected(), other;
+	struct chan *c = &w.front.chan;
+
+	(void)state;
+	meets_front();
+	assert_true(hello(fd));
+	until(&w.front.conns, 1);
+	w.breaks = true;
+	chan_tell(c, DF_DROP, 0, (struct attr_view){ 0 });
+	until(&w.broken, 1);
+	chan_close(c);
+	/* and all others are served */
+	other = connected();
+	assert_true(hello(other));
+	until(&w.core.conns, 2);
+	until(&w.wanted, 1);
+	meets_front();
+	until(&w.front.conns, 2);
+	close(fd);
+	close(other);
+}
+
 static void a_front_that_does_not_read_delays_nobody_else(void **state)
 {
 	int fd[MANY], other;
@@ -548,6 +634,10 @@ int main(void)
 		CASE(a_connection_counts_until_its_process_execs),
 		CASE(no_answer_is_lost),
 		CASE(the_door_takes_no_descriptors),
+		cmocka_unit_test_setup_teardown(
+			status_says_where_descriptors_cannot_be_refused,
+			begin_old, end),
+		CASE(a_front_that_breaks_the_rules_is_the_supervisors_to_end),
 		CASE(a_front_that_does_not_read_delays_nobody_else),
 		CASE(those_who_waited_for_a_front_that_died_get_another),
 	};
