@@ -17,8 +17,8 @@ struct audit_log {
 	uint64_t size; /* records, by its own word */
 };
 
-/* Whose log: --ca says. */
-void audit_choose(struct cli *cli);
+/* Whose log: --ca or --certmgr says. 0, or said. */
+int audit_choose(struct cli *cli);
 
 /* What a reply of audit.show or audit.notes says of the log. 0, or said. */
 int audit_log_of(const struct cli *cli, const struct cretula_answer *answer,

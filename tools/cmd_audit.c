@@ -11,10 +11,17 @@ enum {
 	AUDIT_PAGE = 1000, /* what audit.show gives at once */
 };
 
-void audit_choose(struct cli *cli)
+int audit_choose(struct cli *cli)
 {
-	if (cli_opt(cli, "ca"))
+	bool ca = cli_opt(cli, "ca"), certmgr = cli_opt(cli, "certmgr");
+
+	if (ca && certmgr)
+		return cli_usage(cli, "--ca and --certmgr exclude each other");
+	if (ca)
 		cli->daemon = CLIENT_CA;
+	if (certmgr)
+		cli->daemon = CLIENT_CERTMGR;
+	return 0;
 }
 
 /* As it is, or as base64. */
@@ -172,11 +179,12 @@ static int show_checkpoint(struct cli *cli)
 static int run_show(struct cli *cli)
 {
 	uint64_t from, count, last, size = 0;
-	int rc = number(cli, "from", 0, &from);
+	int rc = audit_choose(cli);
 
-	audit_choose(cli);
-	if (cli_opt(cli, "checkpoint"))
+	if (!rc && cli_opt(cli, "checkpoint"))
 		return show_checkpoint(cli);
+	if (!rc)
+		rc = number(cli, "from", 0, &from);
 	if (!rc)
 		rc = number(cli, "count", UINT64_MAX, &count);
 	if (!rc)
@@ -198,6 +206,10 @@ static int run_show(struct cli *cli)
 	{                                                                      \
 		"ca", NULL, "of ca, not of credd"                              \
 	}
+#define CERTMGR_OPT                                                            \
+	{                                                                      \
+		"certmgr", NULL, "of certmgr, not of credd"                    \
+	}
 
 static const struct opt show_opts[] = {
 	{ "from", "N", "the first record, counted from 0" },
@@ -205,6 +217,7 @@ static const struct opt show_opts[] = {
 	{ "last", "N", "only the last N" },
 	{ "checkpoint", NULL, "the last signed checkpoint instead" },
 	CA_OPT,
+	CERTMGR_OPT,
 	{ 0 },
 };
 
@@ -213,6 +226,7 @@ static const struct opt verify_opts[] = {
 	{ "from", "FILE", "what 'audit export' has written, not a daemon" },
 	{ "key", "BASE64", "with --from: the log's key, not what FILE says" },
 	CA_OPT,
+	CERTMGR_OPT,
 	{ 0 },
 };
 
@@ -221,30 +235,33 @@ static const struct opt prove_opts[] = {
 	{ "verify", "FILE", "check a proof" },
 	{ "key", "BASE64", "with --verify: the log's key, not the proof's" },
 	CA_OPT,
+	CERTMGR_OPT,
 	{ 0 },
 };
 
 static const struct opt export_opts[] = {
 	CA_OPT,
+	CERTMGR_OPT,
 	{ 0 },
 };
 
 const struct verb verbs_audit[] = {
 	{ "audit", "show",
-	  "[--ca] [--from N | --last N] [--count N] | --checkpoint",
+	  "[--ca | --certmgr] [--from N | --last N] [--count N] | --checkpoint",
 	  "the records of every decision", NULL,
 	  "cretula audit show --last 20 --json", show_opts, run_show },
 	{ "audit", "verify",
-	  "[--ca | --from FILE [--key BASE64]] [--since FILE]",
+	  "[--ca | --certmgr | --from FILE [--key BASE64]] [--since FILE]",
 	  "whether the log is whole and as it was signed", NULL,
 	  "cretula audit verify --since /mnt/elsewhere/checkpoint", verify_opts,
 	  audit_verify_run },
 	{ "audit", "prove",
-	  "SERIAL | [--ca] --index N | --verify FILE [--key BASE64]",
+	  "SERIAL | [--ca | --certmgr] --index N | --verify FILE "
+	  "[--key BASE64]",
 	  "that a record is in the log, for others to check", NULL,
 	  "cretula audit prove 0100000000178c1f0e4d5a6b7c8d9eafb0c1 >proof",
 	  prove_opts, audit_prove_run },
-	{ "audit", "export", "[--ca]",
+	{ "audit", "export", "[--ca | --certmgr]",
 	  "all of the log, to be verified elsewhere", NULL,
 	  "cretula audit export --ca >log.ndjson", export_opts,
 	  audit_export_run },

@@ -53,9 +53,10 @@ int audit_export_run(struct cli *cli)
 
 	if (!rc && cli->field)
 		rc = cli_usage(cli, "an export is JSON: --field is not for it");
+	if (!rc)
+		rc = audit_choose(cli);
 	if (rc)
 		return rc;
-	audit_choose(cli);
 	buf_init(&x.line, AUDIT_LINE_MAX);
 	/* The notes first: every record they cover is there by then. */
 	rc = cli_ask(cli, true, "audit.notes", none, NULL, &notes);

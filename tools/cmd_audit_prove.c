@@ -328,6 +328,9 @@ static int which(struct cli *cli, struct audit_proof *p, char *hex)
 	hex[0] = '\0';
 	if (!rc && !index == !cli->words)
 		rc = cli_usage(cli, "say which: SERIAL or --index N");
+	if (!rc && cli->words && cli_opt(cli, "certmgr"))
+		rc = cli_usage(cli, "SERIAL is of ca's log: of certmgr's, say "
+				    "--index N");
 	if (!rc && cli_opt(cli, "key"))
 		rc = cli_usage(cli, "--key goes with --verify");
 	if (!rc && index &&
@@ -346,16 +349,15 @@ int audit_prove_run(struct cli *cli)
 {
 	char hex[2 * SERIAL_SIZE + 1];
 	struct audit_proof p;
-	int rc;
+	int rc = audit_choose(cli);
 
-	audit_choose(cli);
 	audit_proof_init(&p);
-	if (cli_opt(cli, "verify")) {
+	if (!rc && cli_opt(cli, "verify")) {
 		rc = cli->words || cli_opt(cli, "index")
 			     ? cli_usage(cli, "--verify goes alone, or with "
 					      "--key")
 			     : verify(cli, &p);
-	} else {
+	} else if (!rc) {
 		rc = which(cli, &p, hex);
 		if (!rc)
 			rc = prove(cli, hex[0] ? hex : NULL, &p);

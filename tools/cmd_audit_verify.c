@@ -252,8 +252,9 @@ static int read_file(const struct cli *cli, const char *path, struct check *ch)
 	struct fault f;
 	int rc;
 
-	if (cli_opt(cli, "ca"))
-		return cli_usage(cli, "--ca and --from exclude each other");
+	if (cli_opt(cli, "ca") || cli_opt(cli, "certmgr"))
+		return cli_usage(cli, "--from asks no daemon: it goes without "
+				      "--ca and --certmgr");
 	if (!in)
 		return cli_fault(fault_set(&f, ERR_INVALID,
 					   "'%s' cannot be opened: %s", path,
@@ -276,9 +277,10 @@ int audit_verify_run(struct cli *cli)
 	struct check ch = { 0 };
 	int rc = cli_words(cli, 0);
 
+	if (!rc)
+		rc = audit_choose(cli);
 	if (rc)
 		return rc;
-	audit_choose(cli);
 	rc = from ? read_file(cli, from, &ch) : read_daemon(cli, &ch);
 	if (!rc) {
 		/* A fault is in the verdict, and said there. */
