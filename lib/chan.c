@@ -66,6 +66,18 @@ bool chan_is_open(const struct chan *c)
 	return c->loop != NULL;
 }
 
+/* The last close of a TCP socket may wait for its peer, for as long as whoever sent it
+ * has said. */
+void chan_drop_fd(const struct chan_budget *b, int fd)
+{
+	const struct linger none = { 0 };
+
+	if (b && b->strangers)
+		(void)!setsockopt(fd, SOL_SOCKET, SO_LINGER, &none,
+				  sizeof none);
+	close(fd);
+}
+
 void chan_close(struct chan *c)
 {
 	if (!c->loop)
@@ -75,7 +87,7 @@ void chan_close(struct chan *c)
 	loop_unwatch(&c->watch);
 	loop_undefer(c->loop, &c->flush);
 	while (c->fds.n)
-		close(chan_take_fd(c));
+		chan_drop_fd(c->budget, chan_take_fd(c));
 	chan_unpost(c);
 	close(c->watch.fd);
 	c->watch.fd = -1;
@@ -129,7 +141,7 @@ enum err chan_take_fds(struct chan *c, int *fd, size_t n)
 	}
 	c->fds.lost = false;
 	while (c->fds.n)
-		close(chan_take_fd(c));
+		chan_drop_fd(c->budget, chan_take_fd(c));
 	return lost ? ERR_LIMITED : ERR_INVALID;
 }
 
@@ -143,7 +155,7 @@ static void keep_fds(struct chan *c, const struct cmsghdr *h)
 	f->came = n;
 	for (size_t i = 0; i < n; i++) {
 		if (f->n == NELEM(f->fd)) {
-			close(fd[i]);
+			chan_drop_fd(c->budget, fd[i]);
 			f->lost = true;
 			continue;
 		}

@@ -40,9 +40,10 @@ struct chan_fds {
 /* How many descriptors channels may hold that were sent by somebody who is not believed
  * to mean well, and how many one of his messages may have. Shared by such channels. */
 struct chan_budget {
-	size_t each; /* with one message */
-	size_t all;  /* received and not taken, in all of them */
-	size_t held; /* so many are */
+	size_t each;    /* with one message */
+	size_t all;     /* received and not taken, in all of them */
+	size_t held;    /* so many are */
+	bool strangers; /* they are whatever somebody chose to send */
 };
 
 struct chan_post;
@@ -112,6 +113,10 @@ size_t chan_posted(const struct chan *c);
  * many, or too many at once end the channel with ERR_INVALID or ERR_LIMITED. Without this,
  * one that cannot be received ends the channel. */
 void chan_limit_fds(struct chan *c, struct chan_budget *b);
+
+/* Closes a descriptor that came; one of strangers without waiting for what is still to
+ * be sent, as SO_LINGER may want. */
+void chan_drop_fd(const struct chan_budget *b, int fd);
 
 /* The next descriptor that came, now the caller's; -1 if none. */
 int chan_take_fd(struct chan *c);

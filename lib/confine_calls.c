@@ -135,9 +135,11 @@ static const struct rule listening[] = {
 	CALL(getdents64),  CALL(dup),        END,
 };
 
-/* Asks whether a descriptor is a pidfd: signal 0 is none. */
+/* Asks whether a descriptor is a pidfd: signal 0 is none. Closes what strangers sent
+ * without waiting. */
 static const struct rule fronting[] = {
 	CALL1(pidfd_send_signal, IS(1, 0)),
+	CALL2(setsockopt, IS(1, SOL_SOCKET), IS(2, SO_LINGER)),
 	END,
 };
 

@@ -204,7 +204,7 @@ struct call_fds {
 static void call_fds_close(struct call_fds *d)
 {
 	while (d->n)
-		close(d->fd[--d->n]);
+		chan_drop_fd(&front.fds, d->fd[--d->n]);
 }
 
 static bool is_unix_stream(int fd)
@@ -487,7 +487,8 @@ int role_front(void)
 	front.held = true;
 	front.idle.on = idle;
 	front.fds = (struct chan_budget){ .each = FRONT_CALL_FDS,
-					  .all = FRONT_FDS };
+					  .all = FRONT_FDS,
+					  .strangers = true };
 	child_start(front.loop, &front.sup, CONFINE_FRONT, &ops);
 	child_ready(&front.sup);
 	loop_run(front.loop);
