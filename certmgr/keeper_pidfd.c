@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/socket.h>
 
 /* <linux/pidfd.h> of Linux 6.13; Debian 12's headers are older. */
 struct pidfd_info {
@@ -25,6 +26,8 @@ _Static_assert(sizeof(struct pidfd_info) == 64, "its first version");
 enum err pidfd_look(int pidfd, struct procinfo *p, struct fault *f)
 {
 	struct pidfd_info i = { .mask = PIDFD_IDS };
+	socklen_t n = sizeof(int);
+	int type;
 
 	memset(p, 0, sizeof *p);
 	if (ioctl(pidfd, PIDFD_GET_INFO, &i)) {
@@ -32,6 +35,10 @@ enum err pidfd_look(int pidfd, struct procinfo *p, struct fault *f)
 			return fault_set(f, ERR_NOT_FOUND,
 					 "the process of this pidfd has "
 					 "ended");
+		if (!getsockopt(pidfd, SOL_SOCKET, SO_TYPE, &type, &n))
+			return fault_set(f, ERR_INVALID,
+					 "the second descriptor of agent.spawn "
+					 "is a pidfd: this one is a socket");
 		return fault_set(f, ERR_UNSUPPORTED,
 				 "this kernel does not say what a pidfd is");
 	}
