@@ -76,7 +76,7 @@ static void refuse(uint64_t id, enum err e)
 	attrs_wipe(&v);
 }
 
-static enum err record(const struct agent *a, const char *file,
+static enum err record(const char *agent, const char *file,
 		       struct attr_view who, const char *decision,
 		       struct fault *f)
 {
@@ -87,7 +87,7 @@ static enum err record(const struct agent *a, const char *file,
 
 	attrs_init(&what);
 	ENSURE(attrs_add_str(&what, "event", "agent.read") == OK);
-	ENSURE(attrs_add_str(&what, "agent", a->id) == OK);
+	ENSURE(attrs_add_str(&what, "agent", agent) == OK);
 	if (file)
 		ENSURE(attrs_add_str(&what, "file", file) == OK);
 	ENSURE(attrs_add_str(&what, "decision", decision) == OK);
@@ -153,7 +153,7 @@ static void opened(const struct msg *m)
 	if (e == OK)
 		e = hold_file(a, file, &room.content);
 	if (e == OK)
-		e = record(a, file, m->attrs, "allow", &f);
+		e = record(a->id, file, m->attrs, "allow", &f);
 	if (e == OK)
 		give(m->id, &room.content);
 	else
@@ -164,14 +164,12 @@ static void opened(const struct msg *m)
 static void denied(const struct msg *m)
 {
 	char agent[AGENT_ID_LEN + 1];
-	struct agent *a;
 	struct fault f;
 
 	if (call_need(m->attrs, "agent", agent, sizeof agent, &f) != OK)
 		child_broken("view");
-	a = agent_find(agent);
 	keeper.refused++;
-	if (a && record(a, NULL, m->attrs, "deny", &f) != OK)
+	if (record(agent, NULL, m->attrs, "deny", &f) != OK)
 		log_text(LOG_ERR, "unrecorded", "%s", f.text);
 }
 

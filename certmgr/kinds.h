@@ -56,7 +56,8 @@ enum keeper_view_kind {
 	 * size.cert= size.chain= size.key= size.ca= size.bundle= (bytes; all 0: there
 	 * is no certificate yet: its folder is there, opening gives EAGAIN) */
 	KV_AGENT = 1,
-	/* keeper -> view: agent=ID: its folder goes at once */
+	/* keeper -> view: agent=ID: its folder goes at once; its process, if it lives
+	 * on, and its descendants get EKEYREVOKED instead */
 	KV_GONE,
 	/* keeper -> view, once after the view came: these were all agents there are.
 	 * What an earlier keeper said and this one did not is gone then; until then
@@ -70,8 +71,9 @@ enum keeper_view_kind {
 	KV_OPEN,
 	KV_CONTENT,
 	KV_REFUSED,
-	/* view -> keeper: somebody else wanted in: agent=ID and his PROC; for the log;
-	 * at most one a second for a process */
+	/* view -> keeper: somebody else wanted in, or somebody to read after the
+	 * agent's end: agent=ID and his PROC; for the log; at most one a second for a
+	 * process */
 	KV_DENIED,
 };
 

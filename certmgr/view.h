@@ -23,6 +23,7 @@ enum {
 	VIEW_DEPTH = 256,     /* from an agent down to its descendants */
 	VIEW_SEEN = 256,      /* folders that one process sees in the root */
 	VIEW_SERIAL = 64,     /* characters of a certificate's number */
+	VIEW_GONE = 8, /* agents that ended before their process, of one */
 };
 
 /* How long an open waits for keeper, also for a new one. */
@@ -43,12 +44,15 @@ enum view_file {
 /* A process that agents are bound to; mostly one. Its files are open: what is read there
  * is about that very process, whoever may have its pid later. */
 struct view_owner {
+	struct loop_fd
+		end; /* of the process; watched while there are gone ones */
 	pid_t pid;
 	uint64_t start;
 	int pidfd, stat, status; /* the latter two in /proc */
 	struct procinfo now;     /* as last read, never all of it at once */
 	uint64_t known_at, looked_at; /* all of it, its program; 0: not yet */
 	struct view_agent *agents;    /* of this process */
+	unsigned gone;                /* … that are kept though they ended */
 };
 
 struct view_agent {
@@ -60,6 +64,7 @@ struct view_agent {
 	char serial[VIEW_SERIAL + 1];
 	bool self;  /* not for descendants */
 	bool stale; /* the present keeper has not said it yet */
+	bool gone;  /* ended, revoked: its process is told so, until its end */
 	uint64_t user_ns;
 	int64_t changed;
 	uint64_t size[VIEW_FILES];
@@ -127,8 +132,8 @@ bool view_may_open(const struct view_agent *a, pid_t tid, uid_t uid,
  * numbers; gives how many. */
 size_t view_seen(pid_t tid, uid_t uid,
 		 const struct view_agent *seen[VIEW_SEEN]);
-/* Tells keeper who wanted in. */
-void view_denied(const struct view_agent *a, pid_t tid);
+/* Tells keeper who wanted in, or to read on. */
+void view_denied(const char *agent, pid_t tid);
 
 /* The file system (view_fuse.c) */
 

@@ -126,6 +126,7 @@ static void unbind(struct view_agent *a)
 	for (at = &o->agents; *at != a;)
 		at = &(*at)->next;
 	*at = a->next;
+	o->gone -= a->gone;
 	a->owner = NULL;
 	a->next = NULL;
 	if (o->agents)
@@ -134,15 +135,55 @@ static void unbind(struct view_agent *a)
 	view_owner_free(o);
 }
 
-/* All agents of a process that has ended. */
+static void agent_drop(struct view_agent *a)
+{
+	view_opens_end(a);
+	unbind(a);
+	ENSURE(map_drop(by_id, a->id, AGENT_ID_LEN) == a);
+	ENSURE(map_drop(by_number, &a->number, sizeof a->number) == a);
+	free(a);
+}
+
+/* All agents of a process that has ended; it goes with the last one. */
 static void unbind_all(struct view_owner *o)
 {
 	struct view_agent *next;
 
 	for (struct view_agent *a = o ? o->agents : NULL; a; a = next) {
 		next = a->next;
-		unbind(a);
+		if (a->gone)
+			agent_drop(a);
+		else
+			unbind(a);
 	}
+}
+
+static void owner_ended(struct loop_fd *w, uint32_t events)
+{
+	(void)events;
+	unbind_all((struct view_owner *)w); /* its first member */
+}
+
+/* The agent has ended. If its process has not, that shall see why. */
+static void agent_end(struct view_agent *a)
+{
+	struct view_owner *o = a->owner;
+
+	if (a->gone)
+		return;
+	if (!o || o->gone == VIEW_GONE || !view_owner_lives(o)) {
+		agent_drop(a);
+		return;
+	}
+	if (!o->end.loop) {
+		o->end = (struct loop_fd){ .fd = o->pidfd,
+					   .events = EPOLLIN,
+					   .on = owner_ended };
+		ENSURE(loop_watch(view.loop, &o->end) == OK);
+	}
+	view_opens_end(a);
+	o->gone++;
+	a->gone = true;
 }
 
 /* Two processes of one pid: the one that lives is the later one. */
@@ -276,6 +317,10 @@ bool view_agent_told(const struct msg *m)
 	if (!told_parse(m, &t))
 		return false;
 	a = view_agent_find(t.agent.id);
+	if (a && a->gone) {
+		agent_drop(a);
+		a = NULL;
+	}
 	if (!a)
 		a = agent_new(t.agent.id);
 	if (!a)
@@ -291,15 +336,6 @@ bool view_agent_told(const struct msg *m)
 	return true;
 }
 
-static void agent_drop(struct view_agent *a)
-{
-	view_opens_end(a);
-	unbind(a);
-	ENSURE(map_drop(by_id, a->id, AGENT_ID_LEN) == a);
-	ENSURE(map_drop(by_number, &a->number, sizeof a->number) == a);
-	free(a);
-}
-
 bool view_agent_gone(const struct msg *m)
 {
 	char id[AGENT_ID_LEN + 1];
@@ -309,7 +345,7 @@ bool view_agent_gone(const struct msg *m)
 		return false;
 	a = view_agent_find(id);
 	if (a)
-		agent_drop(a);
+		agent_end(a);
 	return true;
 }
 

@@ -123,6 +123,9 @@ static void getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	} else if (!may_see(req, a)) {
 		view_no(req, ENOENT);
 		return;
+	} else if (a->gone) {
+		view_no(req, EKEYREVOKED);
+		return;
 	} else if (!view_ino_is_present(a, ino)) {
 		/* the kernel then asks for the name anew */
 		view_no(req, ESTALE);
@@ -161,10 +164,10 @@ static void lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	struct fuse_entry_param e = { .ino = 0 };
 	const struct view_agent *a = named(parent, name, &e.ino);
 
-	if (!may_see(req, a)) {
-		if (a)
-			view_denied(a, fuse_req_ctx(req)->pid);
-		view_no(req, ENOENT);
+	if (!may_see(req, a) || a->gone) {
+		if (a && a->owner)
+			view_denied(a->id, fuse_req_ctx(req)->pid);
+		view_no(req, may_see(req, a) ? EKEYREVOKED : ENOENT);
 		return;
 	}
 	agent_attr(req, a, e.ino, &e.attr);
@@ -237,8 +240,8 @@ static void readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 	(void)fi;
 	if (ino != FUSE_ROOT_ID) {
 		a = view_agent_of(ino);
-		if (!may_see(req, a)) {
-			view_no(req, ENOENT);
+		if (!may_see(req, a) || a->gone) {
+			view_no(req, may_see(req, a) ? EKEYREVOKED : ENOENT);
 			return;
 		}
 	}

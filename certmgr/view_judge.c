@@ -181,7 +181,7 @@ static void seen_of(struct seen *s, struct view_owner *o, bool itself,
 	if (!itself && (!all_ids_are(who, uid) || !all_ids_are(&o->now, uid)))
 		return;
 	for (const struct view_agent *a = o->agents; a; a = a->next)
-		if (itself || (!a->self && in_user_ns(a, who)))
+		if (!a->gone && (itself || (!a->self && in_user_ns(a, who))))
 			seen_add(s, a);
 }
 
@@ -227,18 +227,18 @@ static bool denied_now(pid_t pid, uint64_t now)
 	return true;
 }
 
-void view_denied(const struct view_agent *a, pid_t tid)
+void view_denied(const char *agent, pid_t tid)
 {
 	uint64_t now = loop_now(view.loop);
 	struct procinfo who;
 	struct attrs out;
 
-	if (!a->owner || !chan_is_open(&view.keeper) || tid <= 0 ||
-	    !denied_now(tid, now) || procinfo_read(tid, &who, NULL) != OK ||
+	if (!chan_is_open(&view.keeper) || tid <= 0 || !denied_now(tid, now) ||
+	    procinfo_read(tid, &who, NULL) != OK ||
 	    (who.pid != tid && !denied_now(who.pid, now)))
 		return;
 	attrs_init(&out);
-	ENSURE(attrs_add_str(&out, "agent", a->id) == OK);
+	ENSURE(attrs_add_str(&out, "agent", agent) == OK);
 	ENSURE(procinfo_format(&who, &out) == OK);
 	chan_tell(&view.keeper, KV_DENIED, 0, attrs_view(&out));
 	attrs_wipe(&out);

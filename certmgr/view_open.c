@@ -28,6 +28,7 @@ struct view_handle {
 	enum handle_state state;
 	enum view_file file;
 	uint64_t ino;
+	char name[AGENT_ID_LEN + 1];
 	bool interrupted;
 	uint64_t id;    /* of the question */
 	uint64_t until; /* waits no longer */
@@ -65,6 +66,7 @@ static struct view_handle *handle_new(struct view_agent *a, uint64_t ino,
 	}
 	h->agent = a;
 	h->ino = ino;
+	memcpy(h->name, a->id, sizeof h->name);
 	h->file = file;
 	h->state = WAITING;
 	h->interrupted = false;
@@ -330,8 +332,13 @@ static int may_open(fuse_req_t req, struct view_agent *a, fuse_ino_t ino,
 	if (!a)
 		return ENOENT;
 	if (!view_may_open(a, ctx->pid, ctx->uid, who)) {
-		view_denied(a, ctx->pid);
+		if (a->owner)
+			view_denied(a->id, ctx->pid);
 		return ENOENT;
+	}
+	if (a->gone) {
+		view_denied(a->id, ctx->pid);
+		return EKEYREVOKED;
 	}
 	if (!view_ino_is_present(a, ino))
 		return ESTALE;
@@ -380,6 +387,7 @@ void view_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 
 	(void)ino;
 	if (!h->agent) {
+		view_denied(h->name, fuse_req_ctx(req)->pid);
 		view_no(req, EKEYREVOKED);
 		return;
 	}

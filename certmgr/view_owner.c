@@ -105,6 +105,8 @@ void view_owner_free(struct view_owner *o)
 {
 	if (!o)
 		return;
+	if (o->end.loop)
+		loop_unwatch(&o->end);
 	fd_close(&o->pidfd);
 	fd_close(&o->stat);
 	fd_close(&o->status);

@@ -24,7 +24,7 @@ from lib.certmgr import FILES, OWNER, STRANGER, is_root, node
 from lib.daemon import as_uid, wait_end
 
 SECONDS = 30
-GONE = "No such file or directory"
+GONE, REVOKED = "No such file or directory", "Key has been revoked"
 PIDFD_GETFD = 438
 RENEWALS = 12
 READERS = 3
@@ -344,10 +344,23 @@ def open_file_ends(cm, end, closes):
             until("the open file ends",
                   lambda: error_of(os.pread, fd, 10, 0) == "EKEYREVOKED")
             equal(error_of(os.pread, fd, 65536, 0), "EKEYREVOKED", "and stays so")
+            # of one process at most one a second: there may have been another
+            until("who reads on is on record", lambda:
+                  error_of(os.pread, fd, 1, 0) == "EKEYREVOKED" and [
+                      r for r in a.reads("deny")
+                      if r.text("pid") == str(os.getpid())])
+        equal(as_uid(a.uid, look, a.dir), BLIND, "nothing to others")
         if not closes:
-            equal(a.sees(), "blind", "no folder")
-            code, out = a.shell.read("key")
-            check(code != 0 and GONE in out.decode(), "a clear error", out)
+            for line in ('cat "$CRETULA_DIR/key.pem"', 'ls "$CRETULA_DIR"',
+                         'stat "$CRETULA_DIR/key.pem"', 'cat <&5',
+                         'read x <"$CRETULA_DIR/key.pem"'):
+                code, out = a.shell(line)
+                check(code != 0 and (REVOKED in out.decode() or "cannot open" in
+                                     out.decode()), "a clear error", line, out)
+            equal(a.shell('ls "${CRETULA_DIR%/*}"'), (0, b""), "no folder is listed")
+            until("a try is on record", lambda: a.shell(
+                'read x <"$CRETULA_DIR/key.pem"')[0] and [
+                    r for r in a.reads("deny") if r.text("pid") == str(a.pid)])
         until("the CA has revoked it",
               lambda: status_at_ca(cm, serial) == b"revoked")
 

@@ -213,6 +213,7 @@ static void test_keepers_refusals(void **state)
 
 static void test_after_revocation_reading_fails(void **state)
 {
+	struct actor other = actor_new(WORLD_UID);
 	struct actor a = world_agent(AGENT_A, WORLD_UID, SIZES);
 	uint64_t fd = (uint64_t)world_open(&a, AGENT_A, "key", 1, KEY_LEN);
 	const struct result *r;
@@ -225,13 +226,23 @@ static void test_after_revocation_reading_fails(void **state)
 	r = actor_does(&a, ACT_PREAD, fd, 0, NULL);
 	assert_int_equal(r->value, -1);
 	assert_int_equal(r->error, EKEYREVOKED);
+	(void)keeper_hears(KV_DENIED, AGENT_A, NULL, a.pid);
 	assert_int_equal(
 		actor_does(&a, ACT_STAT, 0, 0, path_of(AGENT_A, NULL))->error,
-		ENOENT);
+		EKEYREVOKED);
+	assert_int_equal(actor_does(&a, ACT_OPEN, O_RDONLY, 0,
+				    path_of(AGENT_A, "key.pem"))
+				 ->error,
+			 EKEYREVOKED);
 	assert_string_equal(
 		actor_does(&a, ACT_LIST, 0, 0, path_of(NULL, NULL))->data,
 		". .. ");
+	assert_int_equal(
+		actor_does(&other, ACT_STAT, 0, 0, path_of(AGENT_A, NULL))
+			->error,
+		ENOENT);
 	assert_int_equal(actor_does(&a, ACT_CLOSE, fd, 0, NULL)->error, 0);
+	actor_end(&other);
 	actor_end(&a);
 }
 

@@ -3,6 +3,8 @@
  * test: not under valgrind: it knows no seccomp and no FUSE */
 #include "tests/unit/view_world.h"
 
+#include "certmgr/view.h"
+
 /* All of it is there for that actor: the name, the list, the content. */
 static void assert_sees(const struct actor *by, const char *agent)
 {
@@ -333,6 +335,34 @@ static void test_one_process_that_is_two_agents(void **state)
 	actor_end(&a);
 }
 
+/* Of agents that ended before their process so many are kept, and no more. */
+static void test_a_process_that_outlives_many_agents(void **state)
+{
+	struct actor a = world_agent(AGENT_A, WORLD_UID, SIZES);
+	unsigned revoked = 0, n = VIEW_GONE + 2;
+	char id[] = AGENT_B;
+
+	(void)state;
+	for (unsigned i = 0; i < n; i++) {
+		id[sizeof id - 2] = (char)('0' + i);
+		keeper_tells(id, a.pid, SIZES);
+		keeper_gone(id);
+	}
+	for (unsigned i = 0; i < n; i++) {
+		int no;
+
+		id[sizeof id - 2] = (char)('0' + i);
+		no = actor_does(&a, ACT_STAT, 0, 0, path_of(id, NULL))->error;
+		assert_true(no == EKEYREVOKED || no == ENOENT);
+		revoked += no == EKEYREVOKED;
+	}
+	assert_int_equal(revoked, VIEW_GONE);
+	id[sizeof id - 2] = '0';
+	(void)keeper_hears(KV_DENIED, id, NULL, a.pid);
+	assert_sees(&a, AGENT_A);
+	actor_end(&a);
+}
+
 /* A folder that one stood in while one might: relative names are judged, too. */
 static void test_relative_names_are_judged(void **state)
 {
@@ -383,6 +413,7 @@ int main(void)
 		T(test_not_a_later_process_of_the_same_pid),
 		T(test_agents_do_not_see_each_other),
 		T(test_one_process_that_is_two_agents),
+		T(test_a_process_that_outlives_many_agents),
 		T(test_relative_names_are_judged),
 	};
 
