@@ -7,6 +7,7 @@ certificates as the CA's log has it.
         crowd.until("it has claimed", lambda: crowd.agents[0].held)
 """
 import base64
+import calendar
 import contextlib
 import errno
 import json
@@ -111,7 +112,7 @@ WAYS = {"socket": by_socket, "keyring": by_keyring, "view": by_view}
 
 def insist(what, *arguments):
     """Again until there is an answer; (answer, how often it was asked)."""
-    end, times = time.monotonic() + 2 * SECONDS, 0
+    end, times = time.monotonic() + 3 * SECONDS, 0
     while True:
         times += 1
         try:
@@ -306,7 +307,6 @@ def seconds_of(record):
     """time= of a record, microseconds kept."""
     whole_s, _, part = record.text("time").rstrip("Z").partition(".")
     at = time.strptime(whole_s, "%Y-%m-%dT%H:%M:%S")
-    import calendar
     return calendar.timegm(at) + float("0." + (part or "0"))
 
 
