@@ -180,10 +180,11 @@ def damages(token):
 def a_damaged_token(place):
     with place.agent() as a:
         for what, token in damages(a.spawned.token):
-            with place.one_of(a.uid) as p:
+            with place.one_of(fresh_uid()) as p:    # the same twice is counted only
                 spawned = Spawned(a.agent, a.spawned.instance, token)
                 equal(p.claim(spawned), "EKEYREJECTED", what)
-                place.refused("invalid", way="keyring", pid=p.pid)
+                place.refused("unsupported" if token[:4] == b"ca2_" else "invalid",
+                              way="keyring", pid=p.pid)
         equal(a.claim(token=b"a" * 4096), "EINVAL", "the kernel itself")
         certificate(a.claim())
 
@@ -249,6 +250,7 @@ def hammer(api, agent):
                 kind, _, answer = c.receive()
                 c.answered += 1
                 answers.add(answer.text("error") if kind == ERROR else "allowed")
+        link.hear()
         link.tell((n, time.monotonic() - begun, answers))
     return play
 
@@ -274,6 +276,7 @@ def ask_wrongly(api, spawned):
         while not select.select([link.sock], [], [], 0)[0]:
             answers.add(claim(spawned, token=token_of(spawned.agent, os.urandom(32))))
             n += 1
+        link.hear()
         link.tell((n, answers))
     return play
 
@@ -298,7 +301,11 @@ def a_storm_of_wrong_tokens_harms_nobody_else(place):
         before = log_size(place.cm)
         with Actor(hammer(api, bad.agent), uid=bad.uid) as one, \
                 Actor(ask_wrongly(api, bad.spawned), uid=bad.uid) as other:
-            storm = good.do(timed_claims, api, CLAIMS)
+            try:
+                storm = good.do(timed_claims, api, CLAIMS)
+            except Exception as e:
+                for r in records(place.cm, uid=good.uid)[-3:]: print(r)
+                raise
             one.tell("end")
             other.tell("end")
             n, seconds, answers = one.hear()[0]
@@ -442,11 +449,11 @@ def spawn_for_the_dead(api):
 def processes_that_cannot_be_agents(place):
     with place.one_of(place.user()) as p:
         got = p.do(refusal, spawn_for, place.cm.api, os.getpid())
-        equal(got[0], "denied", "of another user")
+        equal(isinstance(got, tuple) and got[0], "denied", "of another user")
         place.record(event="agent.spawn", decision="deny", type="web",
                      subject="uid:%d" % p.uid)
         got = p.do(refusal, spawn_for_the_dead, place.cm.api)
-        equal(got[0], "not_found", "one that has ended")
+        equal(isinstance(got, tuple) and got[0], "not_found", "one that has ended")
         check(p.spawn().agent, "it goes on")
 
 
@@ -498,15 +505,18 @@ def number_of(fd):
     return fd if isinstance(fd, int) else fd.fileno()
 
 
-def spawn_with(api, fds, said):
-    """What certmgr says to a spawn with these descriptors beside it."""
+def spawn_with(api, fds, said, lingers=None):
+    """What certmgr says to a spawn with these descriptors beside it. lingers: is closed
+    here when they are on their way, so that certmgr's close is the last one."""
     with Client(api) as c:
         c.call("agent.list")
         data = encode_message(CALL, 7, [("verb", "agent.spawn"), ("type", "web"),
                                         ("fds", said)])
-        sent = send_fds(c.sock, data, fds)
-        c.sock.sendall(data[sent:])
         try:
+            equal(send_fds(c.sock, data[:1], fds), 1, "sent")
+            if lingers:
+                lingers.close()
+            c.sock.sendall(data[1:])
             kind, _, answer = c.receive()
         except (ConnectionError, ProtocolError):
             return "closed"
@@ -518,10 +528,11 @@ def spawns_with_odd_descriptors(api, folder):
     got, odd = {}, odd_descriptors(folder)
     for what, fds in odd[:-1]:
         numbers = [number_of(fd) for fd in fds]
+        if what == "TCP that lingers":
+            got[what, 1] = spawn_with(api, numbers, 1, fds[0])
+            continue
         for said in {len(fds), 1, 2}:
             got[what, said] = spawn_with(api, numbers, said)
-        if what == "TCP that lingers":
-            fds[0].close()
     for said in (0, 3, -1, "x", 1 << 64, ""):
         got["number", said] = spawn_with(api, [number_of(odd[-1][1][-1][0])], said)
     return got
@@ -550,7 +561,8 @@ def values_that_cannot_be(place):
     with place.one_of(place.user()) as p:
         for word, says, more in (
                 ("invalid", "", {"type": ""}), ("invalid", "", {"type": "a b"}),
-                ("invalid", "", {"type": "a" * 65}), ("invalid", "", {"type": "-a/b"}),
+                ("too_large", "64 bytes", {"type": "a" * 65}),
+                ("invalid", "", {"type": "-a/b"}),
                 ("invalid", "uid", {"uid": 1 << 32}), ("invalid", "uid", {"uid": "x"}),
                 ("invalid", "uid", {"uid": (1 << 32) - 1}),
                 ("invalid", "lifetime", {"lifetime": 90 * DAY + 1}),
@@ -561,7 +573,7 @@ def values_that_cannot_be(place):
                 ("invalid", "by a pidfd", {"view": "self", "bound": False}),
                 ("invalid", "by a pidfd", {"on_renew": "HUP", "bound": False}),
                 ("invalid", "on_renew=", {"on_renew": "KILL"}),
-                ("invalid", "on_renew", {"on_renew": "H" * 100}),
+                ("too_large", "on_renew", {"on_renew": "H" * 100}),
                 ("too_large", "2048 bytes", {"name": "%s.%s.%s" % (long, long, "x" * 2000)}),
                 ("too_large", "2048 bytes", {"uri": "https+tcp://%s:1" % ("x" * 2048)}),
                 ("invalid", "", {"nonsense": "1"})):
@@ -647,8 +659,8 @@ def a_user_and_an_agent_have_limits(place):
             equal([r["agent"] for r in found], [a.agent], "record")
             a.link.sock.settimeout(PATIENCE)
             n, error, text = a.do(spawn_until_refused, cm.api, 1030)
-            equal((n, error), (1023, "limited"), text)
-            check("1024 agents" in text, "how many there may be", text)
+            equal((n, error), (999, "limited"), text)
+            check("1000 agents" in text, "how many there may be", text)
         with Claimant(cm, place.user_of(cm)) as b:
             check(b.agent, "another user may")
 

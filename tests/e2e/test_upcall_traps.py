@@ -276,11 +276,17 @@ def other_descriptions_deceive_nobody(_):
 
 
 @case
-def bad_callouts_are_refused_at_once(_):
+def bad_callouts_go_no_further(_):
+    """The keeper hears who came with one, and not what it was."""
     with Keeper() as k:
         for token in (b"", b" \n", b"a" * 257, b"a" * 4000, TOKEN.encode() + b"\xff",
                       b"ca1_\nabc", b"ca1_;x", b"%c%d", b"ca1_/x"):
-            refused(k, "EKEYREJECTED", "token %r" % token[:20], token=token)
+            with asking(k, token=token) as a:
+                claim = k.claim()
+                equal((claim["token"], claim["pid"]), ("", str(a.pid)),
+                      "token %r" % token[:20])
+                claim.no(errno.EKEYREJECTED)
+                equal(a.hear()[0], "EKEYREJECTED", "token %r" % token[:20])
         refused(k, "EINVAL", "more than the kernel takes", token=b"a" * 4096)
         refused(k, "ENOKEY", "no callout: no upcall", token=None)
 

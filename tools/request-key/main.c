@@ -105,8 +105,9 @@ static bool destination_ok(void)
 	return ring > 0 && describe(ring, text, &n) && ring_is_private(text, n);
 }
 
-/* The callout, as it is. */
-static bool read_token(struct buf *token)
+/* The callout, as it is; how long it is. What cannot be a token goes no further: the
+ * keeper, who writes down whom it refuses, is asked with an empty one. */
+static bool read_token(struct buf *token, size_t *callout)
 {
 	long n;
 
@@ -115,10 +116,13 @@ static bool read_token(struct buf *token)
 		return false;
 	n = keyctl_read(KEY_SPEC_REQKEY_AUTH_KEY, (char *)token->p,
 			TOKEN_LEN_MAX);
-	if (n < 0 || n > TOKEN_LEN_MAX)
+	if (n < 0)
 		return false;
-	token->len = (size_t)n;
-	return token_looks_right((const char *)token->p, token->len);
+	*callout = (size_t)n;
+	if (n <= TOKEN_LEN_MAX &&
+	    token_looks_right((const char *)token->p, (size_t)n))
+		token->len = (size_t)n;
+	return true;
 }
 
 /* /proc/keys, as somebody sees it who owns no key: with the authorisation key, since
@@ -208,14 +212,15 @@ static int serve(int keys)
 	AUTO(fd_close) int sock = -1;
 	struct wanted w = { 0 };
 	struct procinfo p = { 0 };
+	size_t callout = 0;
 	pid_t tid = 0;
 
 	if (!read_wanted(&w))
 		return refuse(EINVAL, REFUSE_S);
 	if (!destination_ok())
 		return refuse(EACCES, REFUSE_S);
-	if (!read_token(&token) ||
-	    find_requester(keys, token.len, &tid) != OK ||
+	if (!read_token(&token, &callout) ||
+	    find_requester(keys, callout, &tid) != OK ||
 	    look_at_requester(tid, w.owner, &p) != OK)
 		return refuse(EKEYREJECTED, REFUSE_S);
 	(void)close(keys);

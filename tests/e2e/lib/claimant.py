@@ -19,7 +19,7 @@ from lib.case import check
 from lib.certmgr import Refused, claim_here, spawn_here
 from lib.upcall import PROCESS, error_of, read_key, request_key
 
-from cretula_native import decode_attrs
+from cretula_native import Attrs, decode_attrs
 
 SET_DUMPABLE, SET_NO_NEW_PRIVS = 4, 38
 libc = ctypes.CDLL(None, use_errno=True)
@@ -81,6 +81,9 @@ def obey(link):
         (function, arguments), _ = link.hear()
         try:
             link.tell((True, function(*arguments)))
+        except Refused as e:
+            link.tell((Refused, Attrs([("error", e.error.encode(), 0),
+                                       ("text", e.text.encode(), 0)])))
         except Exception as e:
             link.tell((False, e))
 
@@ -112,6 +115,8 @@ class Claimant(Actor):
             function = functools.partial(function, **named)
         self.tell((function, arguments))
         good, value = self.hear()[0]
+        if good is Refused:
+            raise Refused(value)
         if not good:
             raise value
         return value
