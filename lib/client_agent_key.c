@@ -199,17 +199,20 @@ enum cretula_err agent_key_failed(const struct cretula_agent *a, int no,
 			err, ERR_DENIED,
 			"agent '%s' is not this process: only the "
 			"one it was made for, or that claimed first, "
-			"may claim",
+			"may claim; or the CA makes no certificate for it: "
+			"see 'cretula agent show'",
 			id);
 	case EKEYREVOKED:
-		return client_fail(err, ERR_DENIED,
-				   "agent '%s' was revoked: start it anew", id);
+		return client_fail(
+			err, ERR_DENIED,
+			"agent '%s' was revoked, or this process has "
+			"executed another program since it claimed: "
+			"start it anew",
+			id);
 	case EKEYREJECTED:
 		return client_fail(err, ERR_UNAUTHENTICATED,
 				   "the claim of agent '%s' is refused: its "
-				   "token is not this one, another process has "
-				   "claimed with it, or this one has executed "
-				   "another program since; start the agent "
+				   "token is not this one; start the agent "
 				   "anew",
 				   id);
 	case EKEYEXPIRED:

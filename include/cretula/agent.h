@@ -110,10 +110,10 @@ CRETULA_API void cretula_agent_set(struct cretula_agent *a, unsigned flags);
  * After an error what was claimed before stays in use. May be called again at any
  * time, which is how it is renewed; cretula_agent_renew also says whether it is new.
  *
- * CRETULA_ERR_DENIED: not this process's (EACCES), or the agent was revoked
- * (EKEYREVOKED), or this is a forked child;
- * CRETULA_ERR_UNAUTHENTICATED: the token is not that agent's, or another process has
- * claimed with it, or this one has executed another program since (EKEYREJECTED);
+ * CRETULA_ERR_DENIED: not this process's, or the CA makes no certificate for it
+ * (EACCES); or the agent was revoked, or this process has executed another program since
+ * it claimed (EKEYREVOKED); or this is a forked child;
+ * CRETULA_ERR_UNAUTHENTICATED: the token is not that agent's (EKEYREJECTED);
  * CRETULA_ERR_EXPIRED: the token was not used in time, or the certificate has expired
  * and there is no new one (EKEYEXPIRED);
  * CRETULA_ERR_LIMITED: the user's quota of keys is used up (EDQUOT): raise
