@@ -212,10 +212,10 @@ void hold_issued(struct hold *h, const struct msg *m)
 		start_anew(a, h);
 		return;
 	}
-	if (renewed && a->view != AGENT_VIEW_NO) {
-		hold_promote(a);
+	if (renewed && a->view != AGENT_VIEW_NO)
+		hold_promote(a); /* else when it is claimed */
+	if (renewed)
 		tell_renewed(a);
-	}
 	rows_dirty(a);
 	agent_schedule(a);
 	view_tell(a);
