@@ -229,6 +229,7 @@ def a_claim_from_a_container(place):
                 place.refused("denied", agent=a.agent, uid=a.uid)
                 certificate(a.claim())
     with place.agent() as a:
+        place.cm.wait_agent(a.agent, "it was looked at", lambda s: "ptraceable" in s)
         equal(a.do(in_user_namespace, claim, a.spawned), "EACCES",
               "the agent, if it has gone elsewhere")
         place.refused("denied", agent=a.agent, pid=a.pid)
