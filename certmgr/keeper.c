@@ -290,6 +290,7 @@ static void init(void)
 	owed_init();
 	rows_init();
 	net_init();
+	secret_keep();
 	pool_init();
 }
 

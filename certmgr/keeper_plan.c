@@ -234,9 +234,9 @@ void spawn_make(struct spawn *s, const struct subject *by)
 	}
 	keeper.spawned++;
 	record(a, s);
-	agent_examine(a);
 	rows_dirty(a);
 	agent_schedule(a);
 	view_tell(a);
 	answer(a, s);
+	agent_examine(a); /* nobody waits for that */
 }

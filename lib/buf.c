@@ -25,7 +25,7 @@ void buf_init_secret(struct buf *b, size_t max)
 void buf_wipe(struct buf *b)
 {
 	if (b->secret)
-		secret_free(b->p);
+		secret_give(b->p, b->cap);
 	else
 		free(b->p);
 	b->p = NULL;
@@ -49,10 +49,10 @@ static void buf_resize(struct buf *b, size_t cap)
 		b->cap = cap;
 		return;
 	}
-	p = secret_alloc(cap);
+	p = secret_take(cap);
 	if (b->len)
 		memcpy(p, b->p, b->len);
-	secret_free(b->p);
+	secret_give(b->p, b->cap);
 	b->p = p;
 	b->cap = cap;
 }

@@ -10,6 +10,22 @@ struct secret {
 	uint8_t key[KEY_SIZE];
 };
 
+/* Blocks of one size that wait for the next user. */
+enum {
+	KEPT = 4,
+};
+
+static struct kept {
+	size_t size;
+	unsigned n;
+	void *p[KEPT];
+} kept[] = {
+	{ .size = KEY_SIZE }, { .size = 256 },  { .size = 512 },
+	{ .size = 1024 },     { .size = 2048 }, { .size = 4096 },
+};
+
+static bool keeps;
+
 static void secret_ready(void)
 {
 	static bool ready;
@@ -38,6 +54,38 @@ void secret_free(void *p)
 	sodium_free(p);
 }
 
+void secret_keep(void)
+{
+	keeps = true;
+}
+
+static struct kept *kept_of(size_t n)
+{
+	for (size_t i = 0; keeps && i < NELEM(kept); i++)
+		if (kept[i].size == n)
+			return &kept[i];
+	return NULL;
+}
+
+void *secret_take(size_t n)
+{
+	struct kept *k = kept_of(n);
+
+	return k && k->n ? k->p[--k->n] : secret_alloc(n);
+}
+
+void secret_give(void *p, size_t n)
+{
+	struct kept *k = p ? kept_of(n) : NULL;
+
+	if (!k || k->n == KEPT) {
+		secret_free(p);
+		return;
+	}
+	secret_zero(p, n);
+	k->p[k->n++] = p;
+}
+
 void secret_zero(void *p, size_t n)
 {
 	sodium_memzero(p, n);
@@ -50,7 +98,7 @@ bool secret_equal(const void *a, const void *b, size_t n)
 
 struct secret *secret_new(void)
 {
-	return secret_alloc(sizeof(struct secret));
+	return secret_take(sizeof(struct secret));
 }
 
 struct secret *secret_random(void)
@@ -71,7 +119,7 @@ struct secret *secret_from(const void *key)
 
 void secret_drop(struct secret **s)
 {
-	secret_free(*s);
+	secret_give(*s, sizeof **s);
 	*s = NULL;
 }
 

@@ -13,6 +13,13 @@ void *secret_alloc(size_t n) __attribute__((malloc));
 /* Wipes and frees; NULL is fine. */
 void secret_free(void *p);
 
+/* The same, for blocks that come and go: who has called secret_keep keeps a few of each
+ * size, wiped and still locked, as a fresh one costs a dozen system calls. n: as it was
+ * allocated; p may be NULL. */
+void secret_keep(void);
+void *secret_take(size_t n);
+void secret_give(void *p, size_t n);
+
 /* Zeroes n bytes; the compiler cannot leave it out. */
 void secret_zero(void *p, size_t n);
 

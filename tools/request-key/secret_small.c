@@ -65,6 +65,17 @@ void secret_free(void *p)
 	secret_zero(at, room);
 }
 
+void *secret_take(size_t n)
+{
+	return secret_alloc(n);
+}
+
+void secret_give(void *p, size_t n)
+{
+	(void)n;
+	secret_free(p);
+}
+
 void secret_zero(void *p, size_t n)
 {
 	explicit_bzero(p, n);
