@@ -21,7 +21,9 @@ struct procinfo {
 	uid_t uid, euid, fsuid;
 	gid_t gid;
 	uint64_t user_ns, pid_ns; /* inodes; 0: may not be looked at */
-	/* Its program: exec changes these. 0: may not be looked at */
+	/* Its program: exec changes these, but of a process that has given up the
+	 * randomising of addresses (personality(2)) and executes the same file with
+	 * arguments as long. 0: may not be looked at */
 	uint64_t exe_dev, exe_ino;
 	uint64_t image; /* where its stack and code begin, hashed */
 	/* Others of its uid can ptrace it (but for Yama). Not known of the root of a
