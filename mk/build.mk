@@ -152,6 +152,9 @@ install: all
 	install -m 644 $(B)/lib/libcretula.so \
 		$(DESTDIR)$(PREFIX)/lib/$(TRIPLET)/libcretula.so.0
 	ln -sf libcretula.so.0 $(DESTDIR)$(PREFIX)/lib/$(TRIPLET)/libcretula.so
+	sed 's|@PREFIX@|$(PREFIX)|; s|@TRIPLET@|$(TRIPLET)|' dist/libcretula.pc.in | \
+		install -D -m 644 /dev/stdin \
+		$(DESTDIR)$(PREFIX)/lib/$(TRIPLET)/pkgconfig/libcretula.pc
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/include/cretula \
 		include/cretula/*.h
 	install -D -m 644 -t $(DESTDIR)$(PREFIX)/share/man/man1 tools/cretula.1
