@@ -31,7 +31,7 @@
 enum {
 	CLIENTS_MAX = 256,
 	LINES_MAX = 16 << 10, /* bytes of a client that wait to be sent back */
-	STEPS_MAX = 16,       /* reads and writes of one before the others' turn */
+	STEPS_MAX = 16, /* reads and writes of one before the others' turn */
 };
 
 /* A connection. A TLS read may have to write and a TLS write to read, so that what it
