@@ -180,6 +180,10 @@ static enum cretula_err no_key(const struct cretula_agent *a, int no,
 				   "(/etc/request-key.d, /run/cretula/upcall), "
 				   "or it has no certificate yet",
 				   cretula_agent_id(a), a->name);
+	if (no == EAGAIN)
+		return client_fail(err, ERR_UNAVAILABLE,
+				   "no thread can be started to ask the "
+				   "kernel: see RLIMIT_NPROC and the memory");
 	return client_fail(err, ERR_UNAVAILABLE,
 			   "the kernel's keyring cannot be used here: %s; a "
 			   "container's seccomp profile may hide it",

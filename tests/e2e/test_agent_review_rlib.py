@@ -28,5 +28,18 @@ def keys_of_others_under_its_name_are_not_taken():
         check(got["serial"] and got["way"] == "keyring", "its own", got)
 
 
+@case
+def without_a_thread_it_asks_the_socket():
+    if not is_root():
+        raise Skip("root's processes are not counted")
+    with node() as (_, cm):
+        cm.grant(OWNER)
+        done = cm.run_agent("prlimit", "--nproc=1", CRETULA, "agent", "claim",
+                            "--json", uid=OWNER)
+        equal(done.returncode, 0, done.stderr)
+        equal(json.loads(done.stdout)["way"], "socket", "the way")
+        check(b"no thread" in done.stderr, "why", done.stderr)
+
+
 if __name__ == "__main__":
     sys.exit(run())
