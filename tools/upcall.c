@@ -50,7 +50,8 @@ static bool lock(int fd, int how)
 struct place {
 	const char *path;
 	const char *folder;
-	const char *mark; /* names the inode of what we put there */
+	const char
+		*mark; /* names the inodes of what we put there, a line each */
 	const char *temp;
 	mode_t mode;
 };
@@ -126,10 +127,16 @@ static bool is_ours(const struct place *at)
 {
 	AUTO(buf_wipe) struct buf said = { 0 };
 	char is[MARK_MAX];
+	size_t n;
 
 	buf_init(&said, 2 * PIPE_BUF);
-	return mark_text(at->path, is) && read_file(at->mark, &said) &&
-	       said.len == strlen(is) && !memcmp(said.p, is, said.len);
+	if (!mark_text(at->path, is) || !read_file(at->mark, &said))
+		return false;
+	n = strlen(is);
+	for (size_t i = 0; i + n <= said.len; i++)
+		if ((!i || said.p[i - 1] == '\n') && !memcmp(said.p + i, is, n))
+			return true;
+	return false;
 }
 
 static bool is_same(const struct place *at, const struct buf *want)
@@ -141,13 +148,25 @@ static bool is_same(const struct place *at, const struct buf *want)
 	       !memcmp(is.p, want->p, is.len);
 }
 
+/* One line more, at once: whoever dies leaves what is there ours. */
+static bool add_mark(const struct place *at, const char *text)
+{
+	AUTO(fd_close) int fd = -1;
+
+	if (!is_ours(at))
+		(void)unlink(at->mark);
+	fd = open(at->mark,
+		  O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
+	return fd >= 0 &&
+	       write(fd, text, strlen(text)) == (ssize_t)strlen(text);
+}
+
 static bool put_new(const struct place *at, const struct buf *want)
 {
 	char mark[MARK_MAX];
 
 	return write_file(at->temp, at->mode, want->p, want->len) &&
-	       mark_text(at->temp, mark) &&
-	       write_file(at->mark, 0644, mark, strlen(mark)) &&
+	       mark_text(at->temp, mark) && add_mark(at, mark) &&
 	       !rename(at->temp, at->path);
 }
 

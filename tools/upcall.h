@@ -4,7 +4,7 @@
  *
  * Who needs them holds a shared flock on UPCALL_USERS for its life, so that one who is
  * killed no longer counts; UPCALL_CHANGE is held while something is put or taken away.
- * Beside each file that was put there lies `.NAME.playground`, which names its inode:
+ * Beside each file that was put there lies `.NAME.playground`, a line for each inode:
  * a file that somebody else has put in its place since is his. */
 #ifndef TOOLS_UPCALL_H
 #define TOOLS_UPCALL_H

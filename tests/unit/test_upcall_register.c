@@ -193,6 +193,26 @@ static void one_who_is_killed_does_not_count(void **state)
 	assert_true(nothing_left());
 }
 
+/* Who died between the mark and the file that it names has the rename fail here. */
+static void who_dies_while_replacing_leaves_it_ours(void **state)
+{
+	struct fault f;
+	struct other a;
+
+	(void)state;
+	need_mounts();
+	a = other_registers(OLD);
+	other_ends(&a, true);
+	assert_int_equal(
+		mount(UPCALL_HELPER, UPCALL_HELPER, NULL, MS_BIND, NULL), 0);
+	assert_int_equal(upcall_register(NEW, &f), ERR_UNAVAILABLE);
+	assert_int_equal(umount2(UPCALL_HELPER, MNT_DETACH), 0);
+	put_in_place(NEW);
+	assert_true(has(UPCALL_HELPER, "new helper"));
+	upcall_unregister();
+	assert_true(nothing_left());
+}
+
 static void what_a_dead_one_left_is_replaced(void **state)
 {
 	struct other a;
@@ -281,6 +301,7 @@ int main(void)
 		cmocka_unit_test(both_come_and_go),
 		cmocka_unit_test(the_last_one_takes_them_away),
 		cmocka_unit_test(one_who_is_killed_does_not_count),
+		cmocka_unit_test(who_dies_while_replacing_leaves_it_ours),
 		cmocka_unit_test(what_a_dead_one_left_is_replaced),
 		cmocka_unit_test(what_a_package_installed_is_left_alone),
 		cmocka_unit_test(what_a_package_put_over_it_is_left_alone),

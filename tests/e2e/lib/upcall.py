@@ -140,7 +140,7 @@ def marked(path):
 def is_ours(path):
     try:
         with open(marked(path)) as f:
-            return f.read() == mark_of(path)
+            return mark_of(path) in f.read().splitlines(True)
     except FileNotFoundError:
         return False
 
