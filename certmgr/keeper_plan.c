@@ -51,17 +51,26 @@ static enum err take_view(struct agent *a, struct attr_view v, struct fault *f)
 	return OK;
 }
 
+static const struct {
+	const char *name;
+	int number;
+} names[] = {
+	{ "HUP", SIGHUP },     { "USR1", SIGUSR1 }, { "USR2", SIGUSR2 },
+	{ "INT", SIGINT },     { "TERM", SIGTERM }, { "QUIT", SIGQUIT },
+	{ "WINCH", SIGWINCH },
+};
+
+const char *agent_signal(const struct agent *a)
+{
+	for (size_t i = 0; i < NELEM(names); i++)
+		if (a->on_renew == names[i].number)
+			return names[i].name;
+	return "?";
+}
+
 static enum err take_signal(struct agent *a, struct attr_view v,
 			    struct fault *f)
 {
-	static const struct {
-		const char *name;
-		int number;
-	} names[] = {
-		{ "HUP", SIGHUP },     { "USR1", SIGUSR1 }, { "USR2", SIGUSR2 },
-		{ "INT", SIGINT },     { "TERM", SIGTERM }, { "QUIT", SIGQUIT },
-		{ "WINCH", SIGWINCH },
-	};
 	char text[16] = "";
 	enum err e = call_text(v, "on_renew", text, sizeof text, f);
 
@@ -172,6 +181,7 @@ static void record(const struct agent *a, const struct spawn *s)
 	else
 		ENSURE(attrs_add_str(&more, "by", "capability") == OK);
 	ENSURE(attrs_add_u64(&more, "spawner", a->spawner) == OK);
+	call_named(&s->call, &more);
 	agent_record(a, "spawn", attrs_view(&more));
 	attrs_wipe(&more);
 }

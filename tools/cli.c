@@ -35,11 +35,25 @@ static bool optional(const struct opt *o)
 	return o->arg && o->arg[0] == '[';
 }
 
+/* A letter may have several bytes. */
+static int columns(const char *s)
+{
+	int n = 0;
+
+	for (; *s; s++)
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	return n;
+}
+
 static void help_opts(const struct opt *o)
 {
-	for (; o && o->name; o++)
-		printf("  --%s %-*s %s\n", o->name, (int)(20 - strlen(o->name)),
-		       o->arg ? o->arg : "", o->help);
+	for (; o && o->name; o++) {
+		const char *arg = o->arg ? o->arg : "";
+
+		printf("  --%s %s%*s %s\n", o->name, arg,
+		       MAX(20 - columns(o->name) - columns(arg), 0), "",
+		       o->help);
+	}
 }
 
 void cli_usage_line(const struct verb *v, FILE *to)

@@ -9,6 +9,7 @@
 #include <cretula/agent.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum {
@@ -29,7 +30,8 @@ int agent_ask(struct cli *cli, const char *verb, struct attr_view args,
 static bool is_time(const struct attr *a)
 {
 	return attr_named(a, "not_after") || attr_named(a, "renew_at") ||
-	       attr_named(a, "not_before") || attr_named(a, "made");
+	       attr_named(a, "not_before") || attr_named(a, "made") ||
+	       attr_named(a, "ended");
 }
 
 /* Seconds since 1970 become RFC 3339; false if it is no time. */
@@ -87,53 +89,97 @@ int agent_print(const struct cli *cli, struct attr_view v)
 
 /* --- list */
 
-/* One cell of a table, `-` where there is nothing. */
-static void cell(struct attr_view v, const char *name, int width)
+/* The table, as wide as what is in it; the last column only where there is something. */
+static const struct {
+	const char *title, *name;
+} columns[] = {
+	{ "AGENT", "agent" }, { "TYPE", "type" },
+	{ "UID", "uid" },     { "PID", "pid" },
+	{ "STATE", "state" }, { "NOT AFTER", "not_after" },
+	{ "VIEW", "view" },   { "PTRACEABLE", "ptraceable" },
+	{ "WHY", "text" },
+};
+
+enum {
+	COLUMNS = NELEM(columns),
+	LAST = COLUMNS - 1,
+};
+
+/* What stands in one cell; `-` where there is nothing. */
+static struct span cell(struct attr_view v, size_t column,
+			char time[CLOCK_TEXT])
 {
-	char text[CLOCK_TEXT];
 	struct attr a;
 
-	if (!attr_find(v, name, &a) || !a.len)
-		printf("%-*s ", width, "-");
-	else if (time_text(&a, text))
-		printf("%-*s ", width, text);
-	else
-		printf("%-*.*s ", width, (int)a.len, (const char *)a.value);
+	if (!attr_find(v, columns[column].name, &a) || !a.len)
+		return span_str(column == LAST ? "" : "-");
+	return time_text(&a, time) ? span_str(time) : span_of(a.value, a.len);
 }
 
-static void print_row(struct attr_view v)
+/* One more cell of a line; *gap blanks are owed, and never paid at its end. */
+static void put_cell(struct span s, int width, int *gap)
 {
-	struct attr a;
+	if (!s.n)
+		return;
+	printf("%*s", *gap, "");
+	cli_plain(stdout, s.p, s.n);
+	*gap = width - (int)s.n + 1;
+}
 
-	cell(v, "agent", 36);
-	cell(v, "type", 12);
-	cell(v, "uid", 6);
-	cell(v, "pid", 7);
-	cell(v, "state", 8);
-	cell(v, "not_after", 20);
-	cell(v, "view", 4);
-	cell(v, "ptraceable", 4);
-	if (attr_find(v, "text", &a))
-		cli_plain(stdout, a.value, a.len);
+static void print_table(const struct cretula_answer *a)
+{
+	int width[COLUMNS], gap = 0;
+	char time[CLOCK_TEXT];
+	bool why = false;
+
+	for (size_t c = 0; c < COLUMNS; c++) {
+		width[c] = (int)strlen(columns[c].title);
+		for (unsigned i = 0; i < a->count; i++) {
+			struct span s =
+				cell(attrs_view(&a->item[i].a), c, time);
+
+			width[c] = MAX(width[c], (int)s.n);
+			why |= c == LAST && s.n;
+		}
+	}
+	for (size_t c = 0; c < COLUMNS; c++)
+		if (c != LAST || why)
+			put_cell(span_str(columns[c].title), width[c], &gap);
 	printf("\n");
+	for (unsigned i = 0; i < a->count; i++) {
+		gap = 0;
+		for (size_t c = 0; c < COLUMNS; c++)
+			put_cell(cell(attrs_view(&a->item[i].a), c, time),
+				 width[c], &gap);
+		printf("\n");
+	}
 }
 
-static int print_list(const struct cli *cli, const struct cretula_answer *a)
+/* Ids begin with the time. */
+static int older(const void *x, const void *y)
+{
+	const struct cretula_list *l = x, *r = y;
+	struct attr a = { 0 }, b = { 0 };
+	int d;
+
+	(void)attr_find(attrs_view(&l->a), "agent", &a);
+	(void)attr_find(attrs_view(&r->a), "agent", &b);
+	d = memcmp(a.len ? a.value : (const void *)"",
+		   b.len ? b.value : (const void *)"", MIN(a.len, b.len));
+	return d ? d : (a.len > b.len) - (a.len < b.len);
+}
+
+static int print_list(const struct cli *cli, struct cretula_answer *a)
 {
 	int rc = EXIT_DONE;
 
+	if (a->count)
+		qsort(a->item, a->count, sizeof *a->item, older);
 	if (!cli->json && !cli->field && a->count)
-		printf("%-36s %-12s %-6s %-7s %-8s %-20s %-4s %-4s\n", "AGENT",
-		       "TYPE", "UID", "PID", "STATE", "NOT AFTER", "VIEW",
-		       "PTRACEABLE");
-	for (unsigned i = 0; i < a->count && rc == EXIT_DONE; i++) {
-		struct attr_view v = attrs_view(&a->item[i].a);
-
+		print_table(a);
+	for (unsigned i = 0; i < a->count && rc == EXIT_DONE; i++)
 		if (cli->json || cli->field)
-			rc = agent_print(cli, v);
-		else
-			print_row(v);
-	}
+			rc = agent_print(cli, attrs_view(&a->item[i].a));
 	return rc;
 }
 
@@ -293,10 +339,13 @@ const struct verb verbs_agent[] = {
 	  run_opts, agent_run_run },
 	{ "agent", "list", "[--type TYPE]", "the agents of this node", NULL,
 	  "cretula agent list --json", list_opts, list_run },
-	{ "agent", "show", "AGENT", "one of them", NULL,
+	{ "agent", "show", "AGENT", "all that is known of one of them",
+	  "The last thousand that ended are remembered, until certmgr's core ends\n"
+	  "or dies.\n",
 	  "cretula agent show 01975c0e-0000-7000-8000-000000000001", NULL,
 	  show_run },
-	{ "agent", "renew", "AGENT", "give it a new certificate now", NULL,
+	{ "agent", "renew", "AGENT", "give it a new key and certificate now",
+	  "Its file view has them at once; who claims gets them from then on.\n",
 	  "cretula agent renew 01975c0e-0000-7000-8000-000000000001", NULL,
 	  renew_run },
 	{ "agent", "revoke", "AGENT [--reason REASON]",

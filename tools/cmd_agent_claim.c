@@ -101,7 +101,8 @@ int agent_claim_run(struct cli *cli)
 	if (cretula_agent_claim(a, &err)) {
 		rc = cli_failed(&err);
 	} else {
-		if (cretula_agent_way(a) == CRETULA_WAY_SOCKET)
+		if (cretula_agent_way(a) == CRETULA_WAY_SOCKET &&
+		    !cli_opt(cli, "way"))
 			cli_say("claimed over certmgr's socket: %s",
 				cretula_agent_why(a));
 		rc = print_claim(cli, a);

@@ -298,8 +298,26 @@ static int build_request(struct question *q)
 	return rc;
 }
 
-/* For people: the decision, a line for each grant, a line for each fact. */
-static int print_lines(struct attr_view v)
+/* A line for each grant; certmgr's are called agent/NUMBER everywhere. */
+static void print_reason(const struct cli *cli, char *reason)
+{
+	static const char word[] = "grant ";
+	char *rest = reason, *line;
+
+	while ((line = strsep(&rest, "\n"))) {
+		bool names = cli->daemon == CLIENT_CERTMGR &&
+			     !strncmp(line, word, sizeof word - 1);
+
+		if (names)
+			printf("%s%s%s\n", word, agent_mark,
+			       line + sizeof word - 1);
+		else if (*line)
+			printf("%s\n", line);
+	}
+}
+
+/* For people: the decision, and why; a line for each fact. */
+static int print_lines(const struct cli *cli, struct attr_view v)
 {
 	AUTO(mem_free) char *reason = NULL;
 	struct attr a;
@@ -310,7 +328,7 @@ static int print_lines(struct attr_view v)
 		printf(" grant=%.*s", (int)a.len, (const char *)a.value);
 	printf("\n");
 	if (attr_find(v, "reason", &a) && attr_str(&a, &reason) == OK)
-		printf("%s\n", reason);
+		print_reason(cli, reason);
 	while (attr_next(&v, &a))
 		if (attr_named(&a, "fact"))
 			printf("fact: %.*s\n", (int)a.len,
@@ -324,7 +342,7 @@ static int print_decision(const struct cli *cli,
 	struct attr_view v = attrs_view(&answer->reply.a);
 	bool lines = !cli->json && !cli->field;
 	struct attr a;
-	int rc = lines ? print_lines(v) : out_reply(cli, answer);
+	int rc = lines ? print_lines(cli, v) : out_reply(cli, answer);
 
 	if (!rc && attr_find(v, "decision", &a) && !attr_is(&a, "allow"))
 		rc = err_exit(ERR_DENIED);

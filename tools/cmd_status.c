@@ -47,6 +47,7 @@ static void line(struct attr_view v, const char *label, const char *name)
 		printf("\n");
 }
 
+/* Of seconds since 1970. */
 static void time_line(struct attr_view v, const char *label, const char *name)
 {
 	char text[CLOCK_TEXT];
@@ -120,8 +121,9 @@ static void print_status(enum client_daemon d, struct attr_view v)
 	       state[0] ? state : "in an unknown state");
 	for (size_t i = 0; i < NELEM(lines); i++)
 		line(v, lines[i].label, lines[i].name);
-	time_line(v, "started", "started");
+	time_line(v, "node's certificate ends", "node_not_after");
 	time_line(v, "the CA is away since", "ca_away_since");
+	time_line(v, "started", "started");
 	each(v, "weaker here", "weaker");
 	each(v, "needs attention", "attention");
 	if (advice(v))
