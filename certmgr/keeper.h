@@ -144,6 +144,18 @@ struct agent {
 	char reason[32];    /* of the revocation, once ended */
 };
 
+/* One that has ended, as long as it is remembered: who comes with its token, or asks
+ * for it, is told so. */
+struct agent_past {
+	char id[AGENT_ID_LEN + 1]; /* "": none */
+	char type[TYPE_MAX + 1];
+	uint8_t token[AGENT_TOKEN_HASH];
+	char serial[2 * SERIAL_SIZE + 1]; /* "": it had none */
+	char event[16], reason[32];       /* as agent_end was told */
+	uid_t uid, spawner;
+	int64_t at;
+};
+
 /* A call that waits for an agent's certificate, or for a revocation. */
 struct wait {
 	struct call call;
@@ -296,6 +308,8 @@ void agent_end(struct agent *a, const char *event, const char *reason);
 void agent_free(struct agent *a);
 /* Its state, for people. */
 const char *agent_state_text(const struct agent *a);
+/* What it is sent when there is a new certificate; it is sent one. */
+const char *agent_signal(const struct agent *a);
 /* Sets its timer anew. */
 void agent_schedule(struct agent *a);
 int64_t agent_renew_at(const struct hold *h);
@@ -305,6 +319,8 @@ void agents_examine(void);
 void agents_examined(uint64_t ref, const struct procinfo *p, int pidfd);
 /* What the CA made for an agent that had ended meanwhile. */
 void agent_settled(struct agent *a, struct hold *h);
+/* NULL: not remembered. */
+const struct agent_past *agent_past(const char *id);
 /* An ended agent: its token's hash and what became of it; false: not remembered. */
 bool agent_dead(const char *id, const uint8_t hash[AGENT_TOKEN_HASH],
 		enum err *why);
@@ -417,6 +433,8 @@ void verb_grant_test(const struct call *c, struct attr_view v);
 void verb_status(const struct call *c, struct attr_view v);
 
 /* keeper_call.c */
+/* Adds request_id=, for a record: what an error says leads to it. */
+void call_named(const struct call *c, struct attrs *what);
 void call_run(const struct conn *conn, const struct msg *m);
 
 /* References of questions to door: who asked is in the top bits. */

@@ -2,6 +2,8 @@
  * for what the CA says. Over admin.sock all agents, over api.sock the caller's own. */
 #include "certmgr/keeper.h"
 
+#include "lib/log.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,12 +106,29 @@ void waits_look(struct agent *a)
 
 /* Whose */
 
-static bool may(const struct call *c, const struct agent *a)
+static bool may_see(const struct call *c, uid_t uid, uid_t spawner)
 {
 	const struct conn *conn = call_conn(c);
 
-	return conn && (conn->subject.admin || conn->subject.uid == a->uid ||
-			conn->subject.uid == a->spawner);
+	return conn && (conn->subject.admin || conn->subject.uid == uid ||
+			conn->subject.uid == spawner);
+}
+
+static bool may(const struct call *c, const struct agent *a)
+{
+	return may_see(c, a->uid, a->spawner);
+}
+
+/* What v names, if it has ended and is remembered. */
+static const struct agent_past *past(const struct call *c, struct attr_view v)
+{
+	const struct agent_past *p = NULL;
+	char id[AGENT_ID_LEN + 1];
+	struct fault f;
+
+	if (call_need(v, "agent", id, sizeof id, &f) == OK)
+		p = agent_past(id);
+	return p && may_see(c, p->uid, p->spawner) ? p : NULL;
 }
 
 static struct agent *named(const struct call *c, struct attr_view v,
@@ -123,9 +142,15 @@ static struct agent *named(const struct call *c, struct attr_view v,
 	a = agent_find(id);
 	if (a && a->state == AGENT_LIVE && may(c, a))
 		return a;
-	(void)fault_set(f, ERR_NOT_FOUND,
-			"there is no agent '%s' here, or it is another user's",
-			id);
+	(void)(past(c, v)
+		       ? fault_set(f, ERR_CONFLICT,
+				   "agent '%s' has ended: its certificate is "
+				   "revoked already",
+				   id)
+		       : fault_set(f, ERR_NOT_FOUND,
+				   "there is no agent '%s' here, or it is "
+				   "another user's",
+				   id));
 	return NULL;
 }
 
@@ -196,7 +221,7 @@ static enum err put_details(const struct agent *a, struct attrs *v)
 	if (a->lifetime)
 		TRY(attrs_add_u64(v, "lifetime", a->lifetime));
 	if (a->on_renew)
-		TRY(attrs_add_u64(v, "on_renew", (uint64_t)a->on_renew));
+		TRY(attrs_add_str(v, "on_renew", agent_signal(a)));
 	if (a->view != AGENT_VIEW_NO)
 		TRY(attrs_add_fmt(v, "dir", "%s/%s", keeper.view_path, a->id));
 	if (a->now.cert)
@@ -208,15 +233,54 @@ static enum err put_details(const struct agent *a, struct attrs *v)
 	return OK;
 }
 
+/* Of one that has ended. */
+static enum err put_past(const struct agent_past *p, struct attrs *v)
+{
+	static const char *const whys[][2] = {
+		{ "ended", "its process ended" },
+		{ "revoke", "somebody revoked it" },
+		{ "unclaimed", "nobody claimed in time" },
+		{ "other_program", "its process became another program" },
+	};
+
+	TRY(attrs_add_str(v, "agent", p->id));
+	TRY(attrs_add_str(v, "type", p->type));
+	TRY(attrs_add_str(v, "node", keeper.node));
+	TRY(attrs_add_u64(v, "uid", p->uid));
+	TRY(attrs_add_str(v, "state", "ended"));
+	if (p->serial[0])
+		TRY(attrs_add_str(v, "serial", p->serial));
+	TRY(attrs_add_u64(v, "ended", (uint64_t)p->at));
+	TRY(attrs_add_str(v, "reason", p->reason));
+	for (size_t i = 0; i < NELEM(whys); i++)
+		if (!strcmp(p->event, whys[i][0]))
+			return attrs_add_str(v, "text", whys[i][1]);
+	return OK;
+}
+
+static void show_past(const struct call *c, const struct agent_past *p)
+{
+	struct attrs r;
+
+	attrs_init(&r);
+	ENSURE(put_past(p, &r) == OK);
+	call_reply(c, &r);
+	attrs_wipe(&r);
+}
+
 /* As it is now: it may have become another program, or undumpable, since. */
 void verb_show(const struct call *c, struct attr_view v)
 {
 	struct fault f;
 	struct agent *a = named(c, v, &f);
+	const struct agent_past *p = a ? NULL : past(c, v);
 	struct attrs r;
 
 	if (!a) {
-		call_fault(c, &f);
+		if (p)
+			show_past(c, p);
+		else
+			call_fault(c, &f);
 		return;
 	}
 	attrs_init(&r);
@@ -229,6 +293,28 @@ void verb_show(const struct call *c, struct attr_view v)
 
 /* renew, revoke */
 
+/* Who wants that: what becomes of it is recorded with the agent. */
+static void record(const struct call *c, const char *verb,
+		   const struct agent *a)
+{
+	const struct conn *conn = call_conn(c);
+	struct attrs what;
+	struct fault f;
+
+	attrs_init(&what);
+	ENSURE(attrs_add_str(&what, "event", "call") == OK);
+	ENSURE(attrs_add_str(&what, "verb", verb) == OK);
+	ENSURE(attrs_add_str(&what, "decision", "allow") == OK);
+	ENSURE(attrs_add_str(&what, "agent", a->id) == OK);
+	if (conn)
+		ENSURE(attrs_add_view(&what, attrs_view(&conn->said)) == OK);
+	call_named(c, &what);
+	if (audit_link_record(keeper.audit, attrs_view(&what), 0, NULL, &f) !=
+	    OK)
+		log_text(LOG_ERR, "unrecorded", "%s of %s", verb, a->id);
+	attrs_wipe(&what);
+}
+
 void verb_renew(const struct call *c, struct attr_view v)
 {
 	struct fault f;
@@ -239,6 +325,7 @@ void verb_renew(const struct call *c, struct attr_view v)
 		call_fault(c, &f);
 		return;
 	}
+	record(c, "agent.renew", a);
 	a->failed = OK;
 	if (a->now.state == HOLD_NONE)
 		hold_begin(a, &a->now, 0);
@@ -289,6 +376,7 @@ void verb_revoke(const struct call *c, struct attr_view v)
 	ENSURE(attrs_add_str(&r, "agent", a->id) == OK);
 	if (serial[0])
 		ENSURE(attrs_add_str(&r, "serial", serial) == OK);
+	record(c, "agent.revoke", a);
 	agent_end(a, "revoke", reason);
 	o = serial[0] ? map_find(keeper.owed, serial, strlen(serial)) : NULL;
 	if (o) {

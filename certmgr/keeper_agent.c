@@ -9,13 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Tokens of agents that have ended, so that who comes with one is told so. */
-struct dead {
-	char id[AGENT_ID_LEN + 1];
-	uint8_t token[AGENT_TOKEN_HASH];
-	enum err why;
-};
-
 #define EXAMINE_AGAIN (100 * CLOCK_MS)
 
 enum {
@@ -24,7 +17,7 @@ enum {
 
 static struct loop_timer look_again; /* at processes */
 static void time_to_look(struct loop_timer *t);
-static struct dead *dead;
+static struct agent_past *dead;
 static unsigned dead_next;
 
 /* How many each user has started */
@@ -321,25 +314,38 @@ static void time_came(struct loop_timer *t)
 
 /* The end */
 
-static void remember(const struct agent *a, enum err why)
+static void remember(const struct agent *a, const char *event)
 {
-	struct dead *d = &dead[dead_next++ % KEEPER_DEAD];
+	struct agent_past *d = &dead[dead_next++ % KEEPER_DEAD];
 
 	memcpy(d->id, a->id, sizeof d->id);
+	memcpy(d->type, a->type, sizeof d->type);
 	memcpy(d->token, a->token, sizeof d->token);
-	d->why = why;
+	memcpy(d->serial, a->now.serial, sizeof d->serial);
+	memcpy(d->reason, a->reason, sizeof d->reason);
+	(void)snprintf(d->event, sizeof d->event, "%s", event);
+	d->uid = a->uid;
+	d->spawner = a->spawner;
+	d->at = clock_wall();
+}
+
+const struct agent_past *agent_past(const char *id)
+{
+	for (unsigned i = 0; *id && i < KEEPER_DEAD; i++)
+		if (!strcmp(dead[i].id, id))
+			return &dead[i];
+	return NULL;
 }
 
 bool agent_dead(const char *id, const uint8_t hash[AGENT_TOKEN_HASH],
 		enum err *why)
 {
-	for (unsigned i = 0; i < KEEPER_DEAD; i++)
-		if (!strcmp(dead[i].id, id) &&
-		    secret_equal(dead[i].token, hash, AGENT_TOKEN_HASH)) {
-			*why = dead[i].why;
-			return true;
-		}
-	return false;
+	const struct agent_past *d = agent_past(id);
+
+	if (!d || !secret_equal(d->token, hash, AGENT_TOKEN_HASH))
+		return false;
+	*why = strcmp(d->event, "unclaimed") ? ERR_CONFLICT : ERR_EXPIRED;
+	return true;
 }
 
 void agent_record(const struct agent *a, const char *event,
@@ -429,7 +435,7 @@ void agent_end(struct agent *a, const char *event, const char *reason)
 	if (reason != a->reason)
 		(void)snprintf(a->reason, sizeof a->reason, "%s", reason);
 	record_end(a, event);
-	remember(a, expired ? ERR_EXPIRED : ERR_CONFLICT);
+	remember(a, event);
 	loop_disarm(&a->timer);
 	agent_unbind(a);
 	view_gone(a);

@@ -34,24 +34,35 @@ static const struct call_verb verbs[] = {
 	{ "audit.notes", NEED_ADMIN, verb_audit_notes, NULL, " verb" },
 };
 
+void call_named(const struct call *c, struct attrs *what)
+{
+	char id[REQUEST_ID];
+
+	call_request_id(c, id);
+	ENSURE(attrs_add_str(what, "request_id", id) == OK);
+}
+
 /* On record, as every refusal. */
 static void refuse(const struct call *c, const struct conn *conn,
 		   const char *verb)
 {
-	struct attrs what;
+	struct attrs what, once;
 	struct fault f;
 
 	attrs_init(&what);
+	attrs_init(&once);
+	call_named(c, &once);
 	ENSURE(attrs_add_str(&what, "event", "call") == OK);
 	ENSURE(attrs_add_str(&what, "verb", verb) == OK);
 	ENSURE(attrs_add_str(&what, "decision", "deny") == OK);
 	ENSURE(attrs_add_view(&what, attrs_view(&conn->said)) == OK);
 	if (audit_link_denial(keeper.audit, attrs_view(&what),
-			      (struct attr_view){ 0 }, NULL, &f) == OK)
+			      attrs_view(&once), NULL, &f) == OK)
 		(void)fault_set(&f, ERR_DENIED,
 				"'%s' is for admins: connect to admin.sock",
 				verb);
 	call_fault(c, &f);
+	attrs_wipe(&once);
 	attrs_wipe(&what);
 }
 

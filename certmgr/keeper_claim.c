@@ -78,6 +78,8 @@ static void refuse(struct claim *c, enum err e, const char *text)
 	if (c->id[0] && !c->proven)
 		ENSURE(attrs_add_str(&once, "agent", c->id) == OK);
 	ENSURE(attrs_add_u64(&once, "pid", (uint64_t)c->who.pid) == OK);
+	if (!c->upcall)
+		call_named(&c->call, &once);
 	if (audit_link_denial(keeper.audit, attrs_view(&what),
 			      attrs_view(&once), NULL, &f) != OK)
 		log_text(LOG_ERR, "unrecorded", "%s", text);

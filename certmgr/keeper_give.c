@@ -118,6 +118,8 @@ static void give(struct claim *c)
 	ENSURE(attrs_add_str(&what, "decision", "allow") == OK);
 	ENSURE(attrs_add_u64(&what, "pid", (uint64_t)c->who.pid) == OK);
 	ENSURE(attrs_add_str(&what, "serial", c->agent->now.serial) == OK);
+	if (!c->upcall)
+		call_named(&c->call, &what);
 	c->audit.then = recorded;
 	if (audit_link_record(keeper.audit, attrs_view(&what), 0, &c->audit,
 			      &f) != OK)

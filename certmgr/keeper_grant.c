@@ -42,6 +42,7 @@ static void record(const struct call *c, const char *event, uint64_t id,
 		(void)!attrs_add(&what, "limits", 0, line.p, line.len);
 	if (conn)
 		(void)!attrs_add_view(&what, attrs_view(&conn->said));
+	call_named(c, &what);
 	(void)!audit_link_record(keeper.audit, attrs_view(&what), AUDIT_ADMIN,
 				 NULL, &f);
 	buf_wipe(&line);

@@ -44,10 +44,12 @@ void spawn_error(struct spawn *s, const struct fault *f)
 void spawn_deny(struct spawn *s, const struct fault *why)
 {
 	const struct conn *conn = call_conn(&s->call);
-	struct attrs what;
+	struct attrs what, once;
 	struct fault f;
 
 	attrs_init(&what);
+	attrs_init(&once);
+	call_named(&s->call, &once);
 	ENSURE(attrs_add_str(&what, "event", "agent.spawn") == OK);
 	ENSURE(attrs_add_str(&what, "type", s->type) == OK);
 	ENSURE(attrs_add_str(&what, "decision", "deny") == OK);
@@ -55,11 +57,12 @@ void spawn_deny(struct spawn *s, const struct fault *why)
 	if (conn)
 		ENSURE(attrs_add_view(&what, attrs_view(&conn->said)) == OK);
 	if (audit_link_denial(keeper.audit, attrs_view(&what),
-			      (struct attr_view){ 0 }, NULL, &f) != OK)
+			      attrs_view(&once), NULL, &f) != OK)
 		spawn_error(s, &f);
 	else
 		spawn_error(s, why);
 	keeper.refused++;
+	attrs_wipe(&once);
 	attrs_wipe(&what);
 }
 
