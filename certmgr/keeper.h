@@ -301,6 +301,8 @@ struct agent *agent_new(const char *id, struct fault *f);
 MUST enum err agent_charge(struct agent *a, struct fault *f);
 void agent_bind(struct agent *a, const struct procinfo *p, int pidfd);
 void agent_unbind(struct agent *a);
+/* exec has ended the right: the program that had the key is no more. */
+bool agent_other_program(const struct agent *a, const struct procinfo *now);
 /* Its process has ended, or somebody revokes it: everything it had goes, the CA is
  * told. reason: as RFC 5280 names it; event: for the log. */
 void agent_end(struct agent *a, const char *event, const char *reason);

@@ -160,6 +160,18 @@ void agent_unbind(struct agent *a)
 	fd_close(&a->pidfd);
 }
 
+static bool hides(const struct procinfo *p)
+{
+	return !p->exe_ino;
+}
+
+bool agent_other_program(const struct agent *a, const struct procinfo *now)
+{
+	if (hides(&a->who) && hides(now))
+		return false;
+	return a->program && !procinfo_same_program(&a->who, now);
+}
+
 static void process_ended(struct loop_fd *w, uint32_t events)
 {
 	(void)events;
@@ -246,14 +258,15 @@ void agents_examined(uint64_t ref, const struct procinfo *p, int pidfd)
 			 loop_now(keeper.loop) + EXAMINE_AGAIN);
 		return;
 	}
+	if (agent_other_program(a, p)) {
+		fd_close(&pidfd);
+		agent_end(a, "other_program", "cessationOfOperation");
+		return;
+	}
 	if (a->pidfd < 0)
 		agent_bind(a, p, pidfd);
 	else
 		fd_close(&pidfd);
-	if (a->program && !procinfo_same_program(&a->who, p)) {
-		agent_end(a, "other_program", "cessationOfOperation");
-		return;
-	}
 	a->who = *p;
 	a->examined = true;
 	rows_dirty(a);

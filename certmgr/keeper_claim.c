@@ -131,14 +131,6 @@ static enum err check_process(struct agent *a, const struct claim *c,
 	return OK;
 }
 
-/* exec has ended the right: the program that had the key is no more. */
-static bool other_program(const struct agent *a, const struct claim *c)
-{
-	if (hides(&a->who) && hides(&c->who))
-		return false;
-	return a->program && !procinfo_same_program(&a->who, &c->who);
-}
-
 void claims_refuse(struct agent *a, enum err e, const char *text)
 {
 	struct claim *c, *next;
@@ -247,7 +239,7 @@ static void begin(struct claim *c, struct agent *a)
 			 "agent's process yet: try again");
 	} else if (check_process(a, c, &f) != OK) {
 		refuse(c, f.code, f.text);
-	} else if (other_program(a, c)) {
+	} else if (agent_other_program(a, &c->who)) {
 		refuse(c, ERR_CONFLICT,
 		       "this process runs another program since it claimed: "
 		       "its agent ends");

@@ -5,6 +5,7 @@ that have ended."""
 import base64
 import hashlib
 import os
+import subprocess
 import sys
 import uuid
 
@@ -45,6 +46,39 @@ def a_forged_token_is_refused_to_everybody(cm):
           "a process of the user, of an agent that has none yet")
     equal(as_uid(uid, self_spawned, cm.api), "EKEYREJECTED", "the agent's own process")
 
+
+
+CLAIMS = """
+import os, sys
+from lib.certmgr import spawn_here
+from lib.upcall import PROCESS, request_key
+fd = os.pidfd_open(os.getpid())
+s = spawn_here(sys.argv[1], [("type", "web")], fd)
+request_key(s.description.encode(), s.token, PROCESS)
+os.execv(sys.executable, [sys.executable, "-c", sys.argv[2], s.description, s.token])
+"""
+CLAIMS_AGAIN = """
+import sys
+from lib.upcall import PROCESS, error_of, request_key
+print("other", flush=True)
+sys.stdin.readline()
+print(error_of(request_key, sys.argv[1].encode(), sys.argv[2].encode(), PROCESS))
+"""
+
+
+@case
+def an_exec_ends_the_agent_also_while_keeper_is_away(cm):
+    """What a new keeper sees for the first time is not what claimed."""
+    uid = fresh_uid()
+    cm.grant(uid)
+    with subprocess.Popen([sys.executable, "-c", CLAIMS, cm.api, CLAIMS_AGAIN],
+                          env={"PYTHONPATH": ":".join(sys.path)}, user=uid, group=uid,
+                          extra_groups=[], stdin=subprocess.PIPE,
+                          stdout=subprocess.PIPE, text=True) as p:
+        equal(p.stdout.readline(), "other\n", "it claimed, and is another program")
+        cm.kill("keeper")
+        cm.wait_ready_node()
+        equal(p.communicate("\n")[0].strip(), "EKEYREVOKED", "its claim")
 
 
 def main():
