@@ -283,6 +283,7 @@ void arena_key_drop(unsigned slot, unsigned key);
 struct span arena_key(unsigned slot, unsigned key); /* empty: none */
 /* Whose slot that is; "" if it is free or damaged (then it is freed). */
 const char *arena_owner(unsigned slot);
+unsigned arena_of(const char *id); /* the slot of that owner; UINT_MAX: none */
 struct attr_view arena_plan_of(unsigned slot); /* empty: none that waits */
 
 /* keeper_pool.c: keys made ahead. */
@@ -295,10 +296,12 @@ void pool_key(unsigned slot, unsigned key, uint8_t **csr, size_t *len);
 /* keeper_agent.c: the table; life and death. */
 void agents_init(void);
 struct agent *agent_find(const char *id);
-/* A new one, with slot and process none; NULL: no room, said in f. */
-struct agent *agent_new(const char *id, struct fault *f);
-/* Counts for its spawner: ERR_LIMITED. */
-MUST enum err agent_charge(struct agent *a, struct fault *f);
+/* A new one in that slot, which becomes its; process none; NULL: the slot is UINT_MAX,
+ * there is no room, said in f. */
+struct agent *agent_new(const char *id, unsigned slot, struct fault *f);
+/* Whether another one may be started by who started it: ERR_LIMITED; counts it. */
+MUST enum err agent_may_charge(const struct agent *a, struct fault *f);
+void agent_charge(struct agent *a);
 void agent_bind(struct agent *a, const struct procinfo *p, int pidfd);
 void agent_unbind(struct agent *a);
 /* exec has ended the right: the program that had the key is no more. */

@@ -37,7 +37,18 @@ static void user_key(const void *value, const void **key, size_t *len)
 	*len = sizeof u->uid;
 }
 
-enum err agent_charge(struct agent *a, struct fault *f)
+enum err agent_may_charge(const struct agent *a, struct fault *f)
+{
+	const struct user *u = map_find(users, &a->spawner, sizeof a->spawner);
+
+	if (!u || u->agents < KEEPER_USER_AGENTS)
+		return OK;
+	return fault_set(f, ERR_LIMITED,
+			 "uid %u has started %d agents already: end one first",
+			 (unsigned)u->uid, KEEPER_USER_AGENTS);
+}
+
+void agent_charge(struct agent *a)
 {
 	struct user *u = map_find(users, &a->spawner, sizeof a->spawner);
 
@@ -46,14 +57,8 @@ enum err agent_charge(struct agent *a, struct fault *f)
 		u->uid = a->spawner;
 		map_add(users, u);
 	}
-	if (u->agents >= KEEPER_USER_AGENTS)
-		return fault_set(f, ERR_LIMITED,
-				 "uid %u has started %d agents already: end "
-				 "one first",
-				 (unsigned)u->uid, KEEPER_USER_AGENTS);
 	u->agents++;
 	a->charged = true;
-	return OK;
 }
 
 static void uncharge(struct agent *a)
@@ -100,9 +105,8 @@ static void process_ended(struct loop_fd *w, uint32_t events);
 #define OF(ptr, member)                                                        \
 	((struct agent *)(void *)((char *)(ptr)-offsetof(struct agent, member)))
 
-struct agent *agent_new(const char *id, struct fault *f)
+struct agent *agent_new(const char *id, unsigned slot, struct fault *f)
 {
-	unsigned slot = arena_take();
 	struct agent *a;
 
 	if (slot == UINT_MAX) {

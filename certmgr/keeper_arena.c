@@ -185,6 +185,14 @@ const char *arena_owner(unsigned slot)
 	return used(slot) ? at(slot)->owner : "";
 }
 
+unsigned arena_of(const char *id)
+{
+	for (unsigned i = 0; i < keeper.slots; i++)
+		if (!strcmp(arena_owner(i), id))
+			return i;
+	return UINT_MAX;
+}
+
 struct attr_view arena_plan_of(unsigned slot)
 {
 	const struct arena_slot *s = at(slot);

@@ -228,12 +228,12 @@ void spawn_make(struct spawn *s, const struct subject *by)
 	struct fault f;
 
 	agent_id_make(clock_wall_ns() / CLOCK_MS, id);
-	a = agent_new(id, &f);
+	a = agent_new(id, arena_take(), &f);
 	if (!a) {
 		spawn_error(s, &f);
 		return;
 	}
-	if (fill(a, s, by, &f) != OK || agent_charge(a, &f) != OK ||
+	if (fill(a, s, by, &f) != OK || agent_may_charge(a, &f) != OK ||
 	    give_token(a, s, &f) != OK || plan(a, &f) != OK) {
 		undo(a);
 		if (f.code == ERR_DENIED)
@@ -242,6 +242,7 @@ void spawn_make(struct spawn *s, const struct subject *by)
 			spawn_error(s, &f);
 		return;
 	}
+	agent_charge(a);
 	keeper.spawned++;
 	record(a, s);
 	rows_dirty(a);

@@ -272,19 +272,22 @@ static bool other_boot(struct attr_view v)
 	return attr_only(v, "boot", &a) != OK || !attr_is(&a, keeper.boot);
 }
 
-/* Finds its slot, or leaves it the new one. */
-static void find_slot(struct agent *a)
+/* The one that it has, or a new one: also where all are taken it needs no other. */
+static unsigned slot_of(const char *id)
 {
-	for (unsigned i = 0; i < keeper.slots; i++) {
-		if (strcmp(arena_owner(i), a->id) != 0)
-			continue;
-		arena_free(a->slot);
-		a->slot = i;
-		a->now.has_key = arena_key(i, a->now.key).n > 0;
-		a->coming.has_key = arena_key(i, a->coming.key).n > 0;
+	unsigned slot = arena_of(id);
+
+	return slot == UINT_MAX ? arena_take() : slot;
+}
+
+static void look_for_keys(struct agent *a)
+{
+	if (strcmp(arena_owner(a->slot), a->id) != 0) {
+		arena_plan(a->slot, a->id, (struct attr_view){ 0 });
 		return;
 	}
-	arena_plan(a->slot, a->id, (struct attr_view){ 0 });
+	a->now.has_key = arena_key(a->slot, a->now.key).n > 0;
+	a->coming.has_key = arena_key(a->slot, a->coming.key).n > 0;
 }
 
 static enum err load(uint64_t row, struct attr_view v, bool stored,
@@ -300,15 +303,13 @@ static enum err load(uint64_t row, struct attr_view v, bool stored,
 	if (agent_find(id))
 		return fault_set(f, ERR_INVALID, "agent '%s' is there twice",
 				 id);
-	a = agent_new(id, f);
+	a = agent_new(id, slot_of(id), f);
 	if (!a)
 		return f->code;
 	a->row = row;
 	a->stored = stored;
 	e = fill(a, v, f);
-	if (e == OK)
-		e = agent_charge(a, f);
-	find_slot(a);
+	look_for_keys(a);
 	if (e != OK) {
 		keeper.live--;
 		agent_free(a);
@@ -317,6 +318,8 @@ static enum err load(uint64_t row, struct attr_view v, bool stored,
 	if (ended[0] || other_boot(v))
 		(void)snprintf(a->reason, sizeof a->reason, "%s",
 			       ended[0] ? ended : "cessationOfOperation");
+	else
+		agent_charge(a); /* whatever the limit is now */
 	return OK;
 }
 

@@ -5,12 +5,14 @@ that have ended."""
 import base64
 import hashlib
 import os
+import socket
 import subprocess
 import sys
 import uuid
 
-from lib.case import Skip, case, equal, run
-from lib.certmgr import is_root, node, spawn_here
+from lib.admin import Client, Refused
+from lib.case import Skip, case, check, equal, run
+from lib.certmgr import call_fds, is_root, node, spawn_here
 from lib.daemon import as_uid
 from lib.upcall import PROCESS, error_of, fresh_uid, registered, request_key
 
@@ -79,6 +81,37 @@ def an_exec_ends_the_agent_also_while_keeper_is_away(cm):
         cm.kill("keeper")
         cm.wait_ready_node()
         equal(p.communicate("\n")[0].strip(), "EKEYREVOKED", "its claim")
+
+
+def many(api, count):
+    """That many agents without a process, over one connection; how many there are."""
+    made = 0
+    with Client(api) as c:
+        for _ in range(count):
+            ours, theirs = socket.socketpair()
+            with ours, theirs:
+                try:
+                    call_fds(c, "agent.spawn", [("type", "web")], [theirs.fileno()])
+                except Refused:
+                    break
+            made += 1
+    return made
+
+
+@case
+def a_node_that_is_full_is_so_after_a_restart(cm):
+    """Every slot of the arena is taken: those who have one need no other."""
+    most = int(cm.status().text("agents_max"))
+    made = int(cm.status().text("agents"))
+    while made < most:
+        uid = fresh_uid()
+        cm.grant(uid)
+        got = as_uid(uid, many, cm.api, most)
+        check(got, "a fresh user starts agents")
+        made += got
+    cm.kill("keeper")
+    cm.wait_ready_node()
+    equal(int(cm.status().text("agents")), most, "agents of the new keeper")
 
 
 def main():
