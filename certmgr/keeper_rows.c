@@ -28,6 +28,9 @@ static size_t n_dirty, dirty_room;
 static struct owed **owed;
 static size_t n_owed, owed_room;
 static uint64_t bad_rows; /* of a load: how many could not be read */
+/* … how many have been taken, and have come since a store was asked. They come in the
+ * same order each time, and are not changed until all are here. */
+static uint64_t rows_taken, rows_came;
 
 /* A transaction whose answer was lost with the store: what the next one has tells
  * whether it was done. */
@@ -366,8 +369,9 @@ static void row_came(const struct msg *m)
 		lost.new_seen |= r.head.generation > keeper.generation;
 		lost.drop_seen |= r.head.row == lost.drop;
 	}
-	if (keeper.loaded)
+	if (keeper.loaded || rows_came++ < rows_taken)
 		return;
+	rows_taken++;
 	keeper.next_row = MAX(keeper.next_row, r.head.row);
 	keeper.generation = MAX(keeper.generation, r.head.generation);
 	e = attr_parse(r.blob, r.blob_len, &blob, &f);
@@ -466,6 +470,7 @@ void rows_from_store(const struct msg *m)
 void rows_store_came(void)
 {
 	if (!keeper.loaded || lost.is) {
+		rows_came = 0;
 		if (chan_send(&keeper.store, RS_LOAD, KEEPER_ID_LOAD,
 			      (struct attr_view){ 0 }) != OK)
 			log_text(LOG_ERR, "load", "the store is not there");

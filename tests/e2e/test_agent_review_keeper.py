@@ -5,9 +5,12 @@ that have ended."""
 import base64
 import hashlib
 import os
+import random
+import signal
 import socket
 import subprocess
 import sys
+import time
 import uuid
 
 from lib.admin import Client, Refused
@@ -112,6 +115,21 @@ def a_node_that_is_full_is_so_after_a_restart(cm):
     cm.kill("keeper")
     cm.wait_ready_node()
     equal(int(cm.status().text("agents")), most, "agents of the new keeper")
+
+
+@case
+def a_store_that_dies_while_it_is_read_is_read_on(cm):
+    """Of a thousand rows, somewhere in the middle: none is taken for there twice."""
+    before = int(cm.status().text("agents"))
+    for _ in range(8):
+        os.kill(cm.roles()["store"][0], signal.SIGSTOP)
+        cm.kill("keeper")
+        store = cm.roles()["store"][0]
+        os.kill(store, signal.SIGCONT)
+        time.sleep(random.random() / 30)    # whenever: any moment has to do
+        os.kill(store, signal.SIGKILL)
+        cm.wait_ready_node()
+        equal(int(cm.status().text("agents")), before, "agents of the new keeper")
 
 
 def main():
