@@ -17,16 +17,17 @@
 enum {
 	KEEPER_AGENTS = 4000,      /* or what the arena has room for */
 	KEEPER_USER_AGENTS = 1000, /* of one uid that starts them */
-	KEEPER_OWED = 65536,     /* revocations that the CA has not taken yet */
-	KEEPER_PLAN = 3000,      /* bytes of an agent's plan: names and so on */
-	KEEPER_NAMES = 2048,     /* … of which names and endpoints */
-	KEEPER_POOL = 64,        /* keys made ahead */
-	KEEPER_PKCS8 = 160,      /* bytes of a P-256 key as PKCS#8, at most */
-	KEEPER_OLD = 4,          /* certificates before this one, still valid */
-	KEEPER_CLAIMS = 1024,    /* claims that wait, */
-	KEEPER_AGENT_CLAIMS = 8, /* … for one agent */
-	KEEPER_UPCALLS = 1024,   /* connections of the helper */
-	KEEPER_DEAD = 1024,      /* ended agents that are remembered */
+	KEEPER_OWED = 65536,  /* revocations that the CA has not taken yet */
+	KEEPER_PLAN = 3000,   /* bytes of an agent's plan: names and so on */
+	KEEPER_NAMES = 2048,  /* … of which names and endpoints */
+	KEEPER_POOL = 64,     /* keys made ahead */
+	KEEPER_PKCS8 = 160,   /* bytes of a P-256 key as PKCS#8, at most */
+	KEEPER_OLD = 4,       /* certificates before this one, still valid */
+	KEEPER_CLAIMS = 1024, /* claims that wait, */
+	KEEPER_USER_CLAIMS = 128, /* … of one uid */
+	KEEPER_AGENT_CLAIMS = 8,  /* … for one agent */
+	KEEPER_UPCALLS = 1024,    /* connections of the helper */
+	KEEPER_DEAD = 1024,       /* ended agents that are remembered */
 	KEEPER_PAYLOAD = 16 << 10,
 	KEEPER_BATCH = 256, /* rows of one transaction */
 	KEEPER_BATCH_BYTES = 512 << 10,
@@ -186,7 +187,8 @@ struct claim {
 	bool proven;               /* … which it was given */
 	struct agent *agent;       /* NULL: door looks at the process first */
 	struct procinfo who;
-	uid_t uid;
+	uid_t uid, charged;    /* whose, and counted for whom */
+	bool crowded;          /* too many are his */
 	struct upcall *upcall; /* from the kernel's helper, or */
 	struct call call;      /* over api.sock, and */
 	int sock;              /* where the key goes; else -1 */

@@ -13,8 +13,49 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Whose claims wait: nobody's are to keep others' away. */
+struct user {
+	uid_t uid;
+	unsigned claims;
+};
+
 static struct claim *asking; /* whose process door is looking at */
 static uint64_t numbers;
+static struct map *users;
+
+static void user_key(const void *value, const void **key, size_t *len)
+{
+	const struct user *u = value;
+
+	*key = &u->uid;
+	*len = sizeof u->uid;
+}
+
+/* How many there are with this one. */
+static unsigned charge(uid_t uid)
+{
+	struct user *u;
+
+	if (!users)
+		users = map_new(user_key);
+	u = map_find(users, &uid, sizeof uid);
+	if (!u) {
+		u = xcalloc(1, sizeof *u);
+		u->uid = uid;
+		map_add(users, u);
+	}
+	return ++u->claims;
+}
+
+static void uncharge(uid_t uid)
+{
+	struct user *u = map_find(users, &uid, sizeof uid);
+
+	if (--u->claims)
+		return;
+	(void)map_drop(users, &uid, sizeof uid);
+	free(u);
+}
 
 /* The end of one */
 
@@ -39,6 +80,7 @@ void claim_free(struct claim *c)
 	if (c->sock >= 0)
 		conns_close_fd(&keeper.conns, c->sock_uid, c->sock);
 	keeper.claims--;
+	uncharge(c->charged);
 	free(c);
 }
 
@@ -87,6 +129,13 @@ static void refuse(struct claim *c, enum err e, const char *text)
 	attrs_wipe(&what);
 	keeper.refused++;
 	claim_no(c, e, text);
+}
+
+static void refuse_crowd(struct claim *c)
+{
+	refuse(c, ERR_LIMITED,
+	       "so many claims of this user wait that no more are taken: try "
+	       "again");
 }
 
 /* Is it this agent's process? Without root, door may not look at one that keeps others
@@ -158,11 +207,13 @@ static void too_late(struct loop_timer *t)
 	refuse(c, ERR_PENDING, text);
 }
 
-static struct claim *claim_new(void)
+static struct claim *claim_new(uid_t uid)
 {
 	struct claim *c = xcalloc(1, sizeof *c);
 
 	c->sock = -1;
+	c->uid = c->charged = uid;
+	c->crowded = charge(uid) > KEEPER_USER_CLAIMS;
 	c->number = ++numbers;
 	c->timer.on = too_late;
 	c->next = asking;
@@ -261,14 +312,17 @@ static void begin(struct claim *c, struct agent *a)
 void claim_upcall(struct upcall *u, const char *token, size_t len,
 		  const char *agent, const struct procinfo *who)
 {
-	struct claim *c = claim_new();
+	struct claim *c = claim_new(who->fsuid);
 	struct agent *a = NULL;
 	struct fault f;
 	enum err e;
 
 	c->upcall = u;
-	c->uid = who->fsuid;
 	c->who = *who;
+	if (c->crowded) {
+		refuse_crowd(c);
+		return;
+	}
 	e = find(c, token, len, &a, &f);
 	if (e == OK && strcmp(c->id, agent) != 0)
 		e = fault_set(&f, ERR_INVALID,
@@ -407,10 +461,14 @@ void verb_claim(const struct call *call, struct attr_view v)
 			conns_close_fd(&keeper.conns, conn->subject.uid, sock);
 		return;
 	}
-	c = claim_new();
+	c = claim_new(conn->subject.uid);
 	c->call = *call;
 	c->sock = sock;
 	c->sock_uid = conn->subject.uid;
+	if (c->crowded) {
+		refuse_crowd(c);
+		return;
+	}
 	loop_arm(keeper.loop, &c->timer,
 		 loop_now(keeper.loop) + UPCALL_MS * CLOCK_MS);
 	if (conns_examine_conn(&keeper.conns, conn->id,
