@@ -29,7 +29,8 @@ from lib.upcall import (CLEAR, GET_ID, HELPER, PROCESS, UNLINK, add_key, fresh_u
 
 PATIENCE = 30
 CLAIMS = 20         # timed
-DEPTH = 32          # wrong tokens in flight
+CONNECTIONS = 12    # of who sends wrong tokens, and how many
+DEPTH = 100         # … are in flight on each
 PROFILES = """
 profile=node life=72h usage=server,client dns={node} capability=issue:*@{node} \
 may_delegate=yes
@@ -238,27 +239,27 @@ def a_claim_from_a_container(place):
 # Many of them
 
 def hammer(api, agent):
-    """Wrong tokens, of ever other agents and as fast as they are answered, until told to
-    end: how many there were, in how many seconds, and what was answered."""
+    """Wrong tokens, of ever other agents, many on each of many connections and as fast as
+    they are answered, until told to end: how many there were, in how many seconds, and
+    what was answered."""
     def play(link):
         answers, n, begun = set(), 0, time.monotonic()
-        with Client(api) as c:
+        clients = [Client(api) for _ in range(CONNECTIONS)]
+        for c in clients:
             c.call("agent.list")        # then it takes descriptors
-            while not select.select([link.sock], [], [], 0)[0]:
-                while n < sum_of_all(c) + DEPTH:
+        waits = dict.fromkeys(clients, 0)
+        while not select.select([link.sock], [], [], 0)[0]:
+            for c in clients:
+                while waits[c] < DEPTH:
                     n += 1
+                    waits[c] += 1
                     wrong_token(c, n, agent[:-12] + "%012x" % random.getrandbits(48))
                 kind, _, answer = c.receive()
-                c.answered += 1
+                waits[c] -= 1
                 answers.add(answer.text("error") if kind == ERROR else "allowed")
         link.hear()
         link.tell((n, time.monotonic() - begun, answers))
     return play
-
-
-def sum_of_all(client):
-    client.answered = getattr(client, "answered", 0)
-    return client.answered
 
 
 def wrong_token(client, ident, agent):
@@ -307,7 +308,8 @@ def a_storm_of_wrong_tokens_harms_nobody_else(place):
             other.tell("end")
             n, seconds, answers = one.hear()[0]
             upcalls, errors = other.hear()[0]
-    equal((answers, errors), ({"unauthenticated"}, {"EKEYREJECTED"}), "answers")
+    check({"unauthenticated"} <= answers <= {"unauthenticated", "limited"} and
+          errors <= {"EKEYREJECTED", "ENOKEY"}, "answers", answers, errors)
     grown = log_size(place.cm) - before
     a, b = statistics.median(calm), statistics.median(storm)
     print("# %d wrong tokens in %.1f s and %d by upcalls: %d records; a claim took "
