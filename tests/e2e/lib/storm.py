@@ -245,6 +245,8 @@ class Agent:
             os.close(self.orders)
             self.orders = -1
         os.waitpid(self.pid, 0)
+        if not sig:     # it has ended what it was doing
+            self.died = time.time()
 
     def close(self):
         self.end()
