@@ -243,12 +243,12 @@ class Killer(threading.Thread):
 
     def kill(self, daemon, role):
         began = time.time()
+        if daemon is self.cm and role in ("supervisor", "keeper"):
+            self.forgot.append(began)
         self.one(daemon, role)
         until("both are up again after a kill of %s" % role,
               lambda: ok(self.ca, self.cm, self.roles))
         self.outages.append((began, time.time()))
-        if daemon is self.cm and role in ("supervisor", "keeper"):
-            self.forgot.append(time.time())
 
     def run(self):
         try:
@@ -317,8 +317,9 @@ def judge_living(living, owned, known, listed):
 def judge_lost(crowd, killer, known):
     for a in crowd.agents:
         for when, agent in a.lost:
-            check(any(a.began < t + 1 and t < when + 1 for t in killer.forgot) or
-                  killer.forgot, "a token is forgotten with keeper's memory")
+            check(any(a.began - 1 < t < when for t in killer.forgot),
+                  "a token is forgotten with keeper's memory", a.began, when,
+                  killer.forgot)
             check(all_revoked(known.get(agent, ())), "and nothing is valid",
                   agent, known.get(agent))
 
