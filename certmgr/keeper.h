@@ -275,6 +275,8 @@ void arena_init(int fd);
 /* A free slot, now used by nobody yet; UINT_MAX: none. */
 unsigned arena_take(void);
 void arena_free(unsigned slot);
+/* Makes the n-th that will be taken ready. */
+void arena_warm(unsigned n);
 /* Puts an agent's plan into its slot; from now on a new keeper finds it. */
 void arena_plan(unsigned slot, const char id[AGENT_ID_LEN + 1],
 		struct attr_view plan);

@@ -170,14 +170,14 @@ static enum err plan(struct agent *a, struct fault *f)
 	return e;
 }
 
-static void record(const struct agent *a, const struct spawn *s)
+static void record(const struct agent *a, uint64_t grant)
 {
 	struct attrs more;
 
 	attrs_init(&more);
 	ENSURE(attrs_add_str(&more, "decision", "allow") == OK);
-	if (s->grant)
-		ENSURE(attrs_add_u64(&more, "grant", s->grant) == OK);
+	if (grant)
+		ENSURE(attrs_add_u64(&more, "grant", grant) == OK);
 	else
 		ENSURE(attrs_add_str(&more, "by", "capability") == OK);
 	ENSURE(attrs_add_u64(&more, "spawner", a->spawner) == OK);
@@ -226,6 +226,7 @@ void spawn_make(struct spawn *s, const struct subject *by)
 	char id[AGENT_ID_LEN + 1];
 	struct agent *a;
 	struct fault f;
+	uint64_t grant;
 
 	agent_id_make(clock_wall_ns() / CLOCK_MS, id);
 	a = agent_new(id, arena_take(), &f);
@@ -244,10 +245,12 @@ void spawn_make(struct spawn *s, const struct subject *by)
 	}
 	agent_charge(a);
 	keeper.spawned++;
-	record(a, s);
-	rows_dirty(a);
-	agent_schedule(a);
+	grant = s->grant;
 	view_tell(a);
 	answer(a, s);
-	agent_examine(a); /* nobody waits for that */
+	/* nobody waits for the rest, which goes to the store in this turn */
+	record(a, grant);
+	rows_dirty(a);
+	agent_schedule(a);
+	agent_examine(a);
 }

@@ -39,12 +39,13 @@ static void make(struct ready *r)
 	buf_wipe(&csr);
 }
 
-/* One at a time, between two looks at what comes in. */
+/* One at a time, between two looks at what comes in; with a slot to put it in. */
 static void refill(struct loop_timer *t)
 {
 	if (count == KEEPER_POOL)
 		return;
 	make(&pool[count++]);
+	arena_warm(count);
 	loop_arm(keeper.loop, t, loop_now(keeper.loop) + CLOCK_MS);
 }
 
