@@ -44,17 +44,14 @@ void agents_spawn(struct cretula *c, int pidfd, const char *view, bool wait,
 	cretula_list_free(o);
 }
 
-void agents_token(struct cretula_agent_ref *ref, struct buf *token)
+void agents_token(const struct cretula_agent_ref *ref, struct buf *token)
 {
 	char room[TOKEN_ROOM];
-	ssize_t n;
+	ssize_t n = read(ref->token_fd, room, sizeof room);
 
-	while ((n = read(ref->token_fd, room, sizeof room)) > 0)
-		ENSURE(buf_put(token, room, (size_t)n) == OK);
-	if (n < 0 || !token->len)
+	if (n <= 0)
 		bench_die("there is no token");
-	close(ref->token_fd);
-	ref->token_fd = -1;
+	ENSURE(buf_put(token, room, (size_t)n) == OK);
 }
 
 int agents_self(void)

@@ -21,8 +21,8 @@ struct cretula *agents_connect(const char *api);
 void agents_spawn(struct cretula *c, int pidfd, const char *view, bool wait,
 		  struct cretula_agent_ref *out);
 
-/* Reads the token, and closes its descriptor. */
-void agents_token(struct cretula_agent_ref *ref, struct buf *token);
+/* Reads the token, which is there. The descriptor is to be closed. */
+void agents_token(const struct cretula_agent_ref *ref, struct buf *token);
 
 int agents_self(void); /* a pidfd of this process */
 

@@ -65,6 +65,7 @@ static void ours(struct bench *b)
 	buf_init_secret(&token, 1024);
 	agents_spawn(b->c, b->self, NULL, true, &ref);
 	agents_token(&ref, &token);
+	close(ref.token_fd);
 	ENSURE(buf_put(&token, "", 1) == OK);
 	(void)snprintf(name, sizeof name, "cretula:cert:%s", ref.name);
 	rest();

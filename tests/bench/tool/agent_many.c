@@ -47,6 +47,7 @@ static void one(struct cretula *c)
 	buf_init_secret(&token, 1024);
 	agents_spawn(c, fd, NULL, true, &ref);
 	agents_token(&ref, &token);
+	close(ref.token_fd);
 	buf_wipe(&token);
 	close(fd);
 	(void)kill(pid, SIGKILL);
@@ -104,6 +105,7 @@ static void hold(const char *api, unsigned count)
 		buf_init_secret(&token, 1024);
 		agents_spawn(c, self, NULL, false, &ref);
 		agents_token(&ref, &token);
+		close(ref.token_fd);
 		buf_wipe(&token);
 	}
 	printf("{\"agents\": %u, \"seconds\": %.3f}\n", count,

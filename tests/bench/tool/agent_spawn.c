@@ -96,6 +96,7 @@ static void turn(struct bench *b)
 	agents_spawn(b->spawns, b->self, NULL, false, &ref);
 	agents_token(&ref, &token);
 	times_add(&b->spawn, start);
+	close(ref.token_fd);
 	start = clock_boot();
 	claim(b, ref.name, &token);
 	times_add(&b->cert, start);

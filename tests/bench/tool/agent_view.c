@@ -87,6 +87,7 @@ int main(int argc, char **argv)
 	agents_spawn(c, agents_self(), "yes", true, &ref);
 	buf_init_secret(&token, 1024);
 	agents_token(&ref, &token);
+	close(ref.token_fd);
 	buf_wipe(&token);
 	print_sizes(ref.dir);
 	if (!fgets(other, sizeof other, stdin))
