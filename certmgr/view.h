@@ -16,6 +16,7 @@ enum {
 	VIEW_AGENTS = 16384,         /* with a file view; 3 descriptors each */
 	VIEW_HANDLES = 512,          /* files open at once */
 	VIEW_HANDLES_AGENT = 64,     /* … of one agent */
+	VIEW_HANDLES_USER = 128,     /* … by one uid */
 	VIEW_CONTENT_MAX = 64 << 10, /* bytes of a file */
 	VIEW_BYTES = 4 << 20, /* of all open files: less than the 8 MiB that a
 				 process may lock by default */

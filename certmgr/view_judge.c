@@ -83,13 +83,14 @@ static bool in_user_ns(const struct view_agent *a, const struct procinfo *who)
 	       who->user_ns == user_ns_of(a->owner->pid);
 }
 
-/* The owner is asked last: if it lives, its pid was its own all the time. */
+/* Others are sent away before anything costs: the way up may be long, and everybody waits
+ * meanwhile. Whether the owner lives is asked last: its pid was its own all the time then. */
 static bool descends(const struct view_agent *a, const struct procinfo *who,
 		     uid_t uid)
 {
-	return !a->self && all_ids_are(who, uid) && is_below(a->owner, who) &&
-	       in_user_ns(a, who) && view_owner_ids(a->owner) &&
-	       all_ids_are(&a->owner->now, uid);
+	return !a->self && all_ids_are(who, uid) && view_owner_ids(a->owner) &&
+	       all_ids_are(&a->owner->now, uid) && in_user_ns(a, who) &&
+	       is_below(a->owner, who) && view_owner_lives(a->owner);
 }
 
 /* Ids, parent and user namespace of the process of a thread. */

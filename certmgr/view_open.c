@@ -25,6 +25,8 @@ struct view_handle {
 	struct view_agent *agent;  /* NULL: it is gone */
 	struct view_handle *next;  /* of the same agent, or spare */
 	struct view_handle *later; /* in the queue */
+	struct view_handle *other; /* of any agent; those in use */
+	uid_t uid;                 /* who opened it */
 	enum handle_state state;
 	enum view_file file;
 	uint64_t ino;
@@ -46,14 +48,14 @@ static struct {
 	struct loop_work interrupts;
 } queue;
 
-static struct view_handle *spare;
+static struct view_handle *spare, *used;
 static size_t spares, handles, bytes;
 static uint64_t last_id;
 
 /* Handles */
 
 static struct view_handle *handle_new(struct view_agent *a, uint64_t ino,
-				      enum view_file file)
+				      enum view_file file, uid_t uid)
 {
 	struct view_handle *h = spare;
 
@@ -67,6 +69,9 @@ static struct view_handle *handle_new(struct view_agent *a, uint64_t ino,
 	h->agent = a;
 	h->ino = ino;
 	memcpy(h->name, a->id, sizeof h->name);
+	h->uid = uid;
+	h->other = used;
+	used = h;
 	h->file = file;
 	h->state = WAITING;
 	h->interrupted = false;
@@ -98,7 +103,12 @@ static void handle_wipe(struct view_handle *h)
 
 static void handle_free(struct view_handle *h)
 {
+	struct view_handle **at = &used;
+
 	handle_wipe(h);
+	while (*at != h)
+		at = &(*at)->other;
+	*at = h->other;
 	handles--;
 	if (spares == SPARE_MAX) {
 		buf_wipe(&h->content);
@@ -323,6 +333,16 @@ static bool has_certificate(const struct view_agent *a)
 	return false;
 }
 
+/* Whatever agents it has, one user leaves room for the others. */
+static bool has_too_many(uid_t uid)
+{
+	size_t n = 0;
+
+	for (const struct view_handle *h = used; h; h = h->other)
+		n += h->uid == uid;
+	return n >= VIEW_HANDLES_USER;
+}
+
 /* 0, or why it cannot be opened. */
 static int may_open(fuse_req_t req, struct view_agent *a, fuse_ino_t ino,
 		    struct procinfo *who)
@@ -346,7 +366,9 @@ static int may_open(fuse_req_t req, struct view_agent *a, fuse_ino_t ino,
 		return EAGAIN;
 	if (handles == VIEW_HANDLES)
 		return ENFILE;
-	return a->handle_count == VIEW_HANDLES_AGENT ? EMFILE : 0;
+	if (a->handle_count == VIEW_HANDLES_AGENT || has_too_many(ctx->uid))
+		return EMFILE;
+	return 0;
 }
 
 void view_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -367,7 +389,7 @@ void view_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		view_no(req, no);
 		return;
 	}
-	h = handle_new(a, ino, file);
+	h = handle_new(a, ino, file, fuse_req_ctx(req)->uid);
 	h->who = who;
 	h->req = req;
 	h->fi = *fi;

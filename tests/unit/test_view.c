@@ -246,6 +246,9 @@ static void test_after_revocation_reading_fails(void **state)
 	actor_end(&a);
 }
 
+#define AGENT_C "01900000-0000-7000-8000-00000000000c"
+#define AGENT_D "01900000-0000-7000-8000-00000000000d"
+
 enum {
 	AGENT_OPEN_MAX = 64, /* VIEW_HANDLES_AGENT */
 };
@@ -276,6 +279,35 @@ static void test_open_files_are_bounded(void **state)
 	actor_end(&a);
 }
 
+static void fill(const struct actor *a, const char *id)
+{
+	for (size_t i = 0; i < AGENT_OPEN_MAX; i++)
+		(void)world_open(a, id, "ca", 1, CA_LEN);
+}
+
+static void test_one_user_leaves_room_for_others(void **state)
+{
+	struct actor a = world_agent(AGENT_A, WORLD_UID, SIZES);
+	struct actor b = world_agent(AGENT_B, WORLD_UID, SIZES);
+	struct actor c = world_agent(AGENT_C, WORLD_UID, SIZES);
+	struct actor d = world_agent(AGENT_D, WORLD_OTHER_UID, SIZES);
+
+	(void)state;
+	fill(&a, AGENT_A);
+	fill(&b, AGENT_B);
+	assert_int_equal(actor_does(&c, ACT_OPEN, O_RDONLY, 0,
+				    path_of(AGENT_C, "key.pem"))
+				 ->error,
+			 EMFILE);
+	(void)world_open(&d, AGENT_D, "key", 2, KEY_LEN);
+	actor_end(&a);
+	(void)actor_does(&c, ACT_STAT, 0, 0, path_of(AGENT_C, NULL));
+	(void)world_open(&c, AGENT_C, "key", 3, KEY_LEN);
+	actor_end(&b);
+	actor_end(&c);
+	actor_end(&d);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +324,7 @@ int main(void)
 		T(test_keepers_refusals),
 		T(test_after_revocation_reading_fails),
 		T(test_open_files_are_bounded),
+		T(test_one_user_leaves_room_for_others),
 	};
 
 	return world_main("view", tests, NELEM(tests));
