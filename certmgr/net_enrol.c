@@ -193,6 +193,8 @@ void enrol_begin(void)
 		node_look();
 		return;
 	}
+	if (node_has_again())
+		return;
 	at_a_loss(&f);
 	node_wait(node_jitter(LOOK));
 }

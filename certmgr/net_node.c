@@ -338,15 +338,31 @@ void node_open(struct loop *l, int token, const char *name)
 	attrs_init(&me.told);
 }
 
+static void begin_with_certificate(void)
+{
+	renew_plan();
+	me.away_since = clock_wall();
+	(void)fault_set(&me.why, ERR_PENDING, "the CA has not been asked yet");
+}
+
+/* The clock may have been wrong when its certificate was found to have ended. */
+bool node_has_again(void)
+{
+	struct fault f;
+
+	if (self_load(me.want, &me.self, &f) != OK)
+		return false;
+	begin_with_certificate();
+	node_wait(0);
+	return true;
+}
+
 void node_begin(void)
 {
 	enum err e = self_load(me.want, &me.self, &me.why);
 
 	if (e == OK) {
-		renew_plan();
-		me.away_since = clock_wall();
-		(void)fault_set(&me.why, ERR_PENDING,
-				"the CA has not been asked yet");
+		begin_with_certificate();
 	} else if (e == ERR_NOT_FOUND) {
 		(void)fault_set(&me.why, ERR_PENDING,
 				"this node is being enrolled");

@@ -82,6 +82,9 @@ extern struct node me;
 /* It may be shown to the CA, as far as we know. */
 bool node_usable(void);
 
+/* There was none, and the one in the folder is good (again). */
+bool node_has_again(void);
+
 /* One request of its own at a time. body is taken; NULL: GET. */
 void node_ask(const char *path, struct buf *body, node_done *done);
 /* What it met: whether the CA answers, and takes us; without a word to keeper yet. */

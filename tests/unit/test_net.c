@@ -634,6 +634,39 @@ static void test_an_ended_certificate_needs_a_new_token(void **state)
 	net_stop(&n);
 }
 
+static void net_rename(const char *from, const char *to)
+{
+	char a[160], b[160];
+
+	(void)snprintf(a, sizeof a, "%s/%s", ca.dir, from);
+	(void)snprintf(b, sizeof b, "%s/%s", ca.dir, to);
+	assert_int_equal(rename(a, b), 0);
+}
+
+/* As after a clock that was wrong for a while. */
+static void test_a_certificate_that_is_good_again_is_used(void **state)
+{
+	struct attr_view none = { 0 };
+	struct attr text;
+	struct net n;
+
+	(void)state;
+	net_ready(&n);
+	net_stop(&n);
+	net_rename("state/node", "state/away");
+	net_write("token", "x", 1);
+	net_start(&n);
+	do { /* it may be on it still when keeper comes */
+		struct msg m = net_state(&n, "none", NULL);
+
+		assert_int_equal(attr_only(m.attrs, "text", &text), OK);
+	} while (attr_is(&text, "this node is being enrolled"));
+	net_rename("state/away", "state/node");
+	assert_int_equal(chan_put1(n.sup, SUP_TOKEN, 0, none), OK);
+	(void)net_state(&n, "away", "not been asked yet");
+	net_stop(&n);
+}
+
 static void test_a_certificate_that_the_ca_refuses_is_none(void **state)
 {
 	struct conn c;
@@ -760,6 +793,7 @@ int main(void)
 		cmocka_unit_test(test_no_connection_is_no_final_answer),
 		cmocka_unit_test(test_a_certificate_is_renewed_in_time),
 		cmocka_unit_test(test_an_ended_certificate_needs_a_new_token),
+		cmocka_unit_test(test_a_certificate_that_is_good_again_is_used),
 		cmocka_unit_test(
 			test_a_certificate_that_the_ca_refuses_is_none),
 		cmocka_unit_test(
