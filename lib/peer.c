@@ -1,6 +1,8 @@
 /* Door: who is behind a connection. Holds descriptors of that process only. */
 #include "lib/peer.h"
 
+#include "lib/procinfo.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -66,16 +68,22 @@ static bool same_user_namespace(pid_t pid)
 	       theirs.st_ino == ours.st_ino && theirs.st_dev == ours.st_dev;
 }
 
+static bool exe_of(pid_t pid, uint64_t *dev, uint64_t *ino)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof path, "/proc/%d/exe", (int)pid);
+	return procinfo_exe(AT_FDCWD, path, dev, ino);
+}
+
 static void look_at_exe(struct peer *p)
 {
-	struct stat st;
+	uint64_t dev = 0, ino = 0;
 
 	p->exe_known = p->maps >= 0 && same_user_namespace(p->pid) &&
-		       stat_proc(p->pid, "exe", &st);
-	if (!p->exe_known)
-		return;
-	p->exe_dev = st.st_dev;
-	p->exe_ino = st.st_ino;
+		       exe_of(p->pid, &dev, &ino);
+	p->exe_dev = dev;
+	p->exe_ino = ino;
 }
 
 static bool is_unit(const char *s, size_t n)
@@ -184,10 +192,10 @@ bool peer_alive(const struct peer *p)
 
 bool peer_same_program(const struct peer *p)
 {
-	struct stat st;
+	uint64_t dev, ino;
 
-	return p->exe_known && stat_proc(p->pid, "exe", &st) &&
-	       st.st_dev == p->exe_dev && st.st_ino == p->exe_ino &&
+	return p->exe_known && exe_of(p->pid, &dev, &ino) &&
+	       dev == p->exe_dev && ino == p->exe_ino &&
 	       same_user_namespace(p->pid) && peer_alive(p);
 }
 

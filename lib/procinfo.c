@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 enum {
@@ -337,14 +338,22 @@ static enum err read_start(pid_t pid, uint64_t *start, struct fault *f)
 	return OK;
 }
 
+bool procinfo_exe(int dir, const char *path, uint64_t *dev, uint64_t *ino)
+{
+	struct statx x;
+
+	if (statx(dir, path, AT_STATX_DONT_SYNC, STATX_INO, &x))
+		return false;
+	*dev = makedev(x.stx_dev_major, x.stx_dev_minor);
+	*ino = x.stx_ino;
+	return true;
+}
+
 static void look_at_links(int dir, struct procinfo *p)
 {
 	struct stat st;
 
-	if (!fstatat(dir, "exe", &st, 0)) {
-		p->exe_dev = st.st_dev;
-		p->exe_ino = st.st_ino;
-	}
+	(void)!procinfo_exe(dir, "exe", &p->exe_dev, &p->exe_ino);
 	if (!fstatat(dir, "ns/user", &st, 0))
 		p->user_ns = st.st_ino;
 	if (!fstatat(dir, "ns/pid", &st, 0))

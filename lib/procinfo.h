@@ -31,6 +31,10 @@ struct procinfo {
 	bool dumpable;
 };
 
+/* Which file the link exe of a process is, by what the kernel has of that file: whose file
+ * system it is may be mute, and is not asked. False: it may not be known. */
+MUST bool procinfo_exe(int dir, const char *path, uint64_t *dev, uint64_t *ino);
+
 /* Reads about the process that `id` is, or is a thread of. ERR_NOT_FOUND if there is
  * none; what may not be read is 0. */
 MUST enum err procinfo_read(pid_t id, struct procinfo *p, struct fault *f);

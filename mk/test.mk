@@ -72,7 +72,7 @@ $(B)/tests/test_dialer: TEST_LIBS += -lcares
 VIEW_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard certmgr/view*.c) certmgr/mount.c)
 VIEW_USERS := $(addprefix $(B)/tests/,test_view test_view_see test_view_keeper)
 $(VIEW_USERS): $(VIEW_OBJ)
-$(VIEW_USERS): TEST_LIBS += $(VIEW_LIBS)
+$(VIEW_USERS) $(B)/tests/test_mute_exe: TEST_LIBS += $(VIEW_LIBS)
 $(B)/tests/test_view_mount $(B)/tests/replay_view_mounts $(B)/fuzz/fuzz_view_mounts $(B)/bench/tool/fuse_bare: \
 	$(B)/obj/certmgr/mount.o
 $(B)/bench/tool/agent_key: BENCH_LIBS += -lkeyutils

@@ -46,6 +46,15 @@ static inline void net_write(const char *name, const void *p, size_t n)
 	close(fd);
 }
 
+static inline void net_rename(const char *from, const char *to)
+{
+	char a[160], b[160];
+
+	(void)snprintf(a, sizeof a, "%s/%s", ca.dir, from);
+	(void)snprintf(b, sizeof b, "%s/%s", ca.dir, to);
+	assert_int_equal(rename(a, b), 0);
+}
+
 static inline int net_open(const char *name, int flags)
 {
 	char path[128];

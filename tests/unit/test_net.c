@@ -634,15 +634,6 @@ static void test_an_ended_certificate_needs_a_new_token(void **state)
 	net_stop(&n);
 }
 
-static void net_rename(const char *from, const char *to)
-{
-	char a[160], b[160];
-
-	(void)snprintf(a, sizeof a, "%s/%s", ca.dir, from);
-	(void)snprintf(b, sizeof b, "%s/%s", ca.dir, to);
-	assert_int_equal(rename(a, b), 0);
-}
-
 /* As after a clock that was wrong for a while. */
 static void test_a_certificate_that_is_good_again_is_used(void **state)
 {
