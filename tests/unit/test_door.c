@@ -212,7 +212,7 @@ static void without_passrights(void)
 	if (!ctx ||
 	    seccomp_rule_add(ctx, SCMP_ACT_ERRNO(ENOPROTOOPT),
 			     SCMP_SYS(setsockopt), 1,
-			     SCMP_A2(SCMP_CMP_EQ, SO_PASSRIGHTS)) ||
+			     SCMP_A2(SCMP_CMP_EQ, SO_PASSRIGHTS, 0)) ||
 	    seccomp_load(ctx))
 		_exit(71);
 	seccomp_release(ctx);
