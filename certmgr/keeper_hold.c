@@ -214,7 +214,8 @@ void hold_issued(struct hold *h, const struct msg *m)
 	}
 	if (renewed && a->view != AGENT_VIEW_NO)
 		hold_promote(a); /* else when it is claimed */
-	if (renewed)
+	/* who waits for it would only claim once more, and get yet another */
+	if (renewed && (a->view != AGENT_VIEW_NO || !a->claims))
 		tell_renewed(a);
 	rows_dirty(a);
 	agent_schedule(a);

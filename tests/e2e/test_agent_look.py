@@ -3,10 +3,11 @@
 ended and who ended it, and certmgr's own log: shown, verified, proved, exported."""
 import json
 import os
+import signal
 import sys
 import tempfile
 
-from lib.ca_cli import until
+from lib.ca_cli import SECONDS, until
 from lib.case import Skip, case, check, equal, run
 from lib.certmgr import OWNER, STRANGER, is_root, node
 
@@ -67,6 +68,22 @@ def who_has_ended_is_remembered_with_the_reason():
         equal([r.text("subject") for r in asked], ["uid:%d" % os.getuid()],
               "who has revoked is on record")
         check(asked[0].text("request_id"), "and by which call")
+
+
+@case
+def who_claims_is_told_by_its_signal_that_it_can_claim_anew():
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+    me = os.pidfd_open(os.getpid())
+    with node() as (_, cm):
+        cm.grant(os.getuid())
+        agent = cm.spawn(pidfd=me, on_renew="USR1")
+        old = cm.claim(agent)[1].text("serial")
+        equal(signal.sigtimedwait({signal.SIGUSR1}, 0), None, "not for its own")
+        cm.cli("agent", "renew", agent.agent)
+        check(signal.sigtimedwait({signal.SIGUSR1}, SECONDS), "the signal")
+        check(cm.claim(agent)[1].text("serial") != old, "another certificate")
+        cm.cli("agent", "revoke", agent.agent)
+    os.close(me)
 
 
 @case
