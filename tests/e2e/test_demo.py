@@ -18,6 +18,11 @@ def tour_comes_to_its_end():
         done.returncode, out, done.stderr.decode("utf-8", "replace")))
     equal(len(re.findall(r"verifier: accepted", out)), 1, "acceptances")
     equal(len(re.findall(r"verifier: refused", out)), 4, "refusals")
+    way = "keyring" if os.geteuid() == 0 else "socket"
+    serial = re.search(r"serial=([0-9a-f]{36}) .* way=%s" % way, out)
+    check(serial, "the agent claims by the " + way, out)
+    check(re.search(r"serial=%s .*status=revoked" % serial.group(1), out),
+          "its end is the certificate's", out)
 
 
 @case
