@@ -14,6 +14,7 @@
 -define(CRL_MAX, 16#4000000).	% bytes
 -define(ORGANIZATION, {2, 5, 4, 10}).
 -define(AGAIN_MS, 1000).
+-define(MISSING_MAX, 3).	% times that its files are not there
 
 %% The node: says who is there, and tries those who are not.
 %%	erl … -run cretula_dist start OPTFILE [NODE…]
@@ -24,22 +25,34 @@ start([Optfile | Peers]) ->
 		  ok = net_kernel:monitor_nodes(true),
 		  self() ! try_again,
 		  say("is", node()),
-		  watch([list_to_atom(P) || P <- Peers, P =/= atom_to_list(node())])
+		  watch([list_to_atom(P) || P <- Peers, P =/= atom_to_list(node())],
+			0)
 	  end).
 
-watch(Peers) ->
+watch(Peers, Missing) ->
     receive
 	{nodeup, Node} ->
-	    say("up", Node);
+	    say("up", Node),
+	    watch(Peers, Missing);
 	{nodedown, Node} ->
-	    say("down", Node);
+	    say("down", Node),
+	    watch(Peers, Missing);
 	try_again ->
-	    forget_files(),
-	    [say("refused by", P) || P <- Peers -- nodes(),
-				     net_kernel:connect_node(P) =/= true],
-	    erlang:send_after(?AGAIN_MS, self(), try_again)
-    end,
-    watch(Peers).
+	    erlang:send_after(?AGAIN_MS, self(), try_again),
+	    case file:read_file_info(filename:join(os:getenv("CRETULA_DIR"),
+						   "bundle.pem")) of
+		{ok, _} ->
+		    forget_files(),
+		    [say("refused by", P) || P <- Peers -- nodes(),
+					     net_kernel:connect_node(P) =/= true],
+		    watch(Peers, 0);
+		{error, _} when Missing < ?MISSING_MAX ->
+		    watch(Peers, Missing + 1);	% the view is mounted anew?
+		{error, _} ->	% the agent was revoked
+		    say("ended", node()),
+		    init:stop()
+	    end
+    end.
 
 %% Renewal. What ssl has read of the distribution's files it looks at again only every
 %% other minute, and ssl:clear_pem_cache/0 and its setting are not for these. Nodes connect
