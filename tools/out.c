@@ -18,7 +18,8 @@ int out_bytes(const void *p, size_t n)
 static bool is_time(const struct attr *a)
 {
 	return attr_named(a, "made") || attr_named(a, "started") ||
-	       attr_named(a, "destroy_at") || attr_named(a, "node_not_after");
+	       attr_named(a, "destroy_at") || attr_named(a, "node_not_after") ||
+	       attr_named(a, "ca_away_since");
 }
 
 /* Seconds since 1970 become RFC 3339; all else stays. */
