@@ -253,8 +253,9 @@ static int read_file(const struct cli *cli, const char *path, struct check *ch)
 	int rc;
 
 	if (cli_opt(cli, "ca") || cli_opt(cli, "certmgr"))
-		return cli_usage(cli, "--from asks no daemon: it goes without "
-				      "--ca and --certmgr");
+		return cli_usage(cli,
+				 "--from and --ca or --certmgr exclude each "
+				 "other");
 	if (!in)
 		return cli_fault(fault_set(&f, ERR_INVALID,
 					   "'%s' cannot be opened: %s", path,
