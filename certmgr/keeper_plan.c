@@ -170,7 +170,7 @@ static enum err plan(struct agent *a, struct fault *f)
 	return e;
 }
 
-static void record(const struct agent *a, uint64_t grant)
+static void record(const struct agent *a, uint64_t grant, const struct call *by)
 {
 	struct attrs more;
 
@@ -181,7 +181,7 @@ static void record(const struct agent *a, uint64_t grant)
 	else
 		ENSURE(attrs_add_str(&more, "by", "capability") == OK);
 	ENSURE(attrs_add_u64(&more, "spawner", a->spawner) == OK);
-	call_named(&s->call, &more);
+	call_named(by, &more);
 	agent_record(a, "spawn", attrs_view(&more));
 	attrs_wipe(&more);
 }
@@ -226,6 +226,7 @@ void spawn_make(struct spawn *s, const struct subject *by)
 	char id[AGENT_ID_LEN + 1];
 	struct agent *a;
 	struct fault f;
+	struct call by_call;
 	uint64_t grant;
 
 	agent_id_make(clock_wall_ns() / CLOCK_MS, id);
@@ -246,10 +247,11 @@ void spawn_make(struct spawn *s, const struct subject *by)
 	agent_charge(a);
 	keeper.spawned++;
 	grant = s->grant;
+	by_call = s->call;
 	view_tell(a);
 	answer(a, s);
 	/* nobody waits for the rest, which goes to the store in this turn */
-	record(a, grant);
+	record(a, grant, &by_call);
 	rows_dirty(a);
 	agent_schedule(a);
 	agent_examine(a);

@@ -242,6 +242,11 @@ enum err certmgr_token(struct fault *f)
 
 /* The arena */
 
+static rlim_t arena_size(void)
+{
+	return sup.setup.root ? CERTMGR_ARENA : CERTMGR_ARENA_USER;
+}
+
 /* It counts as locked memory of whoever maps it, beside that process's secrets. */
 static bool enough_may_be_locked(void)
 {
@@ -254,7 +259,7 @@ static bool enough_may_be_locked(void)
 		(void)setrlimit(RLIMIT_MEMLOCK, &r);
 		(void)getrlimit(RLIMIT_MEMLOCK, &r);
 	}
-	return r.rlim_max >= CERTMGR_ARENA + CERTMGR_ARENA / 4;
+	return r.rlim_max >= arena_size() + arena_size() / 4;
 }
 
 int certmgr_arena(void)
@@ -263,7 +268,7 @@ int certmgr_arena(void)
 
 	if (enough_may_be_locked())
 		fd = (int)syscall(SYS_memfd_secret, O_CLOEXEC);
-	if (fd >= 0 && ftruncate(fd, CERTMGR_ARENA))
+	if (fd >= 0 && ftruncate(fd, (off_t)arena_size()))
 		fd_close(&fd);
 	return fd;
 }

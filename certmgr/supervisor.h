@@ -8,7 +8,10 @@
 #include "lib/supervisor.h"
 
 enum {
-	CERTMGR_ARENA = 4 << 20, /* bytes of the key arena; sparse */
+	/* bytes of the key arena, a page an agent: only what is used is taken. Who is
+	 * not root may lock less */
+	CERTMGR_ARENA = 16 << 20,
+	CERTMGR_ARENA_USER = 4 << 20,
 	CERTMGR_LOCKED =
 		64 << 20, /* that each process may lock, if we may say so */
 	CERTMGR_KEEPER_DEATHS = 3,  /* within a minute: the arena is dropped */
