@@ -244,10 +244,12 @@ int main(int argc, char **argv)
 {
 	int keys;
 
-	if (!cage_first() || argc != 2 || !parse_serial(argv[1], &key) ||
+	/* from here on every failure is said: a helper that simply ends leaves a
+	 * refusal that stands for a minute */
+	if (argc != 2 || !parse_serial(argv[1], &key) ||
 	    keyctl_assume_authority(key) < 0)
 		return 1;
-	if (!set_alarm())
+	if (!set_alarm() || !cage_first())
 		return refuse(ENOKEY, REFUSE_S);
 	/* Needs a capability that goes next; fails where the requester could not
 	 * use the key himself, in a ring that he does not possess. */
