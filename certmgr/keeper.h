@@ -134,7 +134,7 @@ struct agent {
 	uint64_t claimed_at; /* boot ns, of the last time */
 	struct old_cert old[KEEPER_OLD];
 	unsigned olds;
-	int64_t changed; /* when its files were */
+	int64_t changed; /* when its files were; 0: never shown */
 	enum err failed; /* what the CA said for good */
 	char why[KEEPER_TEXT];
 	struct loop_timer
@@ -344,8 +344,9 @@ void hold_wipe(struct agent *a, struct hold *h);
 void hold_renew(struct agent *a);
 /* coming is now. */
 void hold_promote(struct agent *a);
-/* The CA's answers. */
-void hold_issued(struct hold *h, const struct msg *m);
+/* The CA's answers. ERR_UNAVAILABLE: it is none that can be used, which is as if none
+ * had come. */
+MUST enum err hold_issued(struct hold *h, const struct msg *m, struct fault *f);
 void hold_failed(struct hold *h, enum err e, const char *text, bool final);
 /* The PEM text of an agent's files, appended; "key" and "bundle" to secret buffers. */
 MUST enum err hold_file(const struct agent *a, const char *file,

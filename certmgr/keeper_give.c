@@ -162,6 +162,8 @@ void claims_look(struct agent *a)
 
 	if (!a->claims || a->state != AGENT_LIVE)
 		return;
+	if (!keeper.issuing_pem.len) /* net has not said yet who the CA is */
+		return;
 	if (!has_key(a) || (a->coming.state == HOLD_MADE &&
 			    agent_renew_at(&a->now) <= clock_wall()))
 		next_key(a);

@@ -155,7 +155,6 @@ static void made(struct hold *h)
 	agent_record(a, "certificate", attrs_view(&more));
 	attrs_wipe(&more);
 	a->failed = OK;
-	a->changed = clock_wall();
 }
 
 static void tell_renewed(const struct agent *a)
@@ -192,36 +191,50 @@ static void start_anew(struct agent *a, struct hold *h)
 	memcpy(h->after, serial, sizeof serial);
 }
 
-void hold_issued(struct hold *h, const struct msg *m)
+/* Its files are others than they were, or the next claim gets another certificate: it is
+ * told once it can have it, unless it waits for it. Nobody is told of the first. */
+static void show(struct agent *a, const struct hold *h)
+{
+	bool before = a->changed != 0;
+
+	if (a->view == AGENT_VIEW_NO) {
+		if (h == &a->coming && !a->claims)
+			tell_renewed(a);
+		return;
+	}
+	if (h == &a->coming)
+		hold_promote(a);
+	else
+		a->changed = clock_wall();
+	view_tell(a);
+	if (before)
+		tell_renewed(a);
+}
+
+enum err hold_issued(struct hold *h, const struct msg *m, struct fault *f)
 {
 	struct agent *a = h->of;
-	bool renewed = h == &a->coming;
-	struct fault f;
 
-	if (take(h, m->attrs, &f) != OK) {
-		log_text(LOG_ERR, "bad_certificate", "%s: %s", a->id, f.text);
-		hold_failed(h, ERR_UNAVAILABLE, f.text, false);
-		return;
+	if (take(h, m->attrs, f) != OK) {
+		log_text(LOG_ERR, "bad_certificate", "%s: %s", a->id, f->text);
+		hold_failed(h, ERR_UNAVAILABLE, f->text, false);
+		return ERR_UNAVAILABLE;
 	}
 	made(h);
 	if (a->state == AGENT_ENDED) {
 		agent_settled(a, h);
-		return;
+		return OK;
 	}
 	if (h->lost) {
 		start_anew(a, h);
-		return;
+		return OK;
 	}
-	if (renewed && a->view != AGENT_VIEW_NO)
-		hold_promote(a); /* else when it is claimed */
-	/* who waits for it would only claim once more, and get yet another */
-	if (renewed && (a->view != AGENT_VIEW_NO || !a->claims))
-		tell_renewed(a);
+	show(a, h);
 	rows_dirty(a);
 	agent_schedule(a);
-	view_tell(a);
 	claims_look(a);
 	waits_look(a);
+	return OK;
 }
 
 /* final: there will be no certificate for this request. */
@@ -281,6 +294,9 @@ enum err hold_file(const struct agent *a, const char *file, struct buf *out)
 		TRY(put_key(a, out));
 	if (bundle || !strcmp(file, "cert"))
 		TRY(put_cert(&a->now, out));
+	if (!keeper.issuing_pem.len || !keeper.root_pem.len)
+		return strcmp(file, "cert") && strcmp(file, "key") ? ERR_PENDING
+								   : OK;
 	if (bundle || !strcmp(file, "chain"))
 		TRY(buf_put(out, keeper.issuing_pem.p, keeper.issuing_pem.len));
 	if (!strcmp(file, "ca"))

@@ -315,6 +315,20 @@ static void failed(struct asked *q, const struct msg *m)
 	}
 }
 
+/* What is no answer is as if there were none: it is asked again, but not at once. */
+static void issued(struct hold *h, const struct msg *m)
+{
+	struct fault f;
+
+	if (hold_issued(h, m, &f) == OK) {
+		went_well();
+		return;
+	}
+	keeper.failures++;
+	back_off(0);
+	(void)snprintf(keeper.ca_text, sizeof keeper.ca_text, "%s", f.text);
+}
+
 static void answered(const struct msg *m)
 {
 	struct asked *q = map_drop(keeper.asked, &m->id, sizeof m->id);
@@ -324,11 +338,11 @@ static void answered(const struct msg *m)
 	keeper.in_flight--;
 	if (m->kind == KN_FAILED) {
 		failed(q, m);
+	} else if (m->kind == KN_ISSUED && q->hold) {
+		issued(q->hold, m);
 	} else {
 		went_well();
-		if (m->kind == KN_ISSUED && q->hold)
-			hold_issued(q->hold, m);
-		else if (m->kind == KN_REVOKED && q->owed)
+		if (m->kind == KN_REVOKED && q->owed)
 			owed_done(q->owed);
 		else if (q->hold || q->owed)
 			child_broken("net");
@@ -339,18 +353,33 @@ static void answered(const struct msg *m)
 
 /* What net is */
 
-static void keep_der(const struct msg *m, const char *name, struct buf *der,
+/* True: it is another than before. */
+static bool keep_der(const struct msg *m, const char *name, struct buf *der,
 		     struct buf *pem)
 {
 	struct attr a;
 
-	if (attr_only(m->attrs, name, &a) != OK)
-		return;
+	if (attr_only(m->attrs, name, &a) != OK ||
+	    span_equal(span_of(der->p, der->len), span_of(a.value, a.len)))
+		return false;
 	buf_clear(der);
 	buf_clear(pem);
 	if (buf_put(der, a.value, a.len) != OK ||
 	    pem_put("CERTIFICATE", span_of(a.value, a.len), pem) != OK)
 		child_broken("net");
+	return true;
+}
+
+/* Everybody's files have them, and claims wait for them. */
+static void ca_changed(void)
+{
+	struct agent *a;
+	size_t at = 0;
+
+	while ((a = map_next(keeper.agents, &at))) {
+		view_tell(a);
+		claims_look(a);
+	}
 }
 
 static void keep_text(const struct msg *m, const char *name, char *out,
@@ -376,6 +405,7 @@ static void state_came(const struct msg *m)
 {
 	enum ca_state was = keeper.ca;
 	char state[16];
+	bool changed;
 
 	keep_text(m, "state", state, sizeof state);
 	keeper.ca = !strcmp(state, "ready")  ? CA_READY
@@ -386,8 +416,10 @@ static void state_came(const struct msg *m)
 	keep_text(m, "serial", keeper.node_serial, sizeof keeper.node_serial);
 	keep_time(m, "not_after", &keeper.node_not_after);
 	keep_time(m, "since", &keeper.ca_since);
-	keep_der(m, "root", &keeper.root, &keeper.root_pem);
-	keep_der(m, "issuing", &keeper.issuing, &keeper.issuing_pem);
+	changed = keep_der(m, "root", &keeper.root, &keeper.root_pem);
+	changed |= keep_der(m, "issuing", &keeper.issuing, &keeper.issuing_pem);
+	if (changed)
+		ca_changed();
 	if (keeper.ca == CA_READY && was != CA_READY) {
 		went_well();
 		net_kick();

@@ -89,6 +89,8 @@ enum err agent_format(const struct agent *a, struct attrs *out)
 	TRY(put_process(out, a));
 	if (a->claimed)
 		TRY(attrs_add_str(out, "claimed", "yes"));
+	if (a->changed)
+		TRY(attrs_add_u64(out, "changed", (uint64_t)a->changed));
 	if (a->state == AGENT_ENDED)
 		TRY(attrs_add_str(out, "ended", a->reason));
 	if (a->failed != OK)
@@ -220,6 +222,8 @@ static enum err get_numbers(struct agent *a, struct attr_view v,
 	a->uid = (uid_t)n;
 	TRY(get_number(v, "made", INT64_MAX, &n, f));
 	a->made = (int64_t)n;
+	TRY(get_number(v, "changed", INT64_MAX, &n, f));
+	a->changed = (int64_t)n;
 	TRY(get_number(v, "on_renew", 64, &n, f));
 	a->on_renew = (int)n;
 	return get_number(v, "lifetime", UINT32_MAX, &a->lifetime, f);

@@ -3,6 +3,8 @@
 look right, programs that took an agent's place while keeper was away, rows of agents
 that have ended."""
 import base64
+import concurrent.futures
+import contextlib
 import hashlib
 import os
 import random
@@ -14,6 +16,7 @@ import time
 import uuid
 
 from lib.admin import Client, Refused
+from lib.ca_cli import until
 from lib.case import Skip, case, check, equal, run
 from lib.certmgr import call_fds, is_root, node, spawn_here
 from lib.daemon import as_uid
@@ -71,19 +74,86 @@ print(error_of(request_key, sys.argv[1].encode(), sys.argv[2].encode(), PROCESS)
 """
 
 
+def program(cm, uid, code, *arguments):
+    return subprocess.Popen([sys.executable, "-c", code, *arguments], user=uid,
+                            group=uid, extra_groups=[], text=True,
+                            env={"PYTHONPATH": ":".join(sys.path)},
+                            stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+
+
 @case
 def an_exec_ends_the_agent_also_while_keeper_is_away(cm):
     """What a new keeper sees for the first time is not what claimed."""
     uid = fresh_uid()
     cm.grant(uid)
-    with subprocess.Popen([sys.executable, "-c", CLAIMS, cm.api, CLAIMS_AGAIN],
-                          env={"PYTHONPATH": ":".join(sys.path)}, user=uid, group=uid,
-                          extra_groups=[], stdin=subprocess.PIPE,
-                          stdout=subprocess.PIPE, text=True) as p:
+    with program(cm, uid, CLAIMS, cm.api, CLAIMS_AGAIN) as p:
         equal(p.stdout.readline(), "other\n", "it claimed, and is another program")
         cm.kill("keeper")
         cm.wait_ready_node()
         equal(p.communicate("\n")[0].strip(), "EKEYREVOKED", "its claim")
+
+
+TOLD = """
+import os, signal, sys
+from lib.certmgr import spawn_here
+from lib.upcall import PROCESS, request_key
+signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGUSR1})
+fd = os.pidfd_open(os.getpid())
+s = spawn_here(sys.argv[1], [("type", "web"), ("on_renew", "USR1")], fd)
+request_key(s.description.encode(), s.token, PROCESS)
+print(s.agent, flush=True)
+print(signal.sigtimedwait({signal.SIGUSR1}, 20) is not None)
+"""
+
+
+@case
+def an_agent_without_files_is_told_too(cm):
+    uid = fresh_uid()
+    cm.grant(uid)
+    with program(cm, uid, TOLD, cm.api) as p:
+        cm.cli("agent", "renew", p.stdout.readline().strip())
+        equal(p.communicate()[0].strip(), "True", "the signal came")
+
+
+@case
+def an_agent_whose_key_was_lost_is_told(cm):
+    """Its files have another certificate, and the one that it loaded is revoked."""
+    uid = fresh_uid()
+    cm.grant(uid)
+    with cm.shell(uid=uid, view=True, options=["--on-renew", "USR1"]) as agent:
+        told = "/tmp/cretula-test-told-%s" % agent.agent
+        agent("trap 'touch %s' USR1; echo $$" % told)
+        cm.wait_agent(agent.agent, "it has files", lambda a: a.get("serial"))
+        try:
+            cm.kill_all()
+            cm.start()
+            until("the signal has come",
+                  lambda: agent("true") and os.path.exists(told))
+            equal(agent("cat $CRETULA_DIR/bundle.pem")[0], 0, "reading then")
+        finally:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(told)
+
+
+@case
+def a_key_is_never_given_without_its_chain(cm):
+    """Not by a keeper that net has told nothing yet."""
+    uid = fresh_uid()
+    cm.grant(uid)
+    spawned = cm.spawn(uid, wait="yes")
+    net = cm.roles()["net"][0]
+    os.kill(net, signal.SIGSTOP)
+    try:
+        cm.kill("keeper")
+        until("keeper answers", lambda: cm.status().text("state") != "starting")
+        with concurrent.futures.ThreadPoolExecutor(1) as pool:
+            claim = pool.submit(cm.claim, spawned, uid)
+            concurrent.futures.wait([claim], timeout=0.5)   # it waits for net
+            os.kill(net, signal.SIGCONT)
+            pem, _ = claim.result()
+    finally:
+        os.kill(net, signal.SIGCONT)
+    equal(pem.count(b"BEGIN CERTIFICATE"), 2, "its certificate and the CA's")
 
 
 def many(api, count):
