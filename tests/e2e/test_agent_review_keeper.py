@@ -191,7 +191,7 @@ def a_node_that_is_full_is_so_after_a_restart(cm):
 def a_store_that_dies_while_it_is_read_is_read_on(cm):
     """Of a thousand rows, somewhere in the middle: none is taken for there twice."""
     before = int(cm.status().text("agents"))
-    for _ in range(8):
+    for _ in range(3):
         os.kill(cm.roles()["store"][0], signal.SIGSTOP)
         cm.kill("keeper")
         store = cm.roles()["store"][0]
