@@ -394,7 +394,8 @@ void agents_adopt(
 /* keeper_claim.c */
 void claim_upcall(struct upcall *u, const char *token, size_t len,
 		  const char *agent, const struct procinfo *who);
-void claim_upcall_gone(struct upcall *u);
+/* agent: whose key it had asked for; "": it has not asked. */
+void claim_upcall_gone(struct upcall *u, const char *agent);
 void claim_delivered(struct agent *a, const struct procinfo *who);
 void claims_look(struct agent *a);   /* something has changed */
 void claims_stored(struct agent *a); /* its row is written as it is */

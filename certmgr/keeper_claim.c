@@ -340,18 +340,16 @@ void claim_upcall(struct upcall *u, const char *token, size_t len,
 		claim_no(c, ERR_UNAVAILABLE, "try again");
 }
 
-void claim_upcall_gone(struct upcall *u)
+void claim_upcall_gone(struct upcall *u, const char *agent)
 {
-	struct agent *a;
+	struct agent *a = agent_find(agent);
 	struct claim *c, *next;
-	size_t at = 0;
 
-	while ((a = map_next(keeper.agents, &at)))
-		for (c = a->claims; c; c = next) {
-			next = c->next;
-			if (c->upcall == u)
-				claim_free(c);
-		}
+	for (c = a ? a->claims : NULL; c; c = next) {
+		next = c->next;
+		if (c->upcall == u)
+			claim_free(c);
+	}
 	for (c = asking; c; c = next) {
 		next = c->next;
 		if (c->upcall == u)

@@ -284,6 +284,12 @@ static enum err put_key(const struct agent *a, struct buf *out)
 	return pem_put("PRIVATE KEY", key, out);
 }
 
+/* Net says it soon after it has come. */
+static enum err put_known(const struct buf *pem, struct buf *out)
+{
+	return pem->len ? buf_put(out, pem->p, pem->len) : ERR_PENDING;
+}
+
 enum err hold_file(const struct agent *a, const char *file, struct buf *out)
 {
 	bool bundle = !strcmp(file, "bundle");
@@ -294,12 +300,9 @@ enum err hold_file(const struct agent *a, const char *file, struct buf *out)
 		TRY(put_key(a, out));
 	if (bundle || !strcmp(file, "cert"))
 		TRY(put_cert(&a->now, out));
-	if (!keeper.issuing_pem.len || !keeper.root_pem.len)
-		return strcmp(file, "cert") && strcmp(file, "key") ? ERR_PENDING
-								   : OK;
 	if (bundle || !strcmp(file, "chain"))
-		TRY(buf_put(out, keeper.issuing_pem.p, keeper.issuing_pem.len));
+		TRY(put_known(&keeper.issuing_pem, out));
 	if (!strcmp(file, "ca"))
-		TRY(buf_put(out, keeper.root_pem.p, keeper.root_pem.len));
+		TRY(put_known(&keeper.root_pem, out));
 	return OK;
 }

@@ -26,6 +26,7 @@ struct upcall {
 	struct loop_timer timer;
 	uint64_t id;                      /* of the claim */
 	bool asked;                       /* UC_CLAIM has come */
+	char of[AGENT_ID_LEN + 1];        /* whose key it asked for, or "" */
 	char agent[AGENT_ID_LEN + 1];     /* who was given a key, or "" */
 	char serial[2 * SERIAL_SIZE + 1]; /* which */
 	struct procinfo who;
@@ -33,7 +34,7 @@ struct upcall {
 
 static void upcall_free(struct upcall *u)
 {
-	claim_upcall_gone(u);
+	claim_upcall_gone(u, u->of);
 	loop_disarm(&u->timer);
 	chan_close(&u->chan);
 	keeper.upcalls--;
@@ -121,15 +122,14 @@ static void done(struct upcall *u, const struct msg *m)
 
 static enum err claim(struct upcall *u, struct attr_view v, struct fault *f)
 {
-	char agent[AGENT_ID_LEN + 1];
 	struct procinfo who;
 	struct attr token;
 
-	TRY(call_need(v, "agent", agent, sizeof agent, f));
+	TRY(call_need(v, "agent", u->of, sizeof u->of, f));
 	TRY(procinfo_parse(v, &who, f));
 	if (attr_only(v, "token", &token) != OK)
 		return fault_set(f, ERR_INVALID, "there is no token");
-	claim_upcall(u, (const char *)token.value, token.len, agent, &who);
+	claim_upcall(u, (const char *)token.value, token.len, u->of, &who);
 	return OK;
 }
 
