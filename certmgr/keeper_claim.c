@@ -265,11 +265,16 @@ static void join(struct claim *c, struct agent *a)
 }
 
 /* New keys before it is time for them: somebody lost his, or hammers. */
-static bool too_often(const struct agent *a)
+bool claim_too_often(const struct agent *a)
 {
 	return a->claimed && !a->now.has_key && a->coming.state == HOLD_NONE &&
 	       agent_renew_at(&a->now) - clock_wall() > 0 &&
 	       loop_now(keeper.loop) - a->claimed_at < KEEPER_AGAIN;
+}
+
+void claim_refuse_often(struct claim *c)
+{
+	refuse(c, ERR_LIMITED, "this agent claims too often: wait ten seconds");
 }
 
 /* After a restart, of one whose process nobody had looked at before. */
@@ -298,9 +303,8 @@ static void begin(struct claim *c, struct agent *a)
 	} else if (a->failed != OK && a->now.state == HOLD_NONE) {
 		refuse(c, ERR_DENIED, a->why);
 	} else if (a->n_claims == KEEPER_AGENT_CLAIMS ||
-		   keeper.claims > KEEPER_CLAIMS || too_often(a)) {
-		refuse(c, ERR_LIMITED,
-		       "this agent claims too often: wait ten seconds");
+		   keeper.claims > KEEPER_CLAIMS || claim_too_often(a)) {
+		claim_refuse_often(c);
 	} else {
 		join(c, a);
 		claims_look(a);

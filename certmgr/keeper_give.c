@@ -60,6 +60,10 @@ static void hand_over(struct claim *c)
 {
 	struct buf payload;
 
+	if (c->agent->state == AGENT_LIVE && claim_too_often(c->agent)) {
+		claim_refuse_often(c); /* another has just got the key */
+		return;
+	}
 	if (c->agent->state != AGENT_LIVE || !has_key(c->agent)) {
 		c->giving = false;
 		claims_look(c->agent);

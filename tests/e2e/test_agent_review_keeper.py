@@ -18,7 +18,7 @@ import uuid
 from lib.admin import Client, Refused
 from lib.ca_cli import until
 from lib.case import Skip, case, check, equal, run
-from lib.certmgr import call_fds, is_root, node, spawn_here
+from lib.certmgr import call_fds, claim_here, is_root, node, spawn_here
 from lib.daemon import as_uid
 from lib.upcall import PROCESS, error_of, fresh_uid, registered, request_key
 
@@ -154,6 +154,28 @@ def a_key_is_never_given_without_its_chain(cm):
     finally:
         os.kill(net, signal.SIGCONT)
     equal(pem.count(b"BEGIN CERTIFICATE"), 2, "its certificate and the CA's")
+
+
+def claims_at_once(api, count):
+    """The serials that so many claims of one process get, all asked for at once."""
+    fd = os.pidfd_open(os.getpid())
+    spawned = spawn_here(api, [("type", "web")], fd)
+
+    def one(_):
+        try:
+            return claim_here(api, spawned)[1].text("serial")
+        except Refused:
+            return None
+    with concurrent.futures.ThreadPoolExecutor(count) as pool:
+        return {s for s in pool.map(one, range(count)) if s}
+
+
+@case
+def claims_at_once_get_one_certificate(cm):
+    uid = fresh_uid()
+    cm.grant(uid)
+    for _ in range(5):
+        equal(len(as_uid(uid, claims_at_once, cm.api, 6)), 1, "certificates")
 
 
 def many(api, count):
