@@ -268,7 +268,7 @@ static void show_past(const struct call *c, const struct agent_past *p)
 	attrs_wipe(&r);
 }
 
-/* As it is now: it may have become another program, or undumpable, since. */
+/* Its process as it was when it was last looked at: at the start, and at each claim. */
 void verb_show(const struct call *c, struct attr_view v)
 {
 	struct fault f;
