@@ -242,9 +242,15 @@ enum err certmgr_token(struct fault *f)
 
 /* The arena */
 
+/* As large as may be locked: root may not always raise the limit. */
 static rlim_t arena_size(void)
 {
-	return sup.setup.root ? CERTMGR_ARENA : CERTMGR_ARENA_USER;
+	struct rlimit r;
+
+	if (sup.setup.root && !getrlimit(RLIMIT_MEMLOCK, &r) &&
+	    r.rlim_max >= CERTMGR_ARENA + CERTMGR_ARENA / 4)
+		return CERTMGR_ARENA;
+	return CERTMGR_ARENA_USER;
 }
 
 /* It counts as locked memory of whoever maps it, beside that process's secrets. */
