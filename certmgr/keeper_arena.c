@@ -19,6 +19,7 @@
 enum {
 	SLOT_SIZE = 4096,
 	SLOT_CHECK = 16,
+	ARENA_SMALL = 1024, /* pages */
 };
 
 _Static_assert((int)KEEPER_AGENTS <= (int)SLOT_SIZE,
@@ -95,7 +96,9 @@ static void find_free(void)
 
 void arena_init(int fd)
 {
-	size_t size = (size_t)(KEEPER_AGENTS + 1) * SLOT_SIZE;
+	/* without memfd_secret no more than anybody may lock */
+	size_t size =
+		(size_t)(fd < 0 ? ARENA_SMALL : KEEPER_AGENTS + 1) * SLOT_SIZE;
 	struct stat st;
 	void *p;
 
