@@ -170,18 +170,18 @@ static enum err plan(struct agent *a, struct fault *f)
 	return e;
 }
 
-static void record(const struct agent *a, uint64_t grant, const struct call *by)
+static void record(const struct agent *a, const struct spawn *s)
 {
 	struct attrs more;
 
 	attrs_init(&more);
 	ENSURE(attrs_add_str(&more, "decision", "allow") == OK);
-	if (grant)
-		ENSURE(attrs_add_u64(&more, "grant", grant) == OK);
+	if (s->grant)
+		ENSURE(attrs_add_u64(&more, "grant", s->grant) == OK);
 	else
 		ENSURE(attrs_add_str(&more, "by", "capability") == OK);
 	ENSURE(attrs_add_u64(&more, "spawner", a->spawner) == OK);
-	call_named(by, &more);
+	call_named(&s->call, &more);
 	agent_record(a, "spawn", attrs_view(&more));
 	attrs_wipe(&more);
 }
@@ -226,8 +226,6 @@ void spawn_make(struct spawn *s, const struct subject *by)
 	char id[AGENT_ID_LEN + 1];
 	struct agent *a;
 	struct fault f;
-	struct call by_call;
-	uint64_t grant;
 
 	agent_id_make(clock_wall_ns() / CLOCK_MS, id);
 	a = agent_new(id, arena_take(), &f);
@@ -246,12 +244,10 @@ void spawn_make(struct spawn *s, const struct subject *by)
 	}
 	agent_charge(a);
 	keeper.spawned++;
-	grant = s->grant;
-	by_call = s->call;
+	record(a, s);
 	view_tell(a);
 	answer(a, s);
-	/* nobody waits for the rest, which goes to the store in this turn */
-	record(a, grant, &by_call);
+	/* nobody waits for the rest */
 	rows_dirty(a);
 	agent_schedule(a);
 	agent_examine(a);
