@@ -17,7 +17,6 @@
 enum {
 	KEEPER_AGENTS = 4000,      /* or what the arena has room for */
 	KEEPER_USER_AGENTS = 1000, /* of one uid that starts them */
-	KEEPER_OWED = 65536,  /* revocations that the CA has not taken yet */
 	KEEPER_PLAN = 3000,   /* bytes of an agent's plan: names and so on */
 	KEEPER_NAMES = 2048,  /* … of which names and endpoints */
 	KEEPER_POOL = 64,     /* keys made ahead */

@@ -1,5 +1,6 @@
 /* Keeper: revocations that the CA has not confirmed. Each is a row until it has, or until
- * the certificate has ended by itself. */
+ * the certificate has ended by itself. There are at most as many as
+ * certificates that are valid: where the CA does not answer, none are made. */
 #include "certmgr/keeper.h"
 
 #include "lib/log.h"
