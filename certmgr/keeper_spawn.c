@@ -11,7 +11,8 @@
 #include <string.h>
 
 enum {
-	SPAWNS_WAITING = 4096, /* for what door says */
+	SPAWNS_WAITING = 4096,     /* for what door says */
+	SPAWNS_USER_WAITING = 256, /* … of one user */
 };
 
 static struct spawn *waiting;
@@ -68,8 +69,8 @@ void spawn_deny(struct spawn *s, const struct fault *why)
 
 /* Deciding */
 
-/* The parent is an agent here, and its own certificate lets it issue this type. */
-static bool parent_may(const struct subject *by, const char *type)
+/* The parent: an agent here whose own certificate lets it issue this type; NULL: none. */
+static struct agent *parent_of(const struct subject *by, const char *type)
 {
 	char text[TYPE_MAX + DNS_NAME_MAX + 16];
 	struct capability want;
@@ -81,7 +82,7 @@ static bool parent_may(const struct subject *by, const char *type)
 
 	(void)snprintf(text, sizeof text, "issue:%s@%s", type, keeper.node);
 	if (capability_parse(span_str(text), false, &want, &f) != OK)
-		return false;
+		return NULL;
 	while ((a = map_next(keeper.agents, &at))) {
 		if (a->state != AGENT_LIVE || !a->claimed || a->pidfd < 0 ||
 		    a->who.pid != by->pid || a->now.state != HOLD_MADE)
@@ -90,9 +91,9 @@ static bool parent_may(const struct subject *by, const char *type)
 			    OK &&
 		    cert_parse_tbs(s.tbs, &c, &f) == OK &&
 		    capability_held(&c.caps, &want))
-			return true;
+			return a;
 	}
-	return false;
+	return NULL;
 }
 
 static void decide(struct spawn *s);
@@ -139,6 +140,21 @@ static void look(struct spawn *s, const struct subject *by)
 		spawn_error(s, &f);
 }
 
+/* Is it still the program that claimed? Door looks. */
+static void ask_parent(struct spawn *s, const struct fault *deny)
+{
+	struct fault f;
+
+	s->parent = true;
+	s->deny = *deny;
+	if (conns_examine_conn(&keeper.conns, (uint32_t)(s->call.id >> 32),
+			       REF_SPAWN | s->number) == OK)
+		return;
+	(void)fault_set(&f, ERR_UNAVAILABLE,
+			"who connected cannot be checked now: try again");
+	spawn_error(s, &f);
+}
+
 static void decide(struct spawn *s)
 {
 	const struct conn *conn = call_conn(&s->call);
@@ -152,8 +168,8 @@ static void decide(struct spawn *s)
 	grants_admit(keeper.grants, &conn->subject, &rq, clock_wall(), &d);
 	switch (d.verdict) {
 	case GRANT_DENY:
-		if (parent_may(&conn->subject, s->type))
-			look(s, &conn->subject);
+		if (parent_of(&conn->subject, s->type))
+			ask_parent(s, &d.why);
 		else
 			spawn_deny(s, &d.why);
 		return;
@@ -188,6 +204,20 @@ void spawn_checked(uint64_t ref, bool alive, bool exe)
 	decide(s);
 }
 
+static void parent_examined(struct spawn *s, const struct conn *conn,
+			    const struct procinfo *p)
+{
+	const struct agent *a =
+		conn && p ? parent_of(&conn->subject, s->type) : NULL;
+	struct fault deny = s->deny;
+
+	s->parent = false;
+	if (a && procinfo_same(&a->who, p) && !agent_other_program(a, p))
+		look(s, &conn->subject);
+	else
+		spawn_deny(s, &deny);
+}
+
 void spawn_examined(uint64_t ref, const struct procinfo *p, int pidfd)
 {
 	struct spawn *s = of_ref(ref);
@@ -197,6 +227,10 @@ void spawn_examined(uint64_t ref, const struct procinfo *p, int pidfd)
 	fd_close(&pidfd);
 	if (!s)
 		return;
+	if (s->parent) {
+		parent_examined(s, conn, p);
+		return;
+	}
 	if (!p || !conn) {
 		(void)fault_set(&f, ERR_NOT_FOUND,
 				"the process of this pidfd has ended");
@@ -217,10 +251,22 @@ void spawn_orphaned(void)
 		spawn_error(waiting, &f);
 }
 
+/* Each holds descriptors: nobody's fill the table of all. */
+static bool too_many(uid_t uid)
+{
+	unsigned n = 0;
+
+	if (n_waiting <= SPAWNS_USER_WAITING)
+		return false;
+	for (const struct spawn *s = waiting; s; s = s->next)
+		n += s->uid == uid;
+	return n > SPAWNS_USER_WAITING || n_waiting > SPAWNS_WAITING;
+}
+
 static enum err begin(struct spawn *s, struct attr_view v, struct fault *f)
 {
 	TRY(keeper_open(f));
-	if (n_waiting > SPAWNS_WAITING)
+	if (too_many(s->uid))
 		return fault_set(f, ERR_LIMITED,
 				 "too many agents are being started: try "
 				 "again");
