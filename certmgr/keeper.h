@@ -20,6 +20,7 @@ enum {
 	KEEPER_PLAN = 3000,   /* bytes of an agent's plan: names and so on */
 	KEEPER_NAMES = 2048,  /* … of which names and endpoints */
 	KEEPER_POOL = 64,     /* keys made ahead */
+	KEEPER_WARM = 16,     /* slots of the arena made ready: 4 KiB each */
 	KEEPER_PKCS8 = 160,   /* bytes of a P-256 key as PKCS#8, at most */
 	KEEPER_OLD = 4,       /* certificates before this one, still valid */
 	KEEPER_CLAIMS = 1024, /* claims that wait, */

@@ -45,7 +45,7 @@ static void refill(struct loop_timer *t)
 	if (count == KEEPER_POOL)
 		return;
 	make(&pool[count++]);
-	arena_warm(count);
+	arena_warm(MIN(count, (unsigned)KEEPER_WARM));
 	loop_arm(keeper.loop, t, loop_now(keeper.loop) + CLOCK_MS);
 }
 
