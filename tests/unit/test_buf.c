@@ -1,6 +1,7 @@
 /* lib/buf.c: the bounded writer. */
 #include "lib/buf.h"
 #include "lib/rd.h"
+#include "lib/secret.h"
 
 #include "tests/unit/unit.h"
 
@@ -148,6 +149,26 @@ static void test_formatting(void **state)
 	buf_wipe(&b);
 }
 
+/* The next user of the block finds nothing of the one before. */
+static void test_kept_blocks_are_wiped(void **state)
+{
+	uint8_t zero[256] = { 0 };
+	uint8_t *first, *second;
+
+	(void)state;
+	secret_keep();
+	first = secret_take(sizeof zero);
+	assert_memory_equal(first, zero, sizeof zero);
+	memset(first, 'x', sizeof zero);
+	secret_give(first, sizeof zero);
+	second = secret_take(sizeof zero);
+	assert_ptr_equal(second, first);
+	assert_memory_equal(second, zero, sizeof zero);
+	secret_give(second, sizeof zero);
+	secret_give(NULL, sizeof zero);
+	secret_give(secret_take(100), 100); /* a size that is not kept */
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -157,6 +178,7 @@ int main(void)
 		cmocka_unit_test(test_dropping_moves_the_rest),
 		cmocka_unit_test(test_clearing_a_secret_wipes_it),
 		cmocka_unit_test(test_formatting),
+		cmocka_unit_test(test_kept_blocks_are_wiped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
