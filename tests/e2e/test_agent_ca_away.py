@@ -114,9 +114,12 @@ def files_come_by_themselves():
             relay.do("pass")
             until("the files are there",
                   lambda: reader.line().startswith(b"-----BEGIN"))
-            each_has_one(ca, [reader.agent])
             check(b"PRIVATE KEY" in run.result().stdout, "who waited runs",
                   run.result())
+            until("that one has ended and the CA knows", lambda: (
+                number(cm, "agents"), number(cm, "revocations_owed")) == (1, 0))
+            until("one is valid", lambda: len(valid(ca)) == 1)
+            each_has_one(ca, [reader.agent])
 
 
 @case
