@@ -3,8 +3,11 @@
  * OpenSSL's memory, and one answer a lane. */
 #include "certmgr/net_lane.h"
 
+#include "certmgr/net_curl.h"
+
 #include "lib/clock.h"
 #include "lib/json_attrs.h"
+#include "lib/log.h"
 #include "lib/pem.h"
 #include "lib/pubkey.h"
 
@@ -135,7 +138,7 @@ static void act(struct lane *l, curl_socket_t fd, int events)
 {
 	int running;
 
-	(void)curl_multi_socket_action(l->multi, fd, events, &running);
+	(void)net_curl.multi_socket_action(l->multi, fd, events, &running);
 	look(l);
 }
 
@@ -200,7 +203,7 @@ static void on_check(struct loop_work *w)
 	CURLMsg *m;
 	int left;
 
-	while (l->running && (m = curl_multi_info_read(l->multi, &left)))
+	while (l->running && (m = net_curl.multi_info_read(l->multi, &left)))
 		if (m->msg == CURLMSG_DONE) {
 			l->on_done(l, m->data.result);
 			return;
@@ -229,7 +232,7 @@ static size_t on_head(char *p, size_t size, size_t n, void *arg)
 
 static void explain(const struct lane *l, CURLcode rc, struct fault *f)
 {
-	const char *why = l->why[0] ? l->why : curl_easy_strerror(rc);
+	const char *why = l->why[0] ? l->why : net_curl.easy_strerror(rc);
 	const char *url = common.place.url;
 
 	if (l->over)
@@ -259,8 +262,8 @@ void lane_answer(struct lane *l, CURLcode rc, struct web_answer *a)
 	/* only now is an older connection given up: one that was not finished
 	 * would leave it to be used again, without our certificate */
 	l->generation = l->made;
-	(void)curl_easy_getinfo(l->easy, CURLINFO_RESPONSE_CODE, &status);
-	(void)curl_easy_getinfo(l->easy, CURLINFO_RETRY_AFTER, &after);
+	(void)net_curl.easy_getinfo(l->easy, CURLINFO_RESPONSE_CODE, &status);
+	(void)net_curl.easy_getinfo(l->easy, CURLINFO_RETRY_AFTER, &after);
 	a->status = status > 0 ? (unsigned)status : 1;
 	a->body = span_of(l->body.p, l->body.len);
 	a->retry_after = after > 0 ? MIN((uint64_t)after, NET_RETRY_MAX) : 0;
@@ -270,7 +273,8 @@ void lane_answer(struct lane *l, CURLcode rc, struct web_answer *a)
 
 #define SET(option, value)                                                     \
 	do {                                                                   \
-		if (curl_easy_setopt(c, CURLOPT_##option, value) != CURLE_OK)  \
+		if (net_curl.easy_setopt(c, CURLOPT_##option, value) !=        \
+		    CURLE_OK)                                                  \
 			return ERR_INTERNAL;                                   \
 	} while (0)
 
@@ -300,7 +304,7 @@ enum err lane_begin(struct lane *l)
 	l->over = l->wanted = false;
 	l->why[0] = 0;
 	TRY(set_request(l));
-	if (curl_multi_add_handle(l->multi, l->easy) != CURLM_OK)
+	if (net_curl.multi_add_handle(l->multi, l->easy) != CURLM_OK)
 		return ERR_INTERNAL;
 	l->running = true;
 	return OK;
@@ -309,7 +313,7 @@ enum err lane_begin(struct lane *l)
 void lane_stop(struct lane *l)
 {
 	if (l->running)
-		(void)curl_multi_remove_handle(l->multi, l->easy);
+		(void)net_curl.multi_remove_handle(l->multi, l->easy);
 	l->running = false;
 	loop_undefer(l->loop, &l->check);
 	fd_close(&l->fd);
@@ -369,12 +373,12 @@ static enum err set_multi(struct lane *l)
 {
 	CURLM *m = l->multi;
 
-	if (curl_multi_setopt(m, CURLMOPT_SOCKETFUNCTION, on_watch) ||
-	    curl_multi_setopt(m, CURLMOPT_SOCKETDATA, l) ||
-	    curl_multi_setopt(m, CURLMOPT_TIMERFUNCTION, on_timer) ||
-	    curl_multi_setopt(m, CURLMOPT_TIMERDATA, l) ||
-	    curl_multi_setopt(m, CURLMOPT_MAXCONNECTS, 1L) ||
-	    curl_multi_setopt(m, CURLMOPT_PIPELINING, CURLPIPE_NOTHING))
+	if (net_curl.multi_setopt(m, CURLMOPT_SOCKETFUNCTION, on_watch) ||
+	    net_curl.multi_setopt(m, CURLMOPT_SOCKETDATA, l) ||
+	    net_curl.multi_setopt(m, CURLMOPT_TIMERFUNCTION, on_timer) ||
+	    net_curl.multi_setopt(m, CURLMOPT_TIMERDATA, l) ||
+	    net_curl.multi_setopt(m, CURLMOPT_MAXCONNECTS, 1L) ||
+	    net_curl.multi_setopt(m, CURLMOPT_PIPELINING, CURLPIPE_NOTHING))
 		return ERR_INTERNAL;
 	return OK;
 }
@@ -389,8 +393,8 @@ void lane_open(struct lane *l, struct loop *loop,
 	l->timer.on = on_time;
 	l->check.on = on_check;
 	buf_init(&l->body, NET_BODY_MAX);
-	l->multi = curl_multi_init();
-	l->easy = curl_easy_init();
+	l->multi = net_curl.multi_init();
+	l->easy = net_curl.easy_init();
 	ENSURE(l->multi && l->easy);
 	ENSURE(set_multi(l) == OK && set_all(l) == OK);
 }
@@ -416,19 +420,24 @@ static void warm_handshake(void)
 
 static void add_line(struct curl_slist **list, const char *line)
 {
-	*list = curl_slist_append(*list, line);
+	*list = net_curl.slist_append(*list, line);
 	ENSURE(*list);
 }
 
 void lanes_warm(const struct web_place *p, struct span root)
 {
 	char resolve[RESOLVE_ROOM];
+	struct fault f;
 
+	if (net_curl_load(&f) != OK) {
+		log_text(LOG_CRIT, "not_started", "%s", f.text);
+		_exit(1);
+	}
 	common.place = *p;
 	common.generation = 1;
 	buf_init(&common.root, 2 * PEM_BODY_MAX);
 	ENSURE(pem_put("CERTIFICATE", root, &common.root) == OK);
-	ENSURE(curl_global_init(CURL_GLOBAL_ALL) == CURLE_OK);
+	ENSURE(net_curl.global_init(CURL_GLOBAL_ALL) == CURLE_OK);
 	/* an address that is never used: the connection is there already */
 	(void)snprintf(resolve, sizeof resolve, "%s:%u:192.0.2.1", p->host,
 		       p->port);

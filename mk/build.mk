@@ -9,7 +9,7 @@ LIBS     := -lsodium -lcrypto
 SUP_LIBS := -lsqlite3 -lseccomp
 CA_LIBS  := -lmicrohttpd -lgnutls -ljansson -lssl -lcares
 VIEW_LIBS := -lfuse3 -ljansson
-CM_LIBS  := -Wl,--as-needed -lfuse3 -ljansson -lcurl -lssl -lcares
+CM_LIBS  := -Wl,--as-needed -lfuse3 -ljansson -lssl -lcares
 TOOL_LIBS := -Wl,--as-needed -lcurl -ljansson
 
 CREDD_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard credd/*.c))

@@ -80,7 +80,7 @@ $(B)/bench/tool/fuse_bare: BENCH_LIBS += $(VIEW_LIBS)
 NET_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard certmgr/net*.c))
 NET_USERS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_net*.c)) $(B)/tests/replay_net_answer $(B)/fuzz/fuzz_net_answer
 $(NET_USERS): $(NET_OBJ)
-$(NET_USERS): TEST_LIBS += -lcurl -lssl -ljansson
+$(NET_USERS): TEST_LIBS += -lssl -ljansson
 MODHOST := $(B)/obj/tests/tool/modhost.o
 $(B)/tests/test_mod_hmac: $(MODHOST) $(B)/modules/hmac.so
 $(B)/tests/test_mod_sigv4 $(B)/tests/test_mod_sigv4_facts: $(MODHOST) $(B)/modules/aws-sigv4.so

@@ -1,0 +1,37 @@
+/* net: libcurl, loaded when net starts. */
+#include "certmgr/net_curl.h"
+
+#include <dlfcn.h>
+#include <string.h>
+
+#define LIBRARY "libcurl.so.4"
+
+struct net_curl net_curl;
+
+/* A function's address, as dlsym gives it: ISO C has no cast for that. */
+static bool find(void *library, const char *name, void *function, size_t size)
+{
+	void *at = dlsym(library, name);
+
+	ENSURE(size == sizeof at);
+	memcpy(function, &at, sizeof at);
+	return at != NULL;
+}
+
+#define FIND(name)                                                             \
+	find(library, "curl_" #name, &net_curl.name, sizeof net_curl.name)
+
+enum err net_curl_load(struct fault *f)
+{
+	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
+
+	if (library && FIND(global_init) && FIND(easy_init) &&
+	    FIND(easy_setopt) && FIND(easy_getinfo) && FIND(easy_strerror) &&
+	    FIND(multi_init) && FIND(multi_setopt) && FIND(multi_add_handle) &&
+	    FIND(multi_remove_handle) && FIND(multi_info_read) &&
+	    FIND(multi_socket_action) && FIND(slist_append))
+		return OK;
+	return fault_set(f, ERR_UNSUPPORTED,
+			 "libcurl cannot be used (Debian package libcurl4): %s",
+			 library ? "it lacks a function" : dlerror());
+}

@@ -1,0 +1,33 @@
+/* libcurl, loaded by net alone: it brings thirty libraries, which each of certmgr's
+ * processes would else carry (half a MiB each that it writes to). */
+#ifndef CERTMGR_NET_CURL_H
+#define CERTMGR_NET_CURL_H
+
+#include "lib/err.h"
+
+#include <curl/curl.h>
+
+/* Its functions, by their names without `curl_`. */
+struct net_curl {
+	CURLcode (*global_init)(long flags);
+	CURL *(*easy_init)(void);
+	CURLcode (*easy_setopt)(CURL *c, CURLoption option, ...);
+	CURLcode (*easy_getinfo)(CURL *c, CURLINFO info, ...);
+	const char *(*easy_strerror)(CURLcode rc);
+	CURLM *(*multi_init)(void);
+	CURLMcode (*multi_setopt)(CURLM *m, CURLMoption option, ...);
+	CURLMcode (*multi_add_handle)(CURLM *m, CURL *c);
+	CURLMcode (*multi_remove_handle)(CURLM *m, CURL *c);
+	CURLMsg *(*multi_info_read)(CURLM *m, int *left);
+	CURLMcode (*multi_socket_action)(CURLM *m, curl_socket_t fd, int events,
+					 int *running);
+	struct curl_slist *(*slist_append)(struct curl_slist *list,
+					   const char *line);
+};
+
+extern struct net_curl net_curl;
+
+/* Before confinement; ERR_UNSUPPORTED, with the reason, if it is not there. */
+MUST enum err net_curl_load(struct fault *f);
+
+#endif
