@@ -99,6 +99,7 @@ static const struct sock_filter reading[] = {
 	SAME_MACHINE,
 	ALWAYS,
 	ALLOW(SYS_newfstatat),
+	ALLOW(SYS_statx),
 	ALLOW(SYS_fstat),
 	ALLOW(SYS_connect),
 	ALLOW(SYS_setsockopt),
