@@ -78,12 +78,58 @@ static void conn_add(struct conns *c, const struct msg *m)
 	chan_tell(&c->door, DC_KNOWN, m->id, (struct attr_view){ 0 });
 }
 
-static void conn_gone(struct conns *c, uint32_t id)
-{
-	struct conn *conn = map_drop(c->by_id, &id, sizeof id);
+static struct conns_front *front_find(const struct conns *c, uid_t uid);
 
-	if (conn)
-		conn_free(conn);
+static void conn_drop(struct conns *c, struct conn *conn)
+{
+	c->n_gone -= conn->gone;
+	(void)map_drop(c->by_id, &conn->id, sizeof conn->id);
+	conn_free(conn);
+}
+
+/* What it had sent may still be on its way from its front: it was sent by him all the
+ * same, and the front says when that was all. */
+static void conn_gone(struct conns *c, const struct msg *m)
+{
+	struct conn *conn = conns_find(c, (uint32_t)m->id);
+	struct attr a;
+
+	if (!conn || conn->gone)
+		return;
+	if (conn->closed || c->n_gone == CONNS_GONE ||
+	    !attr_find(m->attrs, "handed", &a) ||
+	    !front_find(c, conn->subject.uid)) {
+		conn_drop(c, conn);
+		return;
+	}
+	conn->gone = true;
+	c->n_gone++;
+}
+
+static void conn_closed(struct conns *c, uint32_t id, uid_t uid)
+{
+	struct conn *conn = conns_find(c, id);
+
+	if (!conn || conn->subject.uid != uid)
+		return;
+	conn->closed = true;
+	if (conn->gone)
+		conn_drop(c, conn);
+}
+
+/* Its front has ended: nothing comes over them any more. */
+static void drop_gone_of(struct conns *c, uid_t uid)
+{
+	struct conn **drop = xcalloc(c->n_gone + 1, sizeof(*drop));
+	struct conn *conn;
+	size_t at = 0, n = 0;
+
+	while (c->n_gone && (conn = map_next(c->by_id, &at)))
+		if (conn->gone && conn->subject.uid == uid)
+			drop[n++] = conn;
+	while (n)
+		conn_drop(c, drop[--n]);
+	free(drop);
 }
 
 static void checked(const struct conns *c, const struct msg *m)
@@ -128,7 +174,7 @@ static void from_door(struct chan *ch, const struct msg *m)
 		conn_add(c, m);
 		return;
 	case DC_GONE:
-		conn_gone(c, (uint32_t)m->id);
+		conn_gone(c, m);
 		return;
 	case DC_CHECKED:
 		checked(c, m);
@@ -153,6 +199,7 @@ static void forget_all(struct conns *c)
 		conn_free(conn);
 	map_free(c->by_id);
 	c->by_id = NULL;
+	c->n_gone = 0;
 }
 
 /* Its connections end with door: the fronts close them, and clients come again. */
@@ -333,7 +380,9 @@ static void from_front(struct chan *ch, const struct msg *m)
 		       "later");
 	} else if (m->kind == CLIENT_CALL) {
 		call(f, m);
-	} else if (m->kind != FC_CLOSED) {
+	} else if (m->kind == FC_CLOSED) {
+		conn_closed(f->of, (uint32_t)(m->id >> 32), f->uid);
+	} else {
 		(void)fault_set(&why, ERR_INVALID,
 				"it says what no front says");
 		front_end(ch, &why);
@@ -350,6 +399,7 @@ static void front_end(struct chan *ch, const struct fault *why)
 	while (*at != f)
 		at = &(*at)->next;
 	*at = f->next;
+	drop_gone_of(f->of, f->uid);
 	chan_close(ch);
 	free(f);
 }

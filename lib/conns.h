@@ -9,8 +9,10 @@
 #include "lib/subject.h"
 
 enum {
-	CONNS_CALL_FDS = 2,  /* beside one call */
-	CONNS_FDS = 128,     /* received and not handled, from all fronts */
+	CONNS_CALL_FDS = 2, /* beside one call */
+	CONNS_GONE =
+		16384,   /* of which a front has not said that it closed them */
+	CONNS_FDS = 128, /* received and not handled, from all fronts */
 	CONNS_ASKED_FDS = 64 /* pidfds that door has not read yet */
 };
 
@@ -18,6 +20,8 @@ struct conn {
 	uint32_t id;
 	struct subject subject;
 	struct attrs said; /* the subject as records have it */
+	bool gone;   /* door says so; its front may have calls of it yet */
+	bool closed; /* its front says so: there are none */
 };
 
 struct conns_ops {
@@ -47,6 +51,7 @@ struct conns {
 	const struct conns_ops *ops;
 	struct chan_budget front_fds, door_fds;
 	int fd[CONNS_CALL_FDS]; /* of the call being handled, -1 once taken */
+	unsigned n_gone;
 };
 
 /* Nobody is connected; fronts are not read until conns_pause(c, false). sup: the

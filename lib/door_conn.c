@@ -164,6 +164,17 @@ static void sock_close(struct door_conn *c)
 	fd_close(&c->sock);
 }
 
+static void tell_gone(const struct door_conn *c)
+{
+	struct attrs a;
+
+	attrs_init(&a);
+	if (c->state == DOOR_HANDED)
+		ENSURE(attrs_add_str(&a, "handed", "yes") == OK);
+	chan_tell(&door.core, DC_GONE, c->id, attrs_view(&a));
+	attrs_wipe(&a);
+}
+
 void door_conn_end(struct door_conn *c, bool tell_front)
 {
 	struct door_conn **at = &door.conns[c->id % DOOR_HASH];
@@ -172,7 +183,7 @@ void door_conn_end(struct door_conn *c, bool tell_front)
 	if (c->state == DOOR_HELLO)
 		u->hellos--;
 	if (c->state >= DOOR_TOLD)
-		chan_tell(&door.core, DC_GONE, c->id, (struct attr_view){ 0 });
+		tell_gone(c);
 	if (c->state == DOOR_HANDED && tell_front)
 		chan_tell(&u->front, DF_DROP, c->id, (struct attr_view){ 0 });
 	while (*at != c)

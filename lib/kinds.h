@@ -45,7 +45,9 @@ enum door_core_kind {
 	DC_CONN = 1,
 	/* core -> door, id conn: known; hand it to its front */
 	DC_KNOWN,
-	/* door -> core, id conn: the process died or the connection ended */
+	/* door -> core, id conn: the process died or the connection ended.
+	 * handed=yes: its front has had it, and says FC_CLOSED behind what came over
+	 * it: until then the core keeps who that was */
 	DC_GONE,
 	/* core -> door, id conn: is the process of conn still the one examined,
 	 * and its program the file at exe=PATH (may be absent)? ref=N */

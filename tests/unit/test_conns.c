@@ -282,6 +282,35 @@ static void what_is_gone_is_answered_to_nobody(void **state)
 	assert_int_equal(world.anna.id, 9ull << 32 | 2);
 }
 
+/* Door and fronts are heard in no order. */
+static void what_was_sent_before_it_went_is_still_its_senders(void **state)
+{
+	(void)state;
+	says(&world.door, DC_GONE, 7, "handed=yes");
+	says(&world.door, DC_CONN, 9, "uid=1000 gid=1000 groups=1000 pid=71");
+	until(&world.door.msgs, 2);
+	says(&world.anna, CLIENT_CALL, 7ull << 32 | 1, "verb=x");
+	until(&world.calls, 1);
+	assert_non_null(call_conn(&world.last));
+	says(&world.anna, FC_CLOSED, 7ull << 32, "");
+	says(&world.anna, CLIENT_CALL, 7ull << 32 | 2, "verb=x");
+	until(&world.anna.msgs, 1); /* an error: nobody is there any more */
+	assert_int_equal(world.calls, 1);
+	assert_null(conns_find(&world.conns, 7));
+}
+
+static void whom_door_and_front_have_closed_is_forgotten(void **state)
+{
+	(void)state;
+	says(&world.anna, FC_CLOSED, 7ull << 32, "");
+	says(&world.anna, CLIENT_CALL, 7ull << 32 | 1, "verb=x");
+	until(&world.calls, 1); /* door has not said so yet */
+	says(&world.door, DC_GONE, 7, "handed=yes");
+	says(&world.door, DC_CONN, 9, "uid=1000 gid=1000 groups=1000 pid=71");
+	until(&world.door.msgs, 2);
+	assert_null(conns_find(&world.conns, 7));
+}
+
 static void door_proves_who_is_there(void **state)
 {
 	struct attr a;
@@ -536,6 +565,8 @@ int main(void)
 		CASE(a_front_that_breaks_the_rules_is_the_supervisors_to_end),
 		CASE(a_call_of_an_unknown_connection_is_answered_by_an_error),
 		CASE(what_is_gone_is_answered_to_nobody),
+		CASE(what_was_sent_before_it_went_is_still_its_senders),
+		CASE(whom_door_and_front_have_closed_is_forgotten),
 		CASE(door_proves_who_is_there),
 		CASE(with_door_go_all_connections),
 		CASE(paused_fronts_are_not_read),
