@@ -21,11 +21,23 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#ifndef SO_PASSRIGHTS
+#define SO_PASSRIGHTS 83 /* since Linux 6.16 */
+#endif
+
 enum {
 	DOOR_API_FD = 4,
 	DOOR_ADMIN_FD = 5,
 	DOOR_ACCEPTS = 32
 };
+
+/* Accepted sockets have what their listener has. */
+bool door_conn_rights(int sock, bool may)
+{
+	int on = may;
+
+	return !setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof on);
+}
 
 static void accept_some(struct loop_fd *w, uint32_t events)
 {

@@ -22,10 +22,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83 /* since Linux 6.16 */
-#endif
-
 struct door door;
 
 /* Processes: one entry a process and program, shared by its connections */
@@ -215,14 +211,6 @@ static void conn_late(struct loop_timer *t)
 	conn_refuse(c, ERR_TIMEOUT,
 		    "the hello was not answered within 5 seconds: send the "
 		    "nonce back and the version");
-}
-
-/* Accepted sockets have what their listener has. */
-bool door_conn_rights(int sock, bool may)
-{
-	int on = may;
-
-	return !setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof on);
 }
 
 /* What the front does not take now it gets with front_drained: c stays known. */
