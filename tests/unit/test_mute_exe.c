@@ -59,18 +59,26 @@ static pid_t serve(char *folder)
 	char name[] = "test", option[] = "-oallow_other";
 	char *argv[] = { name, option, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(2, argv);
-	struct fuse *f = fuse_new(&args, &ops, sizeof ops, NULL);
+	struct fuse *f;
+	int told[2];
+	char byte;
 	pid_t pid;
 
-	assert_non_null(f);
-	assert_int_equal(fuse_mount(f, folder), 0);
+	assert_int_equal(pipe(told), 0);
 	fflush(NULL);
 	pid = fork();
 	if (!pid) {
 		(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+		f = fuse_new(&args, &ops, sizeof ops, NULL);
+		if (!f || fuse_mount(f, folder) || write(told[1], "m", 1) != 1)
+			_exit(70);
+		close(told[1]);
 		_exit(fuse_loop(f));
 	}
 	assert_true(pid > 0);
+	close(told[1]);
+	assert_int_equal(read(told[0], &byte, 1), 1);
+	close(told[0]);
 	return pid;
 }
 
