@@ -16,6 +16,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.x509 import ocsp
 
+from lib import ca_cli
 from lib.ca_client import (DER, NODE, Chain, Https, Problem, Token, add_token,
                            add_token_by, context, enrol, init, issuer_of, load,
                            make_csr, pem_to_der, read_all, serial_hex,
@@ -89,6 +90,7 @@ class World:
         self.who = issuer_of(ca, self.chain)
         self.certs = [self.enrol(add_token(ca), make_csr()[1])
                       for _ in range(4)]
+        ca_cli.until("its list is published", lambda: self.get("/crl")[0] == 200)
 
     def enrol(self, token, csr):
         return enrol(self.ca.api, token, csr, self.chain.spki).get("certificate")
@@ -108,16 +110,19 @@ class World:
             rows, log = read_all(a)
         return rows, [list(r) for r in log.records]
 
-    def http(self, method, path, body=None):
+    def get(self, path, method="GET", body=None):
         host, _, port = self.ca.http.rpartition(":")
         c = http.client.HTTPConnection(host, int(port), timeout=SECONDS)
         with contextlib.closing(c):
             c.request(method, path, body, {
                 "Content-Type": "application/ocsp-request"} if body else {})
             r = c.getresponse()
-            got = r.read()
-            equal(r.status, 200, path)
-            return got
+            return r.status, r.read()
+
+    def http(self, method, path, body=None):
+        status, got = self.get(path, method, body)
+        equal(status, 200, path)
+        return got
 
     def ocsp(self, der, nonce):
         b = ocsp.OCSPRequestBuilder().add_certificate(

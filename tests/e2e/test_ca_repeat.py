@@ -17,6 +17,8 @@ from lib.ca_client import (SECONDS, Chain, Https, NoAnswer, Problem, add_token, 
 from lib.case import case, check, equal, run
 from lib.daemon import Ca
 
+from cretula_native import Refused
+
 PROFILES = """
 profile=web life=1h dns={node} dns=*.{node}
 profile=batch life=1h
@@ -56,9 +58,16 @@ class Place:
                      **more)
 
     def of(self, agent):
-        """The serials of that agent's certificates."""
-        with self.ca.admin() as a:
-            return sorted(inventory(a, agent=agent))
+        """The serials of that agent's certificates; a CA that is being started anew
+        is asked again."""
+        end = time.monotonic() + SECONDS
+        while True:
+            try:
+                with self.ca.admin() as a:
+                    return sorted(inventory(a, agent=agent))
+            except Refused as e:
+                check(e.error == "unavailable" and time.monotonic() < end, e.text)
+                time.sleep(0.02)
 
     def log(self):
         with self.ca.admin() as a:
