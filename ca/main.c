@@ -1,58 +1,24 @@
-/* ca: dispatches to the supervisor (what a person starts) or to a child role (what
- * the supervisor starts). */
+/* ca: its roles, and what `ca --help` says. */
 #include "ca/roles.h"
-#include "lib/base.h"
-
-#include <stdio.h>
-#include <string.h>
-#include <sys/prctl.h>
-
-static const struct {
-	const char *name;
-	int (*run)(void);
-} roles[] = {
-	{ "door", role_door },     { "front", role_front },
-	{ "gate", role_gate },     { "issuer", role_issuer },
-	{ "store", role_store },   { "signer", role_signer },
-	{ "prober", role_prober }, { "dialer", role_dialer },
-};
-
-static int run_role(const char *name)
-{
-	for (size_t i = 0; i < NELEM(roles); i++)
-		if (!strcmp(roles[i].name, name))
-			return roles[i].run();
-	fprintf(stderr, "ca: no role is called '%s'\n", name);
-	return 2;
-}
-
-static int usage(FILE *to, int code)
-{
-	fprintf(to, "usage: ca [--config FILE]\n"
-		    "\n"
-		    "Enrols agents, issues and revokes their certificates, "
-		    "answers OCSP and\n"
-		    "serves CRLs. Runs in the foreground; see ca(8).\n"
-		    "\n"
-		    "example: ca --config /etc/cretula/ca.conf\n");
-	return code;
-}
+#include "lib/program.h"
 
 int main(int argc, char **argv)
 {
-	const char *config = NULL;
+	static const struct program_role roles[] = {
+		{ "door", role_door },     { "front", role_front },
+		{ "gate", role_gate },     { "issuer", role_issuer },
+		{ "store", role_store },   { "signer", role_signer },
+		{ "prober", role_prober }, { "dialer", role_dialer },
+	};
+	static const struct program program = {
+		.name = "ca",
+		.about =
+			"Enrols agents, issues and revokes their certificates, answers OCSP and\n"
+			"serves CRLs. Runs in the foreground; see ca(8).\n",
+		.role = roles,
+		.roles = NELEM(roles),
+		.supervisor = role_supervisor,
+	};
 
-	/* nobody but root looks into any of our processes, from the start */
-	(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-	if (argc == 2 && !strncmp(argv[1], "--role=", 7)) {
-		(void)prctl(PR_SET_NAME, argv[0], 0, 0, 0); /* ca-ROLE */
-		return run_role(argv[1] + 7);
-	}
-	if (argc == 2 && !strcmp(argv[1], "--help"))
-		return usage(stdout, 0);
-	if (argc == 3 && !strcmp(argv[1], "--config"))
-		config = argv[2];
-	else if (argc != 1)
-		return usage(stderr, 2);
-	return role_supervisor(config);
+	return program_main(&program, argc, argv);
 }
