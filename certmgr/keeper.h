@@ -412,7 +412,6 @@ void upcall_key(struct upcall *u, const char *agent, const struct procinfo *who,
 void upcall_no(struct upcall *u, enum err e, const char *text);
 
 /* keeper_spawn.c */
-void spawn_init(void);
 void verb_spawn(const struct call *c, struct attr_view v);
 void spawn_checked(uint64_t ref, bool alive, bool exe);
 void spawn_examined(uint64_t ref, const struct procinfo *p, int pidfd);
