@@ -116,7 +116,7 @@ static bool unit_fits(const struct judge *j, enum grant_name name,
 
 static bool subject_fits(const struct judge *j)
 {
-	if (j->s->gate)
+	if (j->s->via != VIA_SOCKET)
 		return refuse(j, "the request came over HTTP, where uid, gid, "
 				 "exe and unit are not the client's");
 	return uid_fits(j) && gid_fits(j) &&

@@ -18,32 +18,47 @@ enum sup_kind {
 	 * attributes (see each role's head) */
 	SUP_START = 1,
 	/* supervisor -> child: a new channel to another process; fd: the channel.
-	 * peer=ROLE [uid=N of a front] [ref=N of one that the core wanted] */
+	 * peer=ROLE [uid=N of a front or gate] [ref=N of one that the core wanted] */
 	SUP_PEER,
 	/* child -> supervisor: confined and reading. weaker=TEXT (repeats): a
 	 * protection this kernel or user does not give */
 	SUP_READY,
-	/* door -> supervisor: a front for uid=N is wanted */
+	/* door -> supervisor: a front for uid=N is wanted; http=yes: a gate */
 	SUP_FRONT,
-	/* front -> supervisor: no connections left, ending on purpose */
+	/* front, gate -> supervisor: no connections left, ending on purpose */
 	SUP_IDLE,
 	/* core -> supervisor: a one-shot child is wanted, role=ROLE ref=N (its
 	 * choice); answered by SUP_PEER, or by nothing if it cannot be had */
 	SUP_WANT,
 	/* supervisor -> core: role=R weaker=TEXT …, for status */
 	SUP_NOTE,
-	/* door, core -> supervisor: the front of uid=N broke the dialogue: end it. Door
-	 * asks for another when one is wanted */
+	/* door, core -> supervisor: the front (http=yes: the gate) of uid=N broke the
+	 * dialogue: end it. Door asks for another when one is wanted */
 	SUP_BROKEN,
+	/* gate -> supervisor: where is certmgr? supervisor -> gate, fd: the folder of its
+	 * sockets (O_PATH); no fd: it is not there: ask again later */
+	SUP_CERTMGR,
+	/* supervisor -> verifier, at its start and after SIGHUP; fd: the file with the CA's
+	 * root certificate (PEM), to be read from its beginning; until it is there nobody
+	 * comes in */
+	SUP_ROOT,
 	/* a daemon's own kinds begin here (its kinds.h) */
 	SUP_OWN = 16,
 };
 
+/* Door and the core. The verifier says DC_CONN and DC_GONE as door does, of connections
+ * of the gate for remote clients, whose numbers begin with a 1 (CONN_REMOTE); door's
+ * begin with a 0. */
+#define CONN_REMOTE UINT32_C(0x80000000)
+
 enum door_core_kind {
 	/* door -> core, id conn: who is behind it. uid= gid= groups= pid=
-	 * [unit=] [user_unit=] [exe=] [admin=yes] */
+	 * [unit=] [user_unit=] [exe=] [admin=yes] [via=gate: it speaks HTTP: uid and gid
+	 * are those of who connected, the rest is not proved].
+	 * verifier -> core: via=tls cert.o= cert.ou= cert.uid= [cert.cap=]… serial=HEX
+	 * [admin=yes] (lib/subject.h) */
 	DC_CONN = 1,
-	/* core -> door, id conn: known; hand it to its front */
+	/* core -> door, verifier, id conn: known; hand it to its front */
 	DC_KNOWN,
 	/* door -> core, id conn: the process died or the connection ended.
 	 * handed=yes: its front has had it, and says FC_CLOSED behind what came over
@@ -62,19 +77,46 @@ enum door_core_kind {
 	 * pidfd), or alive=yes and what procinfo_format (lib/procinfo.h) says; fd: a
 	 * pidfd of it */
 	DC_EXAMINED,
+	/* verifier -> core, for the log: somebody was refused, or a connection ended early:
+	 * error=NAME reason=SENTENCE [peer=ADDRESS] [serial=HEX] [cert.o= cert.ou=
+	 * cert.uid= as its certificate says, believed or not]; at most one a second with
+	 * the same reason and serial, count=N */
+	DC_REFUSED,
 };
 
 enum door_front_kind {
 	/* door -> front, id conn: pid=N [admin=yes]; fds: the connection, the
-	 * pidfd of its process */
+	 * pidfd of its process. To a gate: the connection only */
 	DF_CONN = 1,
-	/* front -> door, id conn: it ended */
+	/* front, gate -> door, id conn: it ended */
 	DF_CLOSED,
-	/* door -> front, id conn: close it */
+	/* door -> front, gate, id conn: close it */
 	DF_DROP,
 };
 
-/* front <-> core, and the native protocol itself (docs/protocol.md):
+/* The gate for remote clients and the verifier. id: a connection, as the gate numbered it
+ * (CONN_REMOTE | …, from anywhere, never used again while the gate lives). */
+enum gate_verifier_kind {
+	/* gate -> verifier, after the handshake: cert=DER … (the client's own first; GnuTLS
+	 * has seen that it has the key) [peer=ADDRESS]; answered by GV_KNOWN or GV_BAD.
+	 * Sent again, for every connection, to a new verifier */
+	GV_CHAIN = 1,
+	/* verifier -> gate: the core knows who it is: its calls may go there */
+	GV_KNOWN,
+	/* verifier -> gate, at once or at any time later: error=NAME text=SENTENCE: this is
+	 * what every request of it is answered from now on */
+	GV_BAD,
+	/* gate -> verifier: it ended */
+	GV_GONE,
+	/* gate -> verifier, whenever it has a new one: cert=DER …: the gate's own chain: a
+	 * hint at the issuing CA, judged like everybody's */
+	GV_OWN,
+	/* verifier -> gate: that chain is not good (text=), or good: issuing=DER root=DER;
+	 * for clients that ask, and for status */
+	GV_OWNED,
+};
+
+/* front, gate <-> core, and the native protocol itself (docs/protocol.md):
  * id is conn << 32 | the client's id between front and core. */
 enum client_kind {
 	/* verb=V …; run: credential= op= request=LIST. fds=N (1 or 2): so many
@@ -128,7 +170,7 @@ enum rowstore_kind {
 	RS_NOTE,
 };
 
-/* Whoever wants a connection (ca's issuer, certmgr's net) and the dialer. */
+/* Whoever wants a connection (ca's issuer, certmgr's net, a verifier) and the dialer. */
 enum dial_kind {
 	/* -> dialer, id: any: host= port=N [loopback=yes]; DIAL_CONNECTED
 	 * address=TEXT fd: the connection (nonblocking); or DIAL_FAILED text=; within

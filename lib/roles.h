@@ -7,6 +7,8 @@
 int role_door(void);
 int role_front(void);
 int role_dialer(void);   /* resolves names and connects, for another role */
+int role_gate(void);     /* HTTP: of one uid, or of remote clients */
+int role_verifier(void); /* who a remote client is, by his certificate */
 int role_rowstore(void); /* of a core whose store keeps opaque rows */
 
 #endif

@@ -88,6 +88,15 @@ static enum err subject_groups(struct subject *s, const struct attr *a,
 	return OK;
 }
 
+static enum err subject_cap(struct subject *s, const struct attr *a,
+			    struct fault *f)
+{
+	if (s->cert.caps == SUBJECT_CAPS_MAX)
+		return subject_bad(a, "there more than 32 times", f);
+	return subject_str(a, SUBJECT_CERT_MAX, &s->cert.cap[s->cert.caps++],
+			   f);
+}
+
 /* The attributes other than the groups, which need to know gid first. */
 static enum err subject_attr(struct subject *s, const struct attr *a,
 			     struct fault *f)
@@ -113,17 +122,53 @@ static enum err subject_attr(struct subject *s, const struct attr *a,
 		s->admin = attr_is(a, "yes");
 		return OK;
 	}
-	if (attr_named(a, "via") && attr_is(a, "gate")) {
-		s->gate = true;
+	if (attr_named(a, "via") && (attr_is(a, "gate") || attr_is(a, "tls"))) {
+		s->via = attr_is(a, "gate") ? VIA_GATE : VIA_TLS;
 		return OK;
 	}
+	if (attr_named(a, "cert.o"))
+		return subject_str(a, SUBJECT_CERT_MAX, &s->cert.o, f);
+	if (attr_named(a, "cert.ou"))
+		return subject_str(a, SUBJECT_CERT_MAX, &s->cert.ou, f);
+	if (attr_named(a, "cert.uid"))
+		return subject_str(a, SUBJECT_CERT_MAX, &s->cert.uid, f);
+	if (attr_named(a, "serial"))
+		return subject_str(a, SUBJECT_CERT_MAX, &s->cert.serial, f);
+	if (attr_named(a, "cert.cap"))
+		return subject_cap(s, a, f);
 	if (attr_named(a, "groups"))
 		return OK;
 	return fault_set(f, ERR_INVALID,
 			 "subject: '%.*s' is unknown or has an unknown value: "
 			 "there are uid gid groups pid exe unit user_unit "
-			 "admin=yes via=gate",
+			 "cert.o cert.ou cert.uid cert.cap serial admin=yes "
+			 "via=gate|tls",
 			 a->name_len, a->name);
+}
+
+/* Who is remote has a certificate and nothing of this machine. */
+static enum err subject_remote(struct subject *s, struct attr_view v,
+			       struct fault *f)
+{
+	static const char *const local[] = { "uid", "gid",  "groups",   "pid",
+					     "exe", "unit", "user_unit" };
+
+	for (size_t i = 0; i < NELEM(local); i++)
+		if (attr_count(v, local[i]))
+			return fault_set(f, ERR_INVALID,
+					 "subject: who has a certificate has "
+					 "no '%s' here",
+					 local[i]);
+	s->via = VIA_TLS;
+	s->uid = s->gid = SUBJECT_NO_ID;
+	return OK;
+}
+
+static bool subject_has_cert(const struct subject *s)
+{
+	const struct subject_cert *c = &s->cert;
+
+	return c->o || c->ou || c->uid || c->caps || c->serial;
 }
 
 enum err subject_parse(struct attr_view v, struct subject *s, struct fault *f)
@@ -137,10 +182,12 @@ enum err subject_parse(struct attr_view v, struct subject *s, struct fault *f)
 		char name[ATTR_NAME_MAX + 1] = "";
 
 		memcpy(name, a.name, a.name_len);
-		if (attr_count(v, name) > 1)
+		if (attr_count(v, name) > 1 && strcmp(name, "cert.cap") != 0)
 			return subject_bad(&a, "said twice", f);
 		TRY(subject_attr(s, &a, f));
 	}
+	if (s->via == VIA_TLS || subject_has_cert(s))
+		return subject_remote(s, v, f);
 	if (!attr_find(v, "uid", &a))
 		return fault_set(f, ERR_INVALID, "subject: 'uid' is missing");
 	has_gid = attr_find(v, "gid", &a);
@@ -155,6 +202,12 @@ void subject_wipe(struct subject *s)
 	free(s->exe);
 	free(s->unit);
 	free(s->user_unit);
+	free(s->cert.o);
+	free(s->cert.ou);
+	free(s->cert.uid);
+	free(s->cert.serial);
+	while (s->cert.caps)
+		free(s->cert.cap[--s->cert.caps]);
 	*s = (struct subject){ .pid = 0 };
 }
 
@@ -170,17 +223,41 @@ static enum err subject_add(struct attrs *out, const char *name,
 	return value ? attrs_add_str(out, name, value) : OK;
 }
 
+static enum err subject_format_remote(const struct subject *s,
+				      struct attrs *out)
+{
+	TRY(attrs_add_fmt(out, "subject", "agent:%s",
+			  s->cert.uid ? s->cert.uid : ""));
+	TRY(subject_add(out, "type", s->cert.o));
+	TRY(subject_add(out, "node", s->cert.ou));
+	TRY(subject_add(out, "serial", s->cert.serial));
+	return subject_add(out, "via", "tls");
+}
+
 enum err subject_format(const struct subject *s, struct attrs *out)
 {
 	char uid[24] = "uid:";
 
+	if (s->via == VIA_TLS)
+		return subject_format_remote(s, out);
 	TRY(attrs_add(out, "subject", 0, uid, 4 + num_format(s->uid, uid + 4)));
 	if (s->pid)
 		TRY(attrs_add_u64(out, "pid", (uint64_t)s->pid));
 	TRY(subject_add(out, "exe", s->exe));
 	TRY(subject_add(out, "unit", s->unit));
 	TRY(subject_add(out, "user_unit", s->user_unit));
-	return subject_add(out, "via", s->gate ? "gate" : NULL);
+	return subject_add(out, "via", s->via == VIA_GATE ? "gate" : NULL);
+}
+
+uint64_t subject_account(const struct subject *s)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
+
+	if (s->via != VIA_TLS)
+		return s->uid;
+	for (const char *p = s->cert.uid; p && *p; p++)
+		h = (h ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
+	return h | UINT64_C(1) << 63;
 }
 
 /* Proofs. */
