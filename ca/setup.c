@@ -115,7 +115,7 @@ static void choose_url(void)
 		ENSURE(asprintf(&ca.public_url, "http://%s", ca.http) > 0);
 		return;
 	}
-	host = ca_host_name();
+	host = listen_host_name();
 	ENSURE(asprintf(&ca.public_url, "http://%s%s", host,
 			strrchr(ca.http, ':')) > 0);
 }
@@ -145,8 +145,8 @@ enum err ca_prepare(struct fault *f)
 	TRY(sup_folder("store", ROLE_STORE, &ca.store_fd, f));
 	TRY(sup_folder("signer", ROLE_SIGNER, &ca.signer_fd, f));
 	TRY(open_keyfile(f));
-	TRY(ca_listen(ca.listen, &ca.https_fd, ca.https, f));
-	TRY(ca_listen(ca.listen_http, &ca.http_fd, ca.http, f));
+	TRY(listen_tcp(ca.listen, &ca.https_fd, ca.https, f));
+	TRY(listen_tcp(ca.listen_http, &ca.http_fd, ca.http, f));
 	choose_url();
 	return publish_addresses(f);
 }

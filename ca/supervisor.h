@@ -1,20 +1,18 @@
-/* What is ca's own in its supervisor (ca/supervisor.c, ca/setup.c, ca/listen.c,
+/* What is ca's own in its supervisor (ca/supervisor.c, ca/setup.c,
  * ca/profiles.c). */
 #ifndef CA_SUPERVISOR_H
 #define CA_SUPERVISOR_H
 
 #include "ca/kinds_sup.h"
+#include "lib/listen.h"
 #include "lib/supervisor.h"
 
-#include <netinet/in.h>
-
 enum {
-	CA_PROFILES = 1000,               /* files */
-	CA_PROFILE_MAX = 64 << 10,        /* bytes of one */
-	CA_PROFILE_BYTES = 16 << 20,      /* of all */
-	CA_PROFILE_NAME = 64,             /* bytes of a name, with NUL */
-	CA_KEYFILE_SIZE = 64,             /* bytes of one that we make */
-	CA_ADDRESS = INET6_ADDRSTRLEN + 8 /* bytes of "[ADDRESS]:PORT" */
+	CA_PROFILES = 1000,          /* files */
+	CA_PROFILE_MAX = 64 << 10,   /* bytes of one */
+	CA_PROFILE_BYTES = 16 << 20, /* of all */
+	CA_PROFILE_NAME = 64,        /* bytes of a name, with NUL */
+	CA_KEYFILE_SIZE = 64,        /* bytes of one that we make */
 };
 
 enum ca_role {
@@ -36,9 +34,9 @@ struct ca {
 	char *keyfile;  /* NULL: one of our own making */
 	struct attrs tls_names;
 	bool default_profile, probe_loopback;
-	int https_fd, http_fd;                    /* listeners */
-	char https[CA_ADDRESS], http[CA_ADDRESS]; /* where they are */
-	int store_fd, signer_fd;                  /* folders */
+	int https_fd, http_fd;                  /* listeners */
+	char https[LISTEN_AT], http[LISTEN_AT]; /* where they are */
+	int store_fd, signer_fd;                /* folders */
 	int keyfile_fd;
 };
 
@@ -49,14 +47,6 @@ extern const struct conf_decl ca_decls[];
 /* Hooks of the daemon (ca/setup.c). */
 MUST enum err ca_configure(struct attr_view conf, struct fault *f);
 MUST enum err ca_prepare(struct fault *f);
-
-/* A listening TCP socket at "ADDRESS:PORT" or "[ADDRESS]:PORT" (numeric; port 0: any
- * that is free), and where it is, in the same form (ca/listen.c). */
-MUST enum err ca_listen(const char *where, int *fd, char at[CA_ADDRESS],
-			struct fault *f);
-
-/* This machine's full name as its own files have it, no network asked; malloc'd. */
-char *ca_host_name(void);
 
 /* Reads the folder and sends every profile to c (ca/profiles.c); how many. */
 size_t ca_send_profiles(struct sup_child *c);

@@ -1,5 +1,5 @@
-/* Supervisor of ca: its TCP listeners, which only gate ever reads from. */
-#include "ca/supervisor.h"
+/* Supervisor: TCP listeners, which only a gate ever reads from. */
+#include "lib/listen.h"
 
 #include "lib/num.h"
 
@@ -63,7 +63,7 @@ static enum err address_parse(const char *where, union address *a,
 	return bad_address(where, f);
 }
 
-static void address_format(const union address *a, char at[CA_ADDRESS])
+static void address_format(const union address *a, char at[LISTEN_AT])
 {
 	char text[INET6_ADDRSTRLEN];
 	bool v6 = a->any.sa_family == AF_INET6;
@@ -71,12 +71,12 @@ static void address_format(const union address *a, char at[CA_ADDRESS])
 			       : (const void *)&a->v4.sin_addr;
 
 	ENSURE(inet_ntop(a->any.sa_family, bytes, text, sizeof text) != NULL);
-	(void)snprintf(at, CA_ADDRESS, v6 ? "[%s]:%u" : "%s:%u", text,
+	(void)snprintf(at, LISTEN_AT, v6 ? "[%s]:%u" : "%s:%u", text,
 		       ntohs(v6 ? a->v6.sin6_port : a->v4.sin_port));
 }
 
-enum err ca_listen(const char *where, int *fd, char at[CA_ADDRESS],
-		   struct fault *f)
+enum err listen_tcp(const char *where, int *fd, char at[LISTEN_AT],
+		    struct fault *f)
 {
 	union address a;
 	socklen_t len = 0, got = sizeof a;
@@ -100,7 +100,7 @@ enum err ca_listen(const char *where, int *fd, char at[CA_ADDRESS],
 
 /* The resolver is told to look into files only: what a name server says is not for
  * a process with all privileges to read. */
-char *ca_host_name(void)
+char *listen_host_name(void)
 {
 	struct addrinfo hint = { .ai_family = AF_UNSPEC,
 				 .ai_socktype = SOCK_STREAM,
