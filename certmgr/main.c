@@ -5,10 +5,11 @@
 int main(int argc, char **argv)
 {
 	static const struct program_role roles[] = {
-		{ "door", role_door },      { "front", role_front },
-		{ "keeper", role_keeper },  { "net", role_net },
-		{ "store", role_rowstore }, { "dialer", role_dialer },
-		{ "view", role_view },
+		{ "door", role_door },         { "front", role_front },
+		{ "keeper", role_keeper },     { "net", role_net },
+		{ "store", role_rowstore },    { "dialer", role_dialer },
+		{ "view", role_view },         { "gate", role_gate },
+		{ "verifier", role_verifier },
 	};
 	static const struct program program = {
 		.name = "certmgr",

@@ -4,6 +4,7 @@
 
 #include "certmgr/mount.h"
 #include "lib/log.h"
+#include "lib/remote.h"
 #include "lib/secret.h"
 
 #include <errno.h>
@@ -37,6 +38,7 @@ const struct conf_decl certmgr_decls[] = {
 	  .least = 1,
 	  .most = 24 * 3600 },
 	{ .name = "audit", .type = CONF_TEXT, .preset = "normal" },
+	REMOTE_DECLS,
 	{ .name = NULL },
 };
 
@@ -93,6 +95,7 @@ enum err certmgr_configure(struct attr_view conf, struct fault *f)
 	AUTO(mem_free) char *audit = conf_str(conf, "audit");
 
 	attrs_init(&certmgr.weaker);
+	remote_is_certmgr();
 	certmgr.ca = conf_str(conf, "ca");
 	certmgr.ca_root = conf_str(conf, "ca_root");
 	certmgr.token = conf_str(conf, "token");

@@ -60,6 +60,16 @@ static struct sup_role roles[] = {
 			 .life = SUP_PER_UID,
 			 .peers = PEER(ROLE_KEEPER) | PEER(ROLE_DOOR),
 			 .ends = 1 },
+	[ROLE_GATE] = { .name = "gate",
+			.user = "_cretula-gate",
+			.life = SUP_PER_UID,
+			.peers = PEER(ROLE_KEEPER) | PEER(ROLE_DOOR) |
+				 PEER(ROLE_VERIFIER),
+			.ends = 1 },
+	[ROLE_VERIFIER] = { .name = "verifier",
+			    .user = "_cretula-verifier",
+			    .peers = PEER(ROLE_KEEPER) | PEER(ROLE_DIALER),
+			    .ends = 5 },
 };
 
 _Static_assert(NELEM(roles) == ROLE__MAX, "every role has an entry");
@@ -148,6 +158,8 @@ static size_t fds(const struct sup_child *c, int *fd)
 	case ROLE_DIALER:
 	case ROLE_DOOR:
 	case ROLE_FRONT:
+	case ROLE_GATE:
+	case ROLE_VERIFIER:
 	case ROLE__MAX:
 		break;
 	}
@@ -277,6 +289,10 @@ int role_supervisor(const char *config)
 		.door = ROLE_DOOR,
 		.front = ROLE_FRONT,
 		.core = ROLE_KEEPER,
+		.http = true,
+		.gate = ROLE_GATE,
+		.verifier = ROLE_VERIFIER,
+		.remote_only = PEER(ROLE_VERIFIER),
 		.decls = certmgr_decls,
 		.configure = certmgr_configure,
 		.prepare = prepare,

@@ -28,6 +28,8 @@ enum certmgr_role {
 	ROLE_VIEW,
 	ROLE_DOOR,
 	ROLE_FRONT,
+	ROLE_GATE,
+	ROLE_VERIFIER,
 	ROLE__MAX
 };
 

@@ -8,6 +8,8 @@ int main(int argc, char **argv)
 		{ "door", role_door },     { "front", role_front },
 		{ "vault", role_vault },   { "store", role_rowstore },
 		{ "opener", role_opener }, { "zygote", role_zygote },
+		{ "gate", role_gate },     { "verifier", role_verifier },
+		{ "dialer", role_dialer },
 	};
 	static const struct program program = {
 		.name = "credd",

@@ -41,6 +41,20 @@ static const struct sup_role roles[] = {
 			  .life = SUP_ONE_SHOT,
 			  .peers = PEER(ROLE_VAULT),
 			  .ends = 5 },
+	[ROLE_GATE] = { .name = "gate",
+			.user = "_cretula-gate",
+			.life = SUP_PER_UID,
+			.peers = PEER(ROLE_VAULT) | PEER(ROLE_DOOR) |
+				 PEER(ROLE_VERIFIER),
+			.ends = 1 },
+	[ROLE_VERIFIER] = { .name = "verifier",
+			    .user = "_cretula-verifier",
+			    .peers = PEER(ROLE_VAULT),
+			    .ends = 5 },
+	[ROLE_DIALER] = { .name = "dialer",
+			  .user = "_cretula-dialer",
+			  .peers = PEER(ROLE_VERIFIER),
+			  .ends = 6 },
 };
 
 _Static_assert(NELEM(roles) == ROLE__MAX, "every role has an entry");
@@ -77,6 +91,9 @@ static size_t fds(const struct sup_child *c, int *fd)
 	case ROLE_DOOR:
 	case ROLE_ZYGOTE:
 	case ROLE_FRONT:
+	case ROLE_GATE:
+	case ROLE_VERIFIER:
+	case ROLE_DIALER:
 	case ROLE__MAX:
 		break;
 	}
@@ -154,6 +171,10 @@ int role_supervisor(const char *config)
 		.door = ROLE_DOOR,
 		.front = ROLE_FRONT,
 		.core = ROLE_VAULT,
+		.http = true,
+		.gate = ROLE_GATE,
+		.verifier = ROLE_VERIFIER,
+		.remote_only = PEER(ROLE_VERIFIER) | PEER(ROLE_DIALER),
 		.other_user = "_cretula-worker",
 		.decls = credd_decls,
 		.configure = credd_configure,

@@ -17,6 +17,9 @@ enum credd_role {
 	ROLE_DOOR,
 	ROLE_FRONT,
 	ROLE_OPENER,
+	ROLE_GATE,
+	ROLE_VERIFIER,
+	ROLE_DIALER,
 	ROLE__MAX
 };
 

@@ -4,6 +4,7 @@
 
 #include "lib/enc.h"
 #include "lib/log.h"
+#include "lib/remote.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -25,6 +26,8 @@ const struct conf_decl credd_decls[] = {
 	{ .name = "audit", .type = CONF_TEXT, .preset = "normal" },
 	{ .name = "unseal_keyfile", .type = CONF_PATH },
 	{ .name = "admin_group", .type = CONF_TEXT, .preset = "cretula-admin" },
+	REMOTE_DECLS,
+	REMOTE_DECLS_CLIENT,
 	{ .name = NULL },
 };
 

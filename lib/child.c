@@ -20,13 +20,16 @@ void child_broken(const char *peer)
 	_exit(1);
 }
 
-void child_front_broken(struct chan *sup, uid_t uid, const char *why)
+void child_front_broken(struct chan *sup, uid_t uid, bool http, const char *why)
 {
 	struct attrs a;
 
-	log_text(LOG_ERR, "broken_front", "uid %u: %s", (unsigned)uid, why);
+	log_text(LOG_ERR, http ? "broken_gate" : "broken_front", "uid %u: %s",
+		 (unsigned)uid, why);
 	attrs_init(&a);
 	ENSURE(attrs_add_u64(&a, "uid", uid) == OK);
+	if (http)
+		ENSURE(attrs_add_str(&a, "http", "yes") == OK);
 	chan_tell(sup, SUP_BROKEN, 0, attrs_view(&a));
 	attrs_wipe(&a);
 }

@@ -38,8 +38,10 @@ void child_weaker(const char *text);
 /* A trusted peer broke the dialogue: ends this process. */
 _Noreturn void child_broken(const char *peer);
 
-/* A front did, who is believed as much as its user: the supervisor ends it. */
-void child_front_broken(struct chan *sup, uid_t uid, const char *why);
+/* A front (http: a gate) did, who is believed as much as its user: the supervisor ends
+ * it. */
+void child_front_broken(struct chan *sup, uid_t uid, bool http,
+			const char *why);
 
 /* The number (at most max) or text that a trusted peer must have sent; ends the
  * process if it has not. The text is valid until the next call. */

@@ -1,10 +1,12 @@
-/* The core (credd's vault, ca's issuer): who is behind a connection, as door says;
- * and the fronts that carry what it sends.
+/* The core (credd's vault, ca's issuer, certmgr's keeper): who is behind a connection, as
+ * door and the verifier say; and the fronts and gates that carry what it sends.
  *	door -> core	DC_CONN, DC_GONE, DC_CHECKED	core -> door	DC_KNOWN, DC_CHECK
  *	core -> door	DC_EXAMINE [+ pidfd]		door -> core	DC_EXAMINED + pidfd
  *	front -> core	CLIENT_CALL [+ fds], FC_CLOSED	core -> front	CLIENT_REPLY …
- *							core -> front	FC_CLOSE + fd */
-#include "lib/conns.h"
+ *							core -> front	FC_CLOSE + fd
+ *	verifier -> core DC_CONN, DC_GONE, DC_REFUSED	core -> verifier DC_KNOWN
+ *	gate <-> core	as front, without descriptors */
+#include "lib/conns_part.h"
 
 #include "lib/child.h"
 #include "lib/map.h"
@@ -13,13 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-struct conns_front {
-	struct chan chan; /* first member */
-	uid_t uid;
-	struct conns *of;
-	struct conns_front *next;
-};
 
 static void conn_key(const void *value, const void **key, size_t *len)
 {
@@ -62,25 +57,31 @@ static void conn_free(struct conn *conn)
 	free(conn);
 }
 
-static void conn_add(struct conns *c, const struct msg *m)
+/* The verifier speaks of remote clients, door of those of this machine. */
+static bool is_remote(uint64_t id)
+{
+	return id & CONN_REMOTE;
+}
+
+static void conn_add(struct conns *c, struct chan *from, const struct msg *m)
 {
 	struct conn *conn = xcalloc(1, sizeof *conn);
 	struct fault f;
 
 	conn->id = (uint32_t)m->id;
 	if (subject_parse(m->attrs, &conn->subject, &f) != OK ||
+	    is_remote(m->id) != (conn->subject.via == VIA_TLS) ||
+	    is_remote(m->id) != (from == &c->verifier.chan) ||
 	    conns_find(c, conn->id))
-		child_broken("door");
+		child_broken("door or verifier");
 	attrs_init(&conn->said);
 	if (subject_format(&conn->subject, &conn->said) != OK)
-		child_broken("door");
+		child_broken("door or verifier");
 	map_add(c->by_id, conn);
-	chan_tell(&c->door, DC_KNOWN, m->id, (struct attr_view){ 0 });
+	chan_tell(from, DC_KNOWN, m->id, (struct attr_view){ 0 });
 }
 
-static struct conns_front *front_find(const struct conns *c, uid_t uid);
-
-static void conn_drop(struct conns *c, struct conn *conn)
+void conns_drop(struct conns *c, struct conn *conn)
 {
 	c->n_gone -= conn->gone;
 	(void)map_drop(c->by_id, &conn->id, sizeof conn->id);
@@ -97,39 +98,12 @@ static void conn_gone(struct conns *c, const struct msg *m)
 	if (!conn || conn->gone)
 		return;
 	if (conn->closed || c->n_gone == CONNS_GONE ||
-	    !attr_find(m->attrs, "handed", &a) ||
-	    !front_find(c, conn->subject.uid)) {
-		conn_drop(c, conn);
+	    !attr_find(m->attrs, "handed", &a) || !conns_front_of(c, conn)) {
+		conns_drop(c, conn);
 		return;
 	}
 	conn->gone = true;
 	c->n_gone++;
-}
-
-static void conn_closed(struct conns *c, uint32_t id, uid_t uid)
-{
-	struct conn *conn = conns_find(c, id);
-
-	if (!conn || conn->subject.uid != uid)
-		return;
-	conn->closed = true;
-	if (conn->gone)
-		conn_drop(c, conn);
-}
-
-/* Its front has ended: nothing comes over them any more. */
-static void drop_gone_of(struct conns *c, uid_t uid)
-{
-	struct conn **drop = xcalloc(c->n_gone + 1, sizeof(*drop));
-	struct conn *conn;
-	size_t at = 0, n = 0;
-
-	while (c->n_gone && (conn = map_next(c->by_id, &at)))
-		if (conn->gone && conn->subject.uid == uid)
-			drop[n++] = conn;
-	while (n)
-		conn_drop(c, drop[--n]);
-	free(drop);
 }
 
 static void checked(const struct conns *c, const struct msg *m)
@@ -171,9 +145,11 @@ static void from_door(struct chan *ch, const struct msg *m)
 
 	switch ((enum door_core_kind)m->kind) {
 	case DC_CONN:
-		conn_add(c, m);
+		conn_add(c, &c->door, m);
 		return;
 	case DC_GONE:
+		if (is_remote(m->id))
+			break;
 		conn_gone(c, m);
 		return;
 	case DC_CHECKED:
@@ -185,21 +161,25 @@ static void from_door(struct chan *ch, const struct msg *m)
 	case DC_KNOWN:
 	case DC_CHECK:
 	case DC_EXAMINE:
+	case DC_REFUSED:
 		break;
 	}
 	child_broken("door");
 }
 
-static void forget_all(struct conns *c)
+/* Those that its source knew of. */
+static void forget(struct conns *c, bool remote)
 {
+	struct conn **drop = xcalloc(map_count(c->by_id) + 1, sizeof(*drop));
 	struct conn *conn;
-	size_t at = 0;
+	size_t at = 0, n = 0;
 
 	while ((conn = map_next(c->by_id, &at)))
-		conn_free(conn);
-	map_free(c->by_id);
-	c->by_id = NULL;
-	c->n_gone = 0;
+		if (is_remote(conn->id) == remote)
+			drop[n++] = conn;
+	while (n)
+		conns_drop(c, drop[--n]);
+	free(drop);
 }
 
 /* Its connections end with door: the fronts close them, and clients come again. */
@@ -209,8 +189,7 @@ static void door_end(struct chan *ch, const struct fault *why)
 
 	(void)why;
 	chan_close(ch);
-	forget_all(c);
-	c->by_id = map_new(conn_key);
+	forget(c, false);
 	if (c->ops->orphaned)
 		c->ops->orphaned();
 }
@@ -223,6 +202,54 @@ static void door_came(struct conns *c, int fd)
 		door_end(&c->door, NULL);
 	chan_open(&c->door, c->loop, fd, false, &ops);
 	chan_limit_fds(&c->door, &c->door_fds);
+}
+
+/* The verifier */
+
+static void from_verifier(struct chan *ch, const struct msg *m)
+{
+	struct conns *c = ((struct conns_source *)ch)->of;
+
+	switch ((enum door_core_kind)m->kind) {
+	case DC_CONN:
+		conn_add(c, ch, m);
+		return;
+	case DC_GONE:
+		if (!is_remote(m->id))
+			break;
+		conn_gone(c, m);
+		return;
+	case DC_REFUSED:
+		if (c->ops->refused)
+			c->ops->refused(m);
+		return;
+	case DC_KNOWN:
+	case DC_CHECK:
+	case DC_CHECKED:
+	case DC_EXAMINE:
+	case DC_EXAMINED:
+		break;
+	}
+	child_broken("verifier");
+}
+
+/* The next one is told of all connections by the gate, and judges them again. */
+static void verifier_end(struct chan *ch, const struct fault *why)
+{
+	(void)why;
+	chan_close(ch);
+	forget(((struct conns_source *)ch)->of, true);
+}
+
+static void verifier_came(struct conns *c, int fd)
+{
+	static const struct chan_ops ops = { from_verifier, verifier_end,
+					     NULL };
+
+	if (chan_is_open(&c->verifier.chan))
+		verifier_end(&c->verifier.chan, NULL);
+	c->verifier.of = c;
+	chan_open(&c->verifier.chan, c->loop, fd, false, &ops);
 }
 
 enum err conns_check(struct conns *c, uint32_t conn, const char *path,
@@ -281,152 +308,18 @@ enum err conns_examine_pid(struct conns *c, pid_t pid, uint64_t start,
 	return e == OK ? OK : ERR_UNAVAILABLE;
 }
 
-/* Fronts */
-
-static struct conns_front *front_find(const struct conns *c, uid_t uid)
-{
-	struct conns_front *f = c->fronts;
-
-	while (f && f->uid != uid)
-		f = f->next;
-	return f;
-}
-
-static void refuse(struct conns_front *f, uint64_t id, enum err e,
-		   const char *text)
-{
-	struct attrs a;
-
-	attrs_init(&a);
-	ENSURE(attrs_add_str(&a, "error", err_name(e)) == OK);
-	ENSURE(attrs_add_str(&a, "text", text) == OK);
-	ENSURE(attrs_add_u64(&a, "retry_after", 1) == OK);
-	chan_tell(&f->chan, CLIENT_ERROR, id, attrs_view(&a));
-	attrs_wipe(&a);
-}
-
-/* The descriptors beside a call */
-
-int conns_take_fd(struct conns *c)
-{
-	for (size_t i = 0; i < CONNS_CALL_FDS; i++) {
-		int fd = c->fd[i];
-
-		c->fd[i] = -1;
-		if (fd >= 0)
-			return fd;
-	}
-	return -1;
-}
-
-void conns_close_fd(const struct conns *c, uid_t uid, int fd)
-{
-	struct conns_front *f = front_find(c, uid);
-
-	/* on its way it is held, so that the close here is not the last one */
-	if (f)
-		(void)!chan_post_fds(&f->chan, FC_CLOSE, 0,
-				     (struct attr_view){ 0 }, &fd, 1);
-	else
-		close(fd);
-}
-
-/* What fds= announces, which the front has checked. */
-static enum err call_fds(struct conns_front *f, const struct msg *m)
-{
-	uint64_t n = 0;
-	struct attr a;
-
-	if (!attr_count(m->attrs, "fds"))
-		return OK;
-	if (attr_only(m->attrs, "fds", &a) != OK ||
-	    attr_u64(&a, CONNS_CALL_FDS, &n) != OK)
-		return ERR_INVALID;
-	return chan_take_fds(&f->chan, f->of->fd, n);
-}
-
-static void call(struct conns_front *f, const struct msg *m)
-{
-	const struct conn *conn = conns_find(f->of, (uint32_t)(m->id >> 32));
-	struct conns *c = f->of;
-	uid_t uid = f->uid;
-	int fd;
-
-	/* Who asks has just ended, or door has not told a new core of him yet: his
-	 * front knows which. */
-	if (!conn)
-		refuse(f, m->id, ERR_UNAVAILABLE,
-		       "this connection is not known here yet: try again");
-	else if (conn->subject.uid == uid)
-		c->ops->call(conn, m);
-	while ((fd = conns_take_fd(c)) >= 0)
-		conns_close_fd(c, uid, fd);
-}
-
-static void front_end(struct chan *ch, const struct fault *why);
-
-static void from_front(struct chan *ch, const struct msg *m)
-{
-	struct conns_front *f = (struct conns_front *)ch;
-	enum err e = m->kind == CLIENT_CALL ? call_fds(f, m) : OK;
-	struct fault why;
-
-	if (e == ERR_INVALID) {
-		(void)fault_set(&why, e, "descriptors are missing");
-		front_end(ch, &why);
-	} else if (e != OK) {
-		refuse(f, m->id, e,
-		       "there is no room for more descriptors: try again "
-		       "later");
-	} else if (m->kind == CLIENT_CALL) {
-		call(f, m);
-	} else if (m->kind == FC_CLOSED) {
-		conn_closed(f->of, (uint32_t)(m->id >> 32), f->uid);
-	} else {
-		(void)fault_set(&why, ERR_INVALID,
-				"it says what no front says");
-		front_end(ch, &why);
-	}
-}
-
-static void front_end(struct chan *ch, const struct fault *why)
-{
-	struct conns_front *f = (struct conns_front *)ch;
-	struct conns_front **at = &f->of->fronts;
-
-	if (why && why->code != ERR_UNAVAILABLE)
-		child_front_broken(f->of->sup, f->uid, why->text);
-	while (*at != f)
-		at = &(*at)->next;
-	*at = f->next;
-	drop_gone_of(f->of, f->uid);
-	chan_close(ch);
-	free(f);
-}
-
-static void front_came(struct conns *c, int fd, uid_t uid)
-{
-	static const struct chan_ops ops = { from_front, front_end, NULL };
-	struct conns_front *f = front_find(c, uid);
-
-	if (f)
-		front_end(&f->chan, NULL);
-	f = xcalloc(1, sizeof *f);
-	f->uid = uid;
-	f->of = c;
-	chan_open(&f->chan, c->loop, fd, false, &ops);
-	chan_limit_fds(&f->chan, &c->front_fds);
-	f->next = c->fronts;
-	c->fronts = f;
-	chan_pause(&f->chan, c->paused);
-}
-
 bool conns_peer(struct conns *c, const char *peer, const struct msg *m, int fd)
 {
+	/* ca's gate is another one: its calls are none of clients' */
+	bool gate = !strcmp(peer, "gate") && attr_count(m->attrs, "uid");
+
 	if (!strcmp(peer, "door"))
 		door_came(c, fd);
-	else if (!strcmp(peer, "front"))
-		front_came(c, fd, (uid_t)child_number(m, "uid", UINT32_MAX));
+	else if (!strcmp(peer, "verifier"))
+		verifier_came(c, fd);
+	else if (gate || !strcmp(peer, "front"))
+		conns_front_came(
+			c, fd, (uid_t)child_number(m, "uid", UINT32_MAX), gate);
 	else
 		return false;
 	return true;
@@ -434,25 +327,11 @@ bool conns_peer(struct conns *c, const char *peer, const struct msg *m, int fd)
 
 void conns_wipe(struct conns *c)
 {
-	while (c->fronts)
-		front_end(&c->fronts->chan, NULL);
+	conns_fronts_end(c);
+	chan_close(&c->verifier.chan);
 	chan_close(&c->door);
-	forget_all(c);
-}
-
-void conns_pause(struct conns *c, bool paused)
-{
-	c->paused = paused;
-	for (struct conns_front *f = c->fronts; f; f = f->next)
-		chan_pause(&f->chan, paused);
-}
-
-void conns_tell(const struct conns *c, uint32_t kind, uint64_t id,
-		struct attr_view v)
-{
-	const struct conn *conn = conns_find(c, (uint32_t)(id >> 32));
-	struct conns_front *f = conn ? front_find(c, conn->subject.uid) : NULL;
-
-	if (f)
-		chan_tell(&f->chan, kind, id, v);
+	forget(c, true);
+	forget(c, false);
+	map_free(c->by_id);
+	c->by_id = NULL;
 }

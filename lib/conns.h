@@ -1,5 +1,6 @@
-/* The core's table of connections: who is behind each, as door says, and the fronts
- * that carry what comes over it. A front speaks for connections of its own uid only. */
+/* The core's table of connections: who is behind each, as door or the verifier says, and
+ * the fronts and gates that carry what comes over it. A front speaks for connections of its
+ * own uid only, a gate for those of its uid by HTTP, or for those of remote clients. */
 #ifndef LIB_CONNS_H
 #define LIB_CONNS_H
 
@@ -30,19 +31,25 @@ struct conns_ops {
 	void (*call)(const struct conn *c, const struct msg *m);
 	/* The answer to conns_check. NULL: never asked. */
 	void (*checked)(uint64_t ref, bool alive, bool exe);
-	/* Door is gone, and with it every connection. NULL: nothing to do. */
+	/* Door is gone, and with it every connection of its. NULL: nothing to do. */
 	void (*orphaned)(void);
 	/* The answer to conns_examine_…: what the process is, and a pidfd of it, now
 	 * the callee's (-1: there was no room for one more descriptor here); or p NULL:
 	 * it is gone, another process by now, or was none. Questions that are open when
 	 * door goes (orphaned) are never answered. NULL: never asked. */
 	void (*examined)(uint64_t ref, const struct procinfo *p, int pidfd);
+	/* The verifier refused somebody (DC_REFUSED). NULL: there is no verifier. */
+	void (*refused)(const struct msg *m);
 };
 
 struct conns_front;
 
 struct conns {
 	struct chan door; /* first member */
+	struct conns_source {
+		struct chan chan; /* first member */
+		struct conns *of;
+	} verifier;
 	struct loop *loop;
 	struct chan *sup;
 	struct map *by_id;
@@ -62,7 +69,7 @@ void conns_init(struct conns *c, struct loop *l, struct chan *sup,
 /* Closes and frees everything; nobody is told. */
 void conns_wipe(struct conns *c);
 
-/* A SUP_PEER: takes fd and says true if peer is door or front. */
+/* A SUP_PEER: takes fd and says true if peer is door, verifier, front or gate. */
 bool conns_peer(struct conns *c, const char *peer, const struct msg *m, int fd);
 
 struct conn *conns_find(const struct conns *c, uint32_t id);
@@ -88,7 +95,8 @@ MUST enum err conns_check(struct conns *c, uint32_t conn, const char *path,
  * - never wait for it. */
 int conns_take_fd(struct conns *c);
 
-/* Ends a descriptor that came with a call of that uid: his front closes it. */
+/* Ends a descriptor that came with a call of that uid: his front closes it (gates pass
+ * none). */
 void conns_close_fd(const struct conns *c, uid_t uid, int fd);
 
 /* Asks door to look at a process; ops->examined is called with ref. ERR_UNAVAILABLE; ERR_LIMITED

@@ -4,11 +4,13 @@
  * chose: the nonce of the hello, which it made itself.
  *	door -> core	DC_CONN conn uid gid groups pid …   core -> door  DC_KNOWN
  *	door -> front	DF_CONN conn + connection, pidfd    front -> door  DF_CLOSED
+ *	door -> gate	DF_CONN conn + connection           gate -> door   DF_CLOSED
  *	core -> door	DC_CHECK conn [exe]                 door -> core  DC_CHECKED
  *	core -> door	DC_EXAMINE [+ pidfd]                door -> core  DC_EXAMINED
  * Nothing that clients or fronts do makes it wait: it posts, and closes nothing that a
  * stranger sent (sockets take no descriptors before their front has them).
- * Descriptors at start: 3 supervisor, 4 api.sock, 5 admin.sock (listening). */
+ * Descriptors at start: 3 supervisor, 4 api.sock, 5 admin.sock, 6 http.sock (http=yes;
+ * all listening). */
 #include "lib/door.h"
 
 #include "lib/child.h"
@@ -28,6 +30,7 @@
 enum {
 	DOOR_API_FD = 4,
 	DOOR_ADMIN_FD = 5,
+	DOOR_HTTP_FD = 6,
 	DOOR_ACCEPTS = 32
 };
 
@@ -50,7 +53,7 @@ static void accept_some(struct loop_fd *w, uint32_t events)
 
 		if (sock < 0)
 			return;
-		door_conn_accepted(sock, l->admin);
+		door_conn_accepted(sock, l);
 	}
 }
 
@@ -104,6 +107,7 @@ static void from_core(struct chan *ch, const struct msg *m)
 	case DC_GONE:
 	case DC_CHECKED:
 	case DC_EXAMINED:
+	case DC_REFUSED:
 		break;
 	}
 	child_broken("core");
@@ -165,7 +169,7 @@ static void front_end(struct chan *ch, const struct fault *why)
 	}
 	u->conns--;
 	if (why && why->code != ERR_UNAVAILABLE)
-		child_front_broken(&door.sup, u->uid, why->text);
+		child_front_broken(&door.sup, u->uid, u->http, why->text);
 	if (why && waits) /* those that it was too slow for */
 		door_front_ask(u);
 	if (why)
@@ -177,12 +181,12 @@ static void front_drained(struct chan *ch)
 	door_conn_hand_over((struct door_user *)ch);
 }
 
-static void front_came(int fd, uid_t uid)
+static void front_came(int fd, uid_t uid, bool http)
 {
 	static const struct chan_ops ops = { from_front, front_end,
 					     front_drained };
 	static struct chan_budget none; /* it has none to send */
-	struct door_user *u = door_user_get(uid);
+	struct door_user *u = door_user_get(uid, http);
 
 	if (chan_is_open(&u->front))
 		front_end(&u->front, NULL);
@@ -207,11 +211,12 @@ static void peer_came(const char *peer, const struct msg *m, int fd)
 {
 	static const struct chan_ops core_ops = { from_core, core_end,
 						  core_drained };
+	bool http = !strcmp(peer, "gate");
 	uint64_t uid;
 
-	if (!strcmp(peer, "front")) {
+	if (http || !strcmp(peer, "front")) {
 		uid = child_number(m, "uid", UINT32_MAX);
-		front_came(fd, (uid_t)uid);
+		front_came(fd, (uid_t)uid, http);
 	} else {
 		chan_close(&door.core);
 		chan_open(&door.core, door.loop, fd, false, &core_ops);
@@ -219,31 +224,40 @@ static void peer_came(const char *peer, const struct msg *m, int fd)
 	}
 }
 
-static void listen_on(struct door_listener *l, int fd, bool admin)
+static void listen_on(struct door_listener *l, int fd)
 {
 	l->watch = (struct loop_fd){ .fd = fd,
 				     .events = EPOLLIN,
 				     .on = accept_some };
-	l->admin = admin;
-	if (!door_conn_rights(fd, false) && !admin)
+	if (!door_conn_rights(fd, false) && !l->admin && !l->http)
 		child_weaker("whoever connects can make all others wait: this "
 			     "kernel cannot keep what he sends from the door "
 			     "(SO_PASSRIGHTS, Linux 6.16)");
 	ENSURE(loop_watch(door.loop, &l->watch) == OK);
 }
 
+static void start(const struct msg *m)
+{
+	door.http.http = attr_count(m->attrs, "http") != 0;
+}
+
 int role_door(void)
 {
-	static const struct child_ops ops = { .peer = peer_came };
+	static const struct child_ops ops = { .peer = peer_came,
+					      .start = start };
 
 	door.loop = loop_new();
 	door_conn_limits();
 	/* not from 1: an answer on its way to a connection of the door before
 	 * this one must not find a new connection of that number */
 	random_fill(&door.last_id, sizeof door.last_id);
+	door.last_id &= ~CONN_REMOTE;
 	child_start(door.loop, &door.sup, CONFINE_DOOR, &ops);
-	listen_on(&door.api, DOOR_API_FD, false);
-	listen_on(&door.admin, DOOR_ADMIN_FD, true);
+	door.admin.admin = true;
+	listen_on(&door.api, DOOR_API_FD);
+	listen_on(&door.admin, DOOR_ADMIN_FD);
+	if (door.http.http)
+		listen_on(&door.http, DOOR_HTTP_FD);
 	child_ready(&door.sup);
 	loop_run(door.loop);
 	return 0;

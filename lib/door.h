@@ -29,13 +29,15 @@ struct door_proc {
 	struct door_proc *next;
 };
 
-/* A uid with connections; its front once there is one. */
+/* A uid with connections, native ones or by HTTP; its front, or gate, once there is
+ * one. */
 struct door_user {
 	struct chan front; /* first member */
 	uid_t uid;
+	bool http; /* front is a gate */
 	unsigned conns;
-	unsigned hellos;
-	bool asked; /* a front is on its way */
+	unsigned hellos; /* HTTP has none */
+	bool asked;      /* a front is on its way */
 	struct door_user *next;
 };
 
@@ -62,14 +64,14 @@ struct door_conn {
 
 struct door_listener {
 	struct loop_fd watch; /* first member */
-	bool admin;
+	bool admin, http;
 };
 
 struct door {
 	struct loop *loop;
 	struct chan sup;
 	struct chan core;
-	struct door_listener api, admin;
+	struct door_listener api, admin, http;
 	struct door_proc *procs[DOOR_HASH];
 	struct door_conn *conns[DOOR_HASH];
 	struct door_user *users;
@@ -85,9 +87,15 @@ extern struct door door;
 void door_conn_limits(void);
 
 /* A connection was accepted (door_conn.c). Takes sock. */
-void door_conn_accepted(int sock, bool admin);
+void door_conn_accepted(int sock, const struct door_listener *l);
 
 struct door_conn *door_conn_find(uint32_t id);
+
+/* Says why, and forgets c. */
+void door_conn_refuse(struct door_conn *c, enum err code, const char *text);
+
+/* Sends the nonce (door_hello.c); when the answer is right, the core is told. */
+void door_hello_begin(struct door_conn *c);
 
 /* Descriptors may come over sock, or not: nobody can send them then. False: this kernel has
  * no such switch (it came with Linux 6.16), and the last close of what is sent before a
@@ -106,7 +114,7 @@ void door_conn_hand_over(struct door_user *u);
 /* Forgets c; tell_front: its front is to close it. */
 void door_conn_end(struct door_conn *c, bool tell_front);
 
-struct door_user *door_user_get(uid_t uid);
+struct door_user *door_user_get(uid_t uid, bool http);
 
 /* Forgets u if it has neither connections nor a front. */
 void door_user_drop(struct door_user *u);

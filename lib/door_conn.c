@@ -1,7 +1,6 @@
 /* Door, its connections: accepts them, learns from the kernel who is behind each, and tells
  * the core. Holds the listeners, one pidfd and one `maps` descriptor a process, and
- * CAP_SYS_PTRACE to look at processes of other users. Reads one thing a client
- * chose: the nonce of the hello, which it made itself.
+ * CAP_SYS_PTRACE to look at processes of other users.
  *	door -> core	DC_CONN conn uid gid groups pid …   core -> door  DC_KNOWN
  *	door -> front	DF_CONN conn + connection, pidfd    front -> door  DF_CLOSED
  *	core -> door	DC_CHECK conn [exe]                 door -> core  DC_CHECKED
@@ -100,16 +99,17 @@ static enum err proc_get(int sock, struct door_proc **out, struct fault *f)
 
 /* Users: what one uid may have open at once, and its front */
 
-struct door_user *door_user_get(uid_t uid)
+struct door_user *door_user_get(uid_t uid, bool http)
 {
 	struct door_user *u = door.users;
 
-	while (u && u->uid != uid)
+	while (u && (u->uid != uid || u->http != http))
 		u = u->next;
 	if (u)
 		return u;
 	u = xcalloc(1, sizeof *u);
 	u->uid = uid;
+	u->http = http;
 	u->next = door.users;
 	door.users = u;
 	return u;
@@ -136,6 +136,17 @@ struct door_conn *door_conn_find(uint32_t id)
 	while (c && c->id != id)
 		c = c->next;
 	return c;
+}
+
+/* The same by HTTP, to whom has not asked yet. */
+static void refuse_http(int sock)
+{
+	static const char answer[] =
+		"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
+		"Retry-After: 1\r\nConnection: close\r\n\r\n";
+
+	(void)!send(sock, answer, sizeof answer - 1,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
 /* Says why in the protocol's own words, before closing. */
@@ -196,41 +207,36 @@ void door_conn_end(struct door_conn *c, bool tell_front)
 	door_user_drop(u);
 }
 
-static void conn_refuse(struct door_conn *c, enum err code, const char *text)
+void door_conn_refuse(struct door_conn *c, enum err code, const char *text)
 {
-	refuse(c->sock, code, text);
+	if (c->user->http)
+		refuse_http(c->sock);
+	else
+		refuse(c->sock, code, text);
 	door_conn_end(c, false);
-}
-
-static void conn_late(struct loop_timer *t)
-{
-	struct door_conn *c =
-		(struct door_conn *)((char *)t -
-				     offsetof(struct door_conn, deadline));
-
-	conn_refuse(c, ERR_TIMEOUT,
-		    "the hello was not answered within 5 seconds: send the "
-		    "nonce back and the version");
 }
 
 /* What the front does not take now it gets with front_drained: c stays known. */
 static void hand_over(struct door_conn *c)
 {
-	int fd[] = { c->sock, fcntl(c->proc->peer.pidfd, F_DUPFD_CLOEXEC, 0) };
+	int fd[] = { c->sock, c->user->http ? -1
+					    : fcntl(c->proc->peer.pidfd,
+						    F_DUPFD_CLOEXEC, 0) };
 	struct attrs a;
 	enum err e;
 
-	if (fd[1] < 0) {
-		conn_refuse(c, ERR_LIMITED, "too many descriptors are open");
+	if (fd[1] < 0 && !c->user->http) {
+		door_conn_refuse(c, ERR_LIMITED,
+				 "too many descriptors are open");
 		return;
 	}
 	attrs_init(&a);
 	ENSURE(attrs_add_u64(&a, "pid", (uint64_t)c->proc->peer.pid) == OK);
 	if (c->admin)
 		ENSURE(attrs_add_str(&a, "admin", "yes") == OK);
-	(void)!door_conn_rights(c->sock, true);
+	(void)!door_conn_rights(c->sock, !c->user->http);
 	e = chan_post_fds(&c->user->front, DF_CONN, c->id, attrs_view(&a), fd,
-			  NELEM(fd));
+			  c->user->http ? 1 : NELEM(fd));
 	attrs_wipe(&a);
 	c->sock = -1;
 	door.n_socks--;
@@ -270,6 +276,8 @@ void door_front_ask(struct door_user *u)
 	u->asked = true;
 	attrs_init(&a);
 	ENSURE(attrs_add_u64(&a, "uid", u->uid) == OK);
+	if (u->http)
+		ENSURE(attrs_add_str(&a, "http", "yes") == OK);
 	chan_tell(&door.sup, SUP_FRONT, 0, attrs_view(&a));
 	attrs_wipe(&a);
 }
@@ -292,138 +300,23 @@ void door_conn_tell(struct door_conn *c)
 	chan_tell(&door.core, DC_CONN, c->id, attrs_view(&c->subject));
 }
 
-/* The hello: the answer must come from the process that connected, which must
- * still be the program it was. */
-
-static ssize_t hello_read(int sock, uint8_t *p, pid_t *pid)
-{
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(256)];
-	} ctl;
-	struct iovec iov = { .iov_base = p, .iov_len = HELLO_CLIENT };
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = &ctl,
-			    .msg_controllen = sizeof ctl };
-	ssize_t n = recvmsg(sock, &m, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
-
-	*pid = -1;
-	for (struct cmsghdr *h = n > 0 ? CMSG_FIRSTHDR(&m) : NULL; h;
-	     h = CMSG_NXTHDR(&m, h)) {
-		struct ucred u;
-		int fd;
-
-		if (h->cmsg_level != SOL_SOCKET)
-			continue;
-		if (h->cmsg_type == SCM_CREDENTIALS) {
-			memcpy(&u, CMSG_DATA(h), sizeof u);
-			*pid = u.pid;
-		}
-		for (size_t i = 0; h->cmsg_type == SCM_RIGHTS &&
-				   CMSG_LEN((i + 1) * sizeof fd) <= h->cmsg_len;
-		     i++) {
-			memcpy(&fd, CMSG_DATA(h) + i * sizeof fd, sizeof fd);
-			close(fd);
-		}
-	}
-	return n;
-}
-
-static void hello_check(struct door_conn *c, const uint8_t *answer, pid_t pid)
-{
-	struct rd r = rd_from(answer + HELLO_NONCE, 2);
-	const struct peer *p = &c->proc->peer;
-	uint16_t version;
-
-	ENSURE(rd_u16(&r, &version) == OK);
-	if (pid != p->pid)
-		conn_refuse(c, ERR_UNAUTHENTICATED,
-			    "the hello was answered by another process than "
-			    "the one that connected");
-	else if (!secret_equal(answer, c->nonce, HELLO_NONCE))
-		conn_refuse(
-			c, ERR_UNAUTHENTICATED,
-			"the hello carries another nonce than the one sent");
-	else if (version != HELLO_VERSION)
-		conn_refuse(c, ERR_UNSUPPORTED,
-			    "this server speaks version 1 of the protocol");
-	else if (!peer_alive(p) || (p->exe_known && !peer_same_program(p)))
-		conn_refuse(c, ERR_UNAUTHENTICATED,
-			    "the process ran another program before it "
-			    "answered the hello: connect again");
-	else if (peer_format(p, c->sock, &c->subject) != OK ||
-		 (c->admin && attrs_add_str(&c->subject, "admin", "yes") != OK))
-		conn_refuse(c, ERR_INTERNAL, "the subject is too large");
-	else {
-		loop_disarm(&c->deadline);
-		loop_unwatch(&c->watch);
-		c->user->hellos--;
-		door_conn_tell(c);
-	}
-}
-
-static void conn_readable(struct loop_fd *w, uint32_t events)
-{
-	struct door_conn *c = (struct door_conn *)w; /* its first member */
-	uint8_t answer[HELLO_CLIENT];
-	pid_t pid;
-	ssize_t n = hello_read(c->sock, answer, &pid);
-
-	(void)events;
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n == HELLO_CLIENT)
-		hello_check(c, answer, pid);
-	else if (n > 0)
-		conn_refuse(c, ERR_INVALID,
-			    "the hello has to be answered in one piece: nonce "
-			    "and version, 18 bytes");
-	else
-		door_conn_end(c, false);
-}
-
-static enum err hello_send(struct door_conn *c)
-{
-	struct buf b;
-	enum err e = OK;
-
-	random_fill(c->nonce, sizeof c->nonce);
-	buf_init(&b, HELLO_SERVER);
-	ENSURE(buf_put(&b, c->nonce, sizeof c->nonce) == OK);
-	ENSURE(buf_u16(&b, HELLO_VERSION) == OK);
-	ENSURE(buf_u16(&b, HELLO_VERSION) == OK);
-	if (send(c->sock, b.p, b.len, MSG_DONTWAIT | MSG_NOSIGNAL) !=
-	    HELLO_SERVER)
-		e = ERR_UNAVAILABLE;
-	buf_wipe(&b);
-	return e;
-}
-
-/* Never all ones (that is nobody), and never one that is still in use. */
+/* Never one that is still in use, nor one of those of remote clients. */
 static uint32_t next_id(void)
 {
 	do
-		door.last_id++;
-	while (door.last_id == UINT32_MAX || door_conn_find(door.last_id));
+		door.last_id = (door.last_id + 1) & ~CONN_REMOTE;
+	while (door_conn_find(door.last_id));
 	return door.last_id;
 }
 
-static void conn_new(int sock, struct door_proc *p, struct door_user *u,
-		     bool admin)
+static struct door_conn *conn_new(int sock, struct door_proc *p,
+				  struct door_user *u)
 {
 	struct door_conn *c = xcalloc(1, sizeof *c);
-	int on = 1;
 
-	*c = (struct door_conn){ .id = next_id(),
-				 .sock = sock,
-				 .proc = p,
-				 .user = u,
-				 .admin = admin };
-	c->watch = (struct loop_fd){ .fd = sock,
-				     .events = EPOLLIN,
-				     .on = conn_readable };
-	c->deadline.on = conn_late;
+	*c = (struct door_conn){
+		.id = next_id(), .sock = sock, .proc = p, .user = u
+	};
 	attrs_init(&c->subject);
 	c->next = door.conns[c->id % DOOR_HASH];
 	door.conns[c->id % DOOR_HASH] = c;
@@ -431,12 +324,19 @@ static void conn_new(int sock, struct door_proc *p, struct door_user *u,
 	door.n_socks++;
 	u->conns++;
 	u->hellos++;
-	loop_arm(door.loop, &c->deadline, loop_now(door.loop) + DOOR_HELLO_NS);
-	/* before the nonce leaves: its answer carries credentials for sure */
-	ENSURE(!setsockopt(sock, SOL_SOCKET, SO_PASSCRED, &on, sizeof on));
-	ENSURE(loop_watch(door.loop, &c->watch) == OK);
-	if (hello_send(c) != OK)
-		door_conn_end(c, false);
+	return c;
+}
+
+/* HTTP has no hello: who connected is known, which program sends is not. */
+static void http_begin(struct door_conn *c)
+{
+	if (peer_format_who(&c->proc->peer, c->sock, &c->subject) != OK ||
+	    attrs_add_str(&c->subject, "via", "gate") != OK) {
+		door_conn_refuse(c, ERR_INTERNAL, "the subject is too large");
+		return;
+	}
+	c->user->hellos--;
+	door_conn_tell(c);
 }
 
 /* Who cannot accept for want of descriptors can refuse nobody either, and turns in a
@@ -467,26 +367,39 @@ static bool is_full(const struct door_user *u)
 	       fds_used() >= door.max_fds;
 }
 
-void door_conn_accepted(int sock, bool admin)
+static void turn_away(int sock, bool http, enum err code, const char *text)
+{
+	if (http)
+		refuse_http(sock);
+	else
+		refuse(sock, code, text);
+	close(sock);
+}
+
+void door_conn_accepted(int sock, const struct door_listener *l)
 {
 	struct door_proc *p;
 	struct door_user *u;
+	struct door_conn *c;
 	struct fault f;
 
 	if (proc_get(sock, &p, &f) != OK) {
-		refuse(sock, f.code, f.text);
-		close(sock);
+		turn_away(sock, l->http, f.code, f.text);
 		return;
 	}
-	u = door_user_get(p->peer.uid);
+	u = door_user_get(p->peer.uid, l->http);
 	if (is_full(u)) {
-		refuse(sock, ERR_LIMITED,
-		       "too many connections of this user are open: close some "
-		       "or send several requests over one");
-		close(sock);
+		turn_away(sock, l->http, ERR_LIMITED,
+			  "too many connections of this user are open: close "
+			  "some or send several requests over one");
 		proc_drop(p);
 		door_user_drop(u);
 		return;
 	}
-	conn_new(sock, p, u, admin);
+	c = conn_new(sock, p, u);
+	c->admin = l->admin;
+	if (l->http)
+		http_begin(c);
+	else
+		door_hello_begin(c);
 }

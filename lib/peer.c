@@ -273,12 +273,17 @@ static enum err format_exe(const struct peer *p, struct attrs *out)
 	return attrs_add(out, "exe", 0, target, (size_t)n);
 }
 
-enum err peer_format(const struct peer *p, int sock, struct attrs *out)
+enum err peer_format_who(const struct peer *p, int sock, struct attrs *out)
 {
 	TRY(attrs_add_u64(out, "uid", p->uid));
 	TRY(attrs_add_u64(out, "gid", p->gid));
 	TRY(format_groups(sock, p->gid, out));
-	TRY(attrs_add_u64(out, "pid", (uint64_t)p->pid));
+	return attrs_add_u64(out, "pid", (uint64_t)p->pid);
+}
+
+enum err peer_format(const struct peer *p, int sock, struct attrs *out)
+{
+	TRY(peer_format_who(p, sock, out));
 	if (p->unit[0])
 		TRY(attrs_add_str(out, "unit", p->unit));
 	if (p->user_unit[0])

@@ -42,7 +42,10 @@ bool peer_same_program(const struct peer *p);
  * process cannot have written or put there. */
 bool peer_runs(const struct peer *p, const char *path);
 
-/* Appends uid gid groups pid [unit] [user_unit] [exe] for a connection. */
+/* Appends uid gid groups pid for a connection: who made it. peer_format: and [unit]
+ * [user_unit] [exe], of the process that is there now. */
+MUST enum err peer_format_who(const struct peer *p, int sock,
+			      struct attrs *out);
 MUST enum err peer_format(const struct peer *p, int sock, struct attrs *out);
 
 /* The unit in a cgroup path as systemd lays them out: the last component that ends

@@ -8,6 +8,7 @@
 #include "lib/confine.h"
 #include "lib/log.h"
 #include "lib/notify.h"
+#include "lib/remote.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -43,6 +44,13 @@ static void keep_notes(struct sup_child *c, const struct msg *m)
 		chan_tell(&core->chan, SUP_NOTE, 0, attrs_view(&c->notes));
 }
 
+/* Whether there is always one. */
+static bool is_kept(size_t role)
+{
+	return sup.daemon->role[role].life == SUP_ALWAYS &&
+	       (remote.listen || !(sup.daemon->remote_only >> role & 1));
+}
+
 static void announce(void)
 {
 	if (sup.announced)
@@ -50,7 +58,7 @@ static void announce(void)
 	for (size_t i = 0; i < sup.daemon->roles; i++) {
 		struct sup_child *c = sup_child_of(i, 0);
 
-		if (sup.daemon->role[i].life == SUP_ALWAYS && (!c || !c->ready))
+		if (is_kept(i) && (!c || !c->ready))
 			return;
 	}
 	sup.announced = true;
@@ -60,21 +68,36 @@ static void announce(void)
 
 /* What children say */
 
+/* Which front or gate (http=yes) a message means: uid=. */
+static bool named_front(const struct msg *m, size_t *role, uid_t *uid)
+{
+	struct attr a;
+	uint64_t n;
+
+	*role = attr_count(m->attrs, "http") ? sup.daemon->gate
+					     : sup.daemon->front;
+	if (attr_only(m->attrs, "uid", &a) != OK ||
+	    attr_u64(&a, UINT32_MAX, &n) != OK ||
+	    (*role == sup.daemon->gate && !sup.daemon->http))
+		return false;
+	*uid = (uid_t)n;
+	return true;
+}
+
 /* Door may know that a front is gone before we do. */
 static void want_front(const struct msg *m)
 {
 	struct sup_child *front;
-	struct attr a;
-	uint64_t uid;
+	size_t role;
+	uid_t uid;
 
-	if (attr_only(m->attrs, "uid", &a) != OK ||
-	    attr_u64(&a, UINT32_MAX, &uid) != OK)
+	if (!named_front(m, &role, &uid))
 		return;
-	front = sup_child_of(sup.daemon->front, (uid_t)uid);
+	front = sup_child_of(role, uid);
 	if (front)
 		front->wanted_again = true;
-	else if (sup_count(sup.daemon->front) < SUP_FRONTS)
-		sup_start(sup.daemon->front, (uid_t)uid, 0);
+	else if (sup_count(role) < SUP_FRONTS)
+		sup_start(role, uid, 0);
 	else
 		log_text(LOG_ERR, "too_many",
 			 "%d users are connected: uid %u has to wait",
@@ -84,13 +107,12 @@ static void want_front(const struct msg *m)
 static bool end_front(const struct msg *m)
 {
 	struct sup_child *front;
-	struct attr a;
-	uint64_t uid;
+	size_t role;
+	uid_t uid;
 
-	if (attr_only(m->attrs, "uid", &a) != OK ||
-	    attr_u64(&a, UINT32_MAX, &uid) != OK)
+	if (!named_front(m, &role, &uid))
 		return false;
-	front = sup_child_of(sup.daemon->front, (uid_t)uid);
+	front = sup_child_of(role, uid);
 	if (front)
 		proc_kill(&front->proc);
 	return true;
@@ -136,10 +158,12 @@ static bool take_message(struct sup_child *c, const struct msg *m)
 		want_front(m);
 		return true;
 	case SUP_IDLE:
-		if (c->role != sup.daemon->front)
+		if (life_of(c) != SUP_PER_UID)
 			return false;
 		proc_kill(&c->proc);
 		return true;
+	case SUP_CERTMGR:
+		return sup.daemon->http && remote_certmgr(c);
 	case SUP_BROKEN:
 		return (c->role == sup.daemon->door ||
 			c->role == sup.daemon->core) &&
@@ -149,6 +173,7 @@ static bool take_message(struct sup_child *c, const struct msg *m)
 	case SUP_START:
 	case SUP_PEER:
 	case SUP_NOTE:
+	case SUP_ROOT:
 	case SUP_OWN:
 		break;
 	}
@@ -225,7 +250,8 @@ void sup_child_died(struct loop_fd *w, uint32_t events)
 	struct sup_child *c =
 		(struct sup_child *)((char *)w -
 				     offsetof(struct sup_child, dead));
-	bool again = c->wanted_again || life_of(c) == SUP_ALWAYS;
+	bool again = c->wanted_again || life_of(c) == SUP_ALWAYS ||
+		     c->front_uid == SUBJECT_NO_ID;
 	struct proc_end end;
 	char text[64];
 
@@ -255,9 +281,11 @@ static void on_signal(struct loop_fd *w, uint32_t events)
 	if (read(w->fd, &info, sizeof info) != sizeof info)
 		return;
 	if (info.ssi_signo == SIGHUP) {
+		if (sup.daemon->http)
+			remote_reload();
 		if (sup.daemon->reload)
 			sup.daemon->reload();
-		else
+		else if (!sup.daemon->http)
 			log_text(LOG_INFO, "reload",
 				 "nothing to read anew yet");
 		return;
@@ -332,8 +360,10 @@ static enum err confine_self(struct fault *f)
 static void start_all(void)
 {
 	for (size_t i = 0; i < sup.daemon->roles; i++)
-		if (sup.daemon->role[i].life == SUP_ALWAYS)
+		if (is_kept(i))
 			sup_start(i, 0, 0);
+	if (sup.daemon->http && remote.listen)
+		sup_start(sup.daemon->gate, SUBJECT_NO_ID, 0);
 }
 
 int sup_run(const struct sup_daemon *d, const char *config)

@@ -13,10 +13,10 @@ enum {
 	SUP_ROLES = 16,
 	SUP_CHILDREN = 300, /* with one front for each of at most 256 uids */
 	SUP_FRONTS = 256,
-	SUP_ONE_SHOTS = 16, /* of one role at once */
-	SUP_DEATHS = 10,    /* of one role, within a minute: give up */
-	SUP_END_MS = 3000,  /* for a child to end by itself */
-	SUP_LINE_MAX = 4096 /* bytes of what is published beside the sockets */
+	SUP_ONE_SHOTS = 16,  /* of one role at once */
+	SUP_DEATHS = 10,     /* of one role, within a minute: give up */
+	SUP_END_MS = 3000,   /* for a child to end by itself */
+	SUP_LINE_MAX = 4096, /* bytes of what is published beside the sockets */
 };
 
 #define SUP_MINUTE (60 * CLOCK_SECOND)
@@ -24,7 +24,8 @@ enum {
 enum sup_life {
 	/* One, from the start on; READY waits for it; anew when it dies. */
 	SUP_ALWAYS,
-	/* One a uid, when door asks; ends when it is idle. */
+	/* One a uid, when door asks; ends when it is idle. A gate is such a one too, and
+	 * there is always one of SUBJECT_NO_ID where remote clients are served. */
 	SUP_PER_UID,
 	/* When the core asks, several at once; answers and ends by itself. */
 	SUP_ONE_SHOT,
@@ -47,8 +48,8 @@ struct sup_child {
 	struct chan chan;    /* first member */
 	struct loop_fd dead; /* its pidfd */
 	size_t role;         /* index in the daemon's table */
-	uid_t front_uid;     /* of a front: whose connections it holds */
-	uint64_t ref;        /* of a one-shot: what the core calls it */
+	uid_t front_uid; /* of a front or gate: whose connections it holds */
+	uint64_t ref;    /* of a one-shot: what the core calls it */
 	struct proc proc;
 	struct attrs notes; /* role= weaker= …, for status */
 	bool wanted_again;  /* a front: door asked for one while it was dying */
@@ -64,7 +65,11 @@ struct sup_daemon {
 	const struct sup_role *role;
 	size_t roles;
 	size_t door, front, core; /* which of them those are */
-	const char *other_user;   /* uid 1 of owns_namespace */
+	bool http;                /* it has a gate and a verifier … */
+	size_t gate, verifier;    /* … which are these (lib/remote.h) */
+	unsigned remote_only; /* bits 1 << role: those that are there only where
+				     remote clients are served */
+	const char *other_user; /* uid 1 of owns_namespace */
 	const struct conf_decl *decls;
 	/* Takes what it needs from the configuration, before anything is made. */
 	enum err (*configure)(struct attr_view conf, struct fault *f);
@@ -91,8 +96,8 @@ struct sup_setup {
 	char *state; /* folder of what is kept */
 	int run_fd;
 	int state_fd;
-	int api, admin; /* listening sockets */
-	bool root;      /* started as root: each role gets a uid */
+	int api, admin, http; /* listening sockets */
+	bool root;            /* started as root: each role gets a uid */
 	uid_t uid[SUP_ROLES];
 	gid_t gid[SUP_ROLES];
 	uid_t other_uid;

@@ -3,6 +3,7 @@
 #include "lib/supervisor.h"
 
 #include "lib/log.h"
+#include "lib/remote.h"
 
 #include <stdlib.h>
 #include <sys/socket.h>
@@ -14,7 +15,8 @@ struct sup_child *sup_child_of(size_t role, uid_t front_uid)
 		struct sup_child *c = &sup.child[i];
 
 		if (c->used && c->role == role &&
-		    (role != sup.daemon->front || c->front_uid == front_uid))
+		    (sup.daemon->role[role].life != SUP_PER_UID ||
+		     c->front_uid == front_uid))
 			return c;
 	}
 	return NULL;
@@ -89,6 +91,11 @@ static void repeat_notes(struct sup_child *core)
 
 /* Birth */
 
+static bool is_gate(const struct sup_child *c)
+{
+	return sup.daemon->http && c->role == sup.daemon->gate;
+}
+
 static size_t fds_for(const struct sup_child *c, int fd[PROC_FDS_MAX])
 {
 	size_t n = 1; /* fd[0] is the channel */
@@ -96,7 +103,11 @@ static size_t fds_for(const struct sup_child *c, int fd[PROC_FDS_MAX])
 	if (c->role == sup.daemon->door) {
 		fd[n++] = sup.setup.api;
 		fd[n++] = sup.setup.admin;
+		if (sup.daemon->http)
+			fd[n++] = sup.setup.http;
 	}
+	if (is_gate(c))
+		n += remote_gate_fds(c, fd + n);
 	if (sup.daemon->fds)
 		n += sup.daemon->fds(c, fd + n);
 	return n;
@@ -109,10 +120,14 @@ static void send_start(struct sup_child *c)
 	attrs_init(&a);
 	ENSURE(attrs_add_str(&a, "daemon", sup.daemon->name) == OK);
 	ENSURE(attrs_add_str(&a, "role", sup_name(c)) == OK);
+	if (c->role == sup.daemon->door && sup.daemon->http)
+		ENSURE(attrs_add_str(&a, "http", "yes") == OK);
 	if (sup.setup.root && !c->mapped) {
 		ENSURE(attrs_add_u64(&a, "uid", sup.setup.uid[c->role]) == OK);
 		ENSURE(attrs_add_u64(&a, "gid", sup.setup.gid[c->role]) == OK);
 	}
+	if (sup.daemon->http)
+		remote_start(c, &a);
 	if (sup.daemon->start)
 		sup.daemon->start(c, &a);
 	(void)!chan_send_fds(&c->chan, SUP_START, 0, attrs_view(&a), NULL, 0);
@@ -189,6 +204,8 @@ void sup_start(size_t role, uid_t front_uid, uint64_t ref)
 	wire_child(c);
 	if (role == sup.daemon->core)
 		repeat_notes(c);
+	if (sup.daemon->http)
+		remote_started(c);
 	if (sup.daemon->started)
 		sup.daemon->started(c);
 }

@@ -4,6 +4,7 @@
 #include "lib/supervisor.h"
 
 #include "lib/log.h"
+#include "lib/remote.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -233,6 +234,8 @@ static enum err open_sockets(const char *group, struct fault *f)
 
 	TRY(listen_at("api.sock", 0666, &s->api, f));
 	TRY(listen_at("admin.sock", 0660, &s->admin, f));
+	if (sup.daemon->http)
+		TRY(listen_at("http.sock", 0666, &s->http, f));
 	if (g && fchownat(s->run_fd, "admin.sock", (uid_t)-1, g->gr_gid,
 			  AT_SYMLINK_NOFOLLOW))
 		log_text(LOG_WARN, "admin_group",
@@ -278,6 +281,8 @@ static enum err setup_from(struct attr_view conf, struct fault *f)
 
 	s->root = geteuid() == 0;
 	TRY(choose_folders(conf, f));
+	if (sup.daemon->http)
+		TRY(remote_configure(conf, f));
 	if (sup.daemon->configure)
 		TRY(sup.daemon->configure(conf, f));
 	TRY(open_folder(s->state, 0700, &s->state_fd, f));
@@ -285,6 +290,8 @@ static enum err setup_from(struct attr_view conf, struct fault *f)
 	TRY(open_sockets(group, f));
 	if (s->root)
 		pick_uids();
+	if (sup.daemon->http)
+		TRY(remote_prepare(f));
 	if (sup.daemon->prepare)
 		TRY(sup.daemon->prepare(f));
 	return OK;

@@ -7,9 +7,10 @@ LIB_OBJ  := $(LIB_SRC:%.c=$(B)/obj/%.o)
 LIB      := $(B)/libcretula_internal.a
 LIBS     := -lsodium -lcrypto
 SUP_LIBS := -lsqlite3 -lseccomp
-CA_LIBS  := -lmicrohttpd -lgnutls -ljansson -lssl -lcares
+GATE_LIBS := -Wl,--as-needed -lmicrohttpd -lgnutls -ljansson -lssl -lcares
+CA_LIBS  := $(GATE_LIBS)
 VIEW_LIBS := -lfuse3 -ljansson
-CM_LIBS  := -Wl,--as-needed -lfuse3 -ljansson -lssl -lcares
+CM_LIBS  := $(GATE_LIBS) -lfuse3
 TOOL_LIBS := -Wl,--as-needed -lcurl -ljansson
 
 CREDD_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard credd/*.c))
@@ -51,7 +52,7 @@ $(LIB): $(LIB_OBJ)
 $(B)/bin/credd: $(CREDD_OBJ) $(LIB)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
-	$(Q)$(CC) -pie $(CREDD_OBJ) $(LIB) -o $@ $(LDFLAGS_ALL) $(LIBS) $(SUP_LIBS)
+	$(Q)$(CC) -pie $(CREDD_OBJ) $(LIB) -o $@ $(LDFLAGS_ALL) $(LIBS) $(SUP_LIBS) $(GATE_LIBS)
 
 $(B)/bin/ca: $(CA_OBJ) $(LIB)
 	@mkdir -p $(@D)

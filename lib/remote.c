@@ -1,0 +1,227 @@
+/* Supervisor: what gate and verifier are given: the TLS listener, the CA's root, the way to
+ * certmgr. Reads no byte of a client and no network. */
+#include "lib/remote.h"
+
+#include "lib/clock.h"
+#include "lib/log.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct remote remote = { .tls_fd = -1 };
+
+#define CERTMGR_RUN "/run/cretula/certmgr"
+
+/* Configuration */
+
+static enum err one_of(const char *name, const char *value,
+		       const char *const *known, size_t n, struct fault *f)
+{
+	for (size_t i = 0; i < n; i++)
+		if (!strcmp(value, known[i]))
+			return OK;
+	return fault_set(f, ERR_INVALID, "%s= is '%s' or '%s', not '%s'", name,
+			 known[0], known[1], value);
+}
+
+/* A set: what may be done by who is not on this machine. */
+static enum err take_admin(struct attr_view conf, struct fault *f)
+{
+	static const char *const known[] = { "init",          "unseal",
+					     "slot",          "rekey",
+					     "restore",       "module",
+					     "export-sealed", "reveal" };
+	AUTO(mem_free) char *set = conf_str(conf, "remote_admin");
+	size_t i;
+
+	for (char *at = set; at && *at;) {
+		size_t n = strcspn(at, ",");
+		char *next = at + n + (at[n] == ',');
+
+		at[n] = 0;
+		for (i = 0; i < NELEM(known) && strcmp(at, known[i]); i++)
+			;
+		if (i == NELEM(known))
+			return fault_set(
+				f, ERR_INVALID,
+				"remote_admin= names what admins may do over "
+				"the network: init unseal slot rekey restore "
+				"module export-sealed reveal, joined by "
+				"commas; not '%s'",
+				at);
+		ENSURE(attrs_add_str(&remote.admin, "remote_admin", at) == OK);
+		at = next;
+	}
+	return OK;
+}
+
+enum err remote_configure(struct attr_view conf, struct fault *f)
+{
+	static const char *const kinds[] = { "ocsp", "crl" };
+	static const char *const fails[] = { "closed", "open" };
+	AUTO(mem_free) char *fail = conf_str(conf, "revocation_fail");
+
+	attrs_init(&remote.admin);
+	remote.listen = conf_str(conf, "listen");
+	remote.node = conf_str(conf, "node");
+	remote.ca_root = conf_str(conf, "ca_root");
+	remote.certmgr = conf_str(conf, "certmgr");
+	remote.gate_type = conf_str(conf, "gate_type");
+	remote.revocation = conf_str(conf, "revocation");
+	remote.max_age = conf_u64(conf, "revocation_max_age");
+	remote.fail_open = !strcmp(fail, "open");
+	if (!remote.node)
+		remote.node = listen_host_name();
+	if (!remote.certmgr)
+		remote.certmgr = xstrdup(CERTMGR_RUN);
+	if (!remote.ca_root)
+		remote.ca_root = xstrdup(CERTMGR_RUN "/root.pem");
+	TRY(one_of("revocation_fail", fail, fails, NELEM(fails), f));
+	TRY(one_of("revocation", remote.revocation, kinds, NELEM(kinds), f));
+	return take_admin(conf, f);
+}
+
+void remote_is_certmgr(void)
+{
+	free(remote.certmgr);
+	free(remote.ca_root);
+	remote.certmgr = xstrdup(sup.setup.run);
+	ENSURE(asprintf(&remote.ca_root, "%s/root.pem", sup.setup.run) > 0);
+}
+
+enum err remote_prepare(struct fault *f)
+{
+	AUTO(buf_wipe) struct buf line = { 0 };
+
+	if (!remote.listen)
+		return OK;
+	TRY(listen_tcp(remote.listen, &remote.tls_fd, remote.at, f));
+	buf_init(&line, SUP_LINE_MAX);
+	ENSURE(buf_fmt(&line, "https=%s\n", remote.at) == OK);
+	return sup_publish("addresses", &line, f);
+}
+
+/* What children get */
+
+static bool is_remote_gate(const struct sup_child *c)
+{
+	return c->role == sup.daemon->gate && c->front_uid == SUBJECT_NO_ID;
+}
+
+static void add(struct attrs *a, const char *name, const char *value)
+{
+	ENSURE(attrs_add_str(a, name, value) == OK);
+}
+
+static void start_core(struct attrs *a)
+{
+	add(a, "gate_type", remote.gate_type);
+	if (sup.setup.root)
+		ENSURE(attrs_add_u64(a, "gate_uid",
+				     sup.setup.uid[sup.daemon->gate]) == OK);
+	if (remote.listen)
+		add(a, "https", remote.at);
+	ENSURE(attrs_add_view(a, attrs_view(&remote.admin)) == OK);
+}
+
+void remote_start(const struct sup_child *c, struct attrs *a)
+{
+	if (c->role != sup.daemon->gate && c->role != sup.daemon->verifier &&
+	    c->role != sup.daemon->core)
+		return;
+	add(a, "node", remote.node);
+	if (c->role == sup.daemon->core)
+		start_core(a);
+	if (c->role == sup.daemon->gate)
+		add(a, "gate_type", remote.gate_type);
+	if (is_remote_gate(c))
+		add(a, "tls", "yes");
+	if (c->role != sup.daemon->verifier)
+		return;
+	add(a, "revocation", remote.revocation);
+	ENSURE(attrs_add_u64(a, "max_age", remote.max_age) == OK);
+	add(a, "fail", remote.fail_open ? "open" : "closed");
+}
+
+size_t remote_gate_fds(const struct sup_child *c, int *fd)
+{
+	if (!is_remote_gate(c))
+		return 0;
+	fd[0] = remote.tls_fd;
+	return 1;
+}
+
+bool remote_certmgr(const struct sup_child *c)
+{
+	struct sup_child *to = sup_child_of(c->role, c->front_uid);
+	int fd;
+
+	if (!is_remote_gate(c) || to != c)
+		return false;
+	fd = open(remote.certmgr, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	(void)!chan_send_fds(&to->chan, SUP_CERTMGR, 0, (struct attr_view){ 0 },
+			     &fd, fd >= 0);
+	fd_close(&fd);
+	return true;
+}
+
+/* The CA's root: where it is not there yet, it is looked for again, as certmgr gets it when
+ * its node is enrolled. */
+
+static void look(struct loop_timer *t)
+{
+	(void)t;
+	remote_reload();
+}
+
+static void look_later(void)
+{
+	remote.look.on = look;
+	loop_disarm(&remote.look);
+	loop_arm(sup.loop, &remote.look,
+		 loop_now(sup.loop) + REMOTE_ROOT_MS * CLOCK_MS);
+}
+
+/* What decides who is believed is what nobody but root, or who runs us, can change. */
+static int open_root(void)
+{
+	int fd = open(remote.ca_root, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat st;
+
+	if (fd >= 0 && (fstat(fd, &st) || !S_ISREG(st.st_mode) ||
+			(st.st_uid != 0 && st.st_uid != geteuid()) ||
+			(st.st_mode & 022))) {
+		log_text(LOG_ERR, "ca_root",
+			 "'%s' has to be a file of root's that nobody else "
+			 "can write",
+			 remote.ca_root);
+		fd_close(&fd);
+	}
+	return fd;
+}
+
+void remote_reload(void)
+{
+	struct sup_child *c = sup_child_of(sup.daemon->verifier, 0);
+	int fd;
+
+	if (!c)
+		return;
+	fd = open_root();
+	if (fd < 0)
+		look_later();
+	else
+		(void)!chan_send_fds(&c->chan, SUP_ROOT, 0,
+				     (struct attr_view){ 0 }, &fd, 1);
+	fd_close(&fd);
+}
+
+void remote_started(const struct sup_child *c)
+{
+	if (c->role == sup.daemon->verifier)
+		remote_reload();
+}
