@@ -109,6 +109,7 @@ struct agent {
 	uint64_t row;
 	bool dirty, flying,
 		stored; /* its row: to be written, being, is there */
+	bool lasting;   /* what is to be written has to outlive the machine */
 	bool put;       /* what is flying puts it there */
 	bool gone;      /* … to be dropped */
 	uid_t spawner;  /* who started it */
@@ -377,6 +378,8 @@ void rows_store_came(void);
 void rows_store_gone(void);
 void rows_from_store(const struct msg *m);
 void rows_dirty(struct agent *a);
+/* The same, for what is forgotten when the machine goes down, as its agents are. */
+void rows_dirty_boot(struct agent *a);
 void rows_owed_dirty(struct owed *o);
 uint64_t rows_next(void);
 /* One grant put or dropped; then(arg) when it is done or not. NULL text: dropped. */

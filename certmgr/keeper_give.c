@@ -115,7 +115,7 @@ static void give(struct claim *c)
 	c->giving = true;
 	if (!c->agent->claimed) {
 		c->agent->claimed = true;
-		rows_dirty(c->agent);
+		rows_dirty_boot(c->agent);
 	}
 	attrs_init(&what);
 	ENSURE(claim_describe(c, c->agent->id, &what) == OK);
@@ -144,7 +144,7 @@ void claim_delivered(struct agent *a, const struct procinfo *who)
 		arena_key_drop(a->slot, a->now.key);
 		a->now.has_key = false;
 	}
-	rows_dirty(a);
+	rows_dirty_boot(a);
 	agent_schedule(a);
 }
 

@@ -53,7 +53,7 @@ static void soon(void)
 		loop_defer(keeper.loop, &keeper.commit_work);
 }
 
-void rows_dirty(struct agent *a)
+void rows_dirty_boot(struct agent *a)
 {
 	if (!a->dirty) {
 		if (n_dirty == dirty_room) {
@@ -64,6 +64,12 @@ void rows_dirty(struct agent *a)
 		a->dirty = true;
 	}
 	soon();
+}
+
+void rows_dirty(struct agent *a)
+{
+	a->lasting = true;
+	rows_dirty_boot(a);
 }
 
 void rows_owed_dirty(struct owed *o)
@@ -137,11 +143,14 @@ static enum err drop_row(struct attrs *msg, enum row_table t, uint64_t row)
 	return e;
 }
 
+static bool flying_lasting; /* the machine's going down must not undo it */
+
 static void add_agent(struct attrs *msg, struct agent *a)
 {
 	struct attrs blob;
 
-	a->dirty = false;
+	flying_lasting |= a->lasting || a->gone;
+	a->dirty = a->lasting = false;
 	a->flying = true;
 	a->put = !a->gone;
 	if (a->gone) {
@@ -161,6 +170,7 @@ static void add_owed(struct attrs *msg, struct owed *o)
 {
 	struct attrs blob;
 
+	flying_lasting = true;
 	o->dirty = false;
 	o->flying = true;
 	if (o->done) {
@@ -178,6 +188,7 @@ static void add_owed(struct attrs *msg, struct owed *o)
 
 static void add_grant(struct attrs *msg, struct grant_change *g)
 {
+	flying_lasting = true;
 	g->flying = true;
 	if (g->text)
 		ENSURE(put_row(msg, ROW_GRANT, g->row, "",
@@ -233,7 +244,10 @@ static void commit_now(struct loop_work *w)
 	if (!keeper.has_store)
 		ENSURE(attrs_add(&msg, "create", 0, keeper.store_id,
 				 sizeof keeper.store_id) == OK);
+	flying_lasting = !keeper.has_store;
 	fill(&msg);
+	if (!flying_lasting)
+		ENSURE(attrs_add_str(&msg, "boot", "yes") == OK);
 	keeper.committing = true;
 	if (chan_send(&keeper.store, RS_COMMIT, KEEPER_ID_COMMIT,
 		      attrs_view(&msg)) != OK)

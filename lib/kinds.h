@@ -144,8 +144,9 @@ enum rowstore_kind {
 	RS_LOAD = 1,
 	RS_ROW,
 	RS_LOADED,
-	/* core -> store: one transaction. [create=BYTES store id]
-	 * put=ROW … drop=LIST(table= row=) …; answered by RS_DONE or RS_FAILED */
+	/* core -> store: one transaction. [create=BYTES store id] [boot=yes: it is of no use
+	 * once the machine has gone down: not synced] put=ROW … drop=LIST(table= row=) …;
+	 * answered by RS_DONE or RS_FAILED */
 	RS_COMMIT,
 	RS_DONE,
 	RS_FAILED, /* error= text= */

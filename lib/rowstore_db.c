@@ -50,6 +50,7 @@ struct rowstore_db {
 	bool exists;   /* id is the store's */
 	bool creating; /* the open transaction makes the store new_id */
 	bool dropped;  /* old rows are still in the write-ahead log */
+	bool boot;     /* transactions are not synced */
 };
 
 static enum err oops(struct rowstore_db *db, int rc, struct fault *f)
@@ -216,8 +217,22 @@ static enum err make_store(struct rowstore_db *db, const uint8_t *id,
 	return OK;
 }
 
+/* The log of SQLite is whole after a crash of the machine in either case; NORMAL may
+ * lose its end. */
+static enum err set_sync(struct rowstore_db *db, bool boot, struct fault *f)
+{
+	if (db->boot == boot)
+		return OK;
+	TRY(sqlite_file_exec(&db->file,
+			     boot ? "PRAGMA synchronous=NORMAL"
+				  : "PRAGMA synchronous=FULL",
+			     f));
+	db->boot = boot;
+	return OK;
+}
+
 enum err rowstore_db_begin(struct rowstore_db *db, const uint8_t *create,
-			   struct fault *f)
+			   bool boot, struct fault *f)
 {
 	enum err e;
 
@@ -232,6 +247,7 @@ enum err rowstore_db_begin(struct rowstore_db *db, const uint8_t *create,
 		TRY(sqlite_file_make(&db->file, f));
 		TRY(sqlite_file_open(&db->file, f));
 	}
+	TRY(set_sync(db, boot, f));
 	TRY(sqlite_file_exec(&db->file, "BEGIN IMMEDIATE", f));
 	if (!create)
 		return OK;

@@ -27,10 +27,10 @@ void rowstore_db_close(struct rowstore_db *db); /* NULL is fine */
 /* The id of the store, false if there is none yet. */
 bool rowstore_db_id(const struct rowstore_db *db, uint8_t id[STORE_ID_SIZE]);
 
-/* Begins a transaction; with create, that of a new store of that id. ERR_EXISTS:
- * there is one; ERR_NOT_FOUND: there is none. */
+/* Begins a transaction; with create, that of a new store of that id. boot: the machine's
+ * going down may undo it. ERR_EXISTS: there is one; ERR_NOT_FOUND: there is none. */
 MUST enum err rowstore_db_begin(struct rowstore_db *db, const uint8_t *create,
-				struct fault *f);
+				bool boot, struct fault *f);
 
 /* Inside a transaction. put replaces; ERR_NOT_FOUND: no such row to drop. */
 MUST enum err rowstore_db_put(struct rowstore_db *db, const struct row *r,
@@ -38,7 +38,8 @@ MUST enum err rowstore_db_put(struct rowstore_db *db, const struct row *r,
 MUST enum err rowstore_db_drop(struct rowstore_db *db, enum row_table t,
 			       uint64_t row, struct fault *f);
 
-/* Durable when it returns OK; otherwise nothing was changed. */
+/* Durable when it returns OK (of one begun with boot: whoever dies but the machine);
+ * otherwise nothing was changed. */
 MUST enum err rowstore_db_commit(struct rowstore_db *db, struct fault *f);
 
 /* Undoes what was begun, if anything was. */

@@ -66,7 +66,7 @@ static enum err change(struct rowstore *s, const struct attr *a,
 	uint64_t n;
 	struct row r;
 
-	if (attr_named(a, "create"))
+	if (attr_named(a, "create") || attr_named(a, "boot"))
 		return OK; /* looked at before */
 	if (!attr_named(a, "put") && !attr_named(a, "drop"))
 		return fault_set(f, ERR_INVALID,
@@ -103,7 +103,7 @@ static enum err commit(struct rowstore *s, struct attr_view changes,
 	else if (e != ERR_NOT_FOUND)
 		return fault_set(f, ERR_INVALID, "a store id is no 16 bytes");
 	TRY(db_open(s, f));
-	TRY(rowstore_db_begin(s->db, id, f));
+	TRY(rowstore_db_begin(s->db, id, attr_count(changes, "boot"), f));
 	e = change_all(s, changes, f);
 	if (e != OK)
 		rowstore_db_rollback(s->db);

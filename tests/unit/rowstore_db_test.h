@@ -78,7 +78,7 @@ static inline void begin_ok(struct rowstore_db *db, const uint8_t *create)
 {
 	struct fault f = { 0 };
 
-	ok(rowstore_db_begin(db, create, &f), &f);
+	ok(rowstore_db_begin(db, create, false, &f), &f);
 }
 
 static inline void commit_ok(struct rowstore_db *db)

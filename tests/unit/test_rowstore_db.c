@@ -52,7 +52,7 @@ static void test_no_store_yet(void **state)
 	(void)state;
 	assert_false(rowstore_db_id(db, id));
 	assert_int_equal(count_rows(db), 0);
-	assert_int_equal(rowstore_db_begin(db, NULL, &f), ERR_NOT_FOUND);
+	assert_int_equal(rowstore_db_begin(db, NULL, false, &f), ERR_NOT_FOUND);
 	assert_int_equal(access("store.db", F_OK), -1);
 }
 
@@ -122,7 +122,8 @@ static void test_create_twice_is_refused(void **state)
 	struct fault f;
 
 	(void)state;
-	assert_int_equal(rowstore_db_begin(db, store_id, &f), ERR_EXISTS);
+	assert_int_equal(rowstore_db_begin(db, store_id, false, &f),
+			 ERR_EXISTS);
 	assert_int_equal(count_rows(db), 2);
 }
 
@@ -228,7 +229,7 @@ static void fill_until_full(struct rowstore_db *db, uint64_t *done)
 		assert_true(*done < 100);
 		r.blob = blob;
 		r.blob_len = sizeof blob;
-		e = rowstore_db_begin(db, NULL, &f);
+		e = rowstore_db_begin(db, NULL, false, &f);
 		if (e != OK)
 			break;
 		e = rowstore_db_put(db, &r, &f);

@@ -111,7 +111,7 @@ static void test_works_below_a_folder_it_may_not_search(void **state)
 
 		if (chdir("in") || setresuid(12345, 12345, 12345) ||
 		    rowstore_db_open(&db, &f) != OK ||
-		    rowstore_db_begin(db, store_id, &f) != OK ||
+		    rowstore_db_begin(db, store_id, false, &f) != OK ||
 		    rowstore_db_commit(db, &f) != OK) {
 			print_error("%s\n", f.text);
 			_exit(1);
