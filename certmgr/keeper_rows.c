@@ -1,9 +1,9 @@
 /* Keeper: what is kept in the store. Agents and owed revocations that have changed are
- * written together, one transaction at a time; grants beside them. Nothing confidential
- * is in a row.
+ * written together, one transaction at a time; grants (keeper_rows_grant.c) beside them.
+ * Nothing confidential is in a row.
  *	keeper -> store	RS_LOAD, RS_COMMIT	store -> keeper	RS_LOAD, RS_ROW,
  *						RS_LOADED, RS_DONE, RS_FAILED */
-#include "certmgr/keeper.h"
+#include "certmgr/keeper_rows.h"
 
 #include "lib/child.h"
 #include "lib/log.h"
@@ -11,18 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A grant being put or dropped; the only change that somebody waits for. */
-struct grant_change {
-	uint64_t row;
-	uint8_t *text; /* owned; NULL: dropped */
-	size_t len;
-	void (*then)(void *arg, const struct fault *why);
-	void *arg;
-	bool flying;
-	struct grant_change *next;
-};
-
-static struct grant_change *grants;
 static struct agent **dirty; /* those whose row is to be written */
 static size_t n_dirty, dirty_room;
 static struct owed **owed;
@@ -47,23 +35,29 @@ uint64_t rows_next(void)
 	return ++keeper.next_row;
 }
 
-static void soon(void)
+void rows_soon(void)
 {
 	if (!keeper.committing && keeper.loaded && chan_is_open(&keeper.store))
 		loop_defer(keeper.loop, &keeper.commit_work);
 }
 
+/* The list, with room for one more. */
+static void *roomy(void *list, size_t n, size_t *room, size_t each)
+{
+	if (n < *room)
+		return list;
+	*room = *room ? 2 * *room : 64;
+	return xrealloc(list, *room * each);
+}
+
 void rows_dirty_boot(struct agent *a)
 {
 	if (!a->dirty) {
-		if (n_dirty == dirty_room) {
-			dirty_room = dirty_room ? 2 * dirty_room : 64;
-			dirty = xrealloc(dirty, dirty_room * sizeof(*dirty));
-		}
+		dirty = roomy(dirty, n_dirty, &dirty_room, sizeof(*dirty));
 		dirty[n_dirty++] = a;
 		a->dirty = true;
 	}
-	soon();
+	rows_soon();
 }
 
 void rows_dirty(struct agent *a)
@@ -75,42 +69,30 @@ void rows_dirty(struct agent *a)
 void rows_owed_dirty(struct owed *o)
 {
 	if (!o->dirty) {
-		if (n_owed == owed_room) {
-			owed_room = owed_room ? 2 * owed_room : 64;
-			owed = xrealloc(owed, owed_room * sizeof(*owed));
-		}
+		owed = roomy(owed, n_owed, &owed_room, sizeof(*owed));
 		owed[n_owed++] = o;
 		o->dirty = true;
 	}
-	soon();
-}
-
-void rows_grant(uint64_t row, struct attr_view text,
-		void (*then)(void *arg, const struct fault *why), void *arg)
-{
-	struct grant_change *g = xcalloc(1, sizeof *g), **at = &grants;
-
-	g->row = row;
-	if (text.len) {
-		g->text = xmemdup(text.p, text.len);
-		g->len = text.len;
-	}
-	g->then = then;
-	g->arg = arg;
-	while (*at)
-		at = &(*at)->next;
-	*at = g;
-	soon();
+	rows_soon();
 }
 
 /* One transaction */
 
-static enum err put_row(struct attrs *msg, enum row_table t, uint64_t row,
-			const char *name, struct attr_view blob)
+/* Takes list. */
+static enum err add_list(struct attrs *msg, const char *name,
+			 struct attrs *list)
+{
+	enum err e = attrs_add(msg, name, 0, list->bytes.p, list->bytes.len);
+
+	attrs_wipe(list);
+	return e;
+}
+
+enum err rows_put(struct attrs *msg, enum row_table t, uint64_t row,
+		  const char *name, struct attr_view blob)
 {
 	struct row r = { .blob = blob.p, .blob_len = blob.len };
 	struct attrs list;
-	enum err e;
 
 	r.head.table = t;
 	r.head.row = row;
@@ -118,32 +100,25 @@ static enum err put_row(struct attrs *msg, enum row_table t, uint64_t row,
 	TRY(row_head_name(&r.head, name, NULL));
 	lost.puts = true;
 	attrs_init(&list);
-	e = row_format(&r, &list);
-	if (e == OK)
-		e = attrs_add(msg, "put", 0, list.bytes.p, list.bytes.len);
-	attrs_wipe(&list);
-	return e;
+	ENSURE(row_format(&r, &list) == OK);
+	return add_list(msg, "put", &list);
 }
 
-static enum err drop_row(struct attrs *msg, enum row_table t, uint64_t row)
+enum err rows_drop(struct attrs *msg, enum row_table t, uint64_t row)
 {
 	struct attrs list;
-	enum err e;
 
 	if (!lost.drops)
 		lost.drop = row;
 	lost.drops = true;
 	attrs_init(&list);
-	e = attrs_add_str(&list, "table", row_table_name(t));
-	if (e == OK)
-		e = attrs_add_u64(&list, "row", row);
-	if (e == OK)
-		e = attrs_add(msg, "drop", 0, list.bytes.p, list.bytes.len);
-	attrs_wipe(&list);
-	return e;
+	ENSURE(attrs_add_str(&list, "table", row_table_name(t)) == OK);
+	ENSURE(attrs_add_u64(&list, "row", row) == OK);
+	return add_list(msg, "drop", &list);
 }
 
-static bool flying_lasting; /* the machine's going down must not undo it */
+/* The machine's going down must not undo it. */
+static bool flying_lasting;
 
 static void add_agent(struct attrs *msg, struct agent *a)
 {
@@ -155,12 +130,13 @@ static void add_agent(struct attrs *msg, struct agent *a)
 	a->put = !a->gone;
 	if (a->gone) {
 		if (a->stored)
-			ENSURE(drop_row(msg, ROW_AGENT, a->row) == OK);
+			ENSURE(rows_drop(msg, ROW_AGENT, a->row) == OK);
 		return;
 	}
 	attrs_init(&blob);
 	ENSURE(agent_format(a, &blob) == OK);
-	ENSURE(put_row(msg, ROW_AGENT, a->row, a->id, attrs_view(&blob)) == OK);
+	ENSURE(rows_put(msg, ROW_AGENT, a->row, a->id, attrs_view(&blob)) ==
+	       OK);
 	attrs_wipe(&blob);
 }
 
@@ -175,26 +151,15 @@ static void add_owed(struct attrs *msg, struct owed *o)
 	o->flying = true;
 	if (o->done) {
 		if (o->stored)
-			ENSURE(drop_row(msg, ROW_OWED, o->row) == OK);
+			ENSURE(rows_drop(msg, ROW_OWED, o->row) == OK);
 		return;
 	}
 	attrs_init(&blob);
 	ENSURE(owed_format(o, &blob) == OK);
-	ENSURE(put_row(msg, ROW_OWED, o->row, o->serial, attrs_view(&blob)) ==
+	ENSURE(rows_put(msg, ROW_OWED, o->row, o->serial, attrs_view(&blob)) ==
 	       OK);
 	attrs_wipe(&blob);
 	o->stored = true;
-}
-
-static void add_grant(struct attrs *msg, struct grant_change *g)
-{
-	flying_lasting = true;
-	g->flying = true;
-	if (g->text)
-		ENSURE(put_row(msg, ROW_GRANT, g->row, "",
-			       (struct attr_view){ g->text, g->len }) == OK);
-	else
-		ENSURE(drop_row(msg, ROW_GRANT, g->row) == OK);
 }
 
 /* What is in flight, until the store has answered. */
@@ -206,8 +171,10 @@ static void fill(struct attrs *msg)
 {
 	size_t used = 0;
 
-	for (struct grant_change *g = grants; g && g == grants; g = g->next)
-		add_grant(msg, g); /* one at a time */
+	if (grants_wait()) {
+		flying_lasting = true;
+		grants_put(msg);
+	}
 	while (used < n_owed && n_flying_owed < KEEPER_BATCH &&
 	       msg->bytes.len < KEEPER_BATCH_BYTES) {
 		add_owed(msg, owed[used]);
@@ -236,7 +203,7 @@ static void commit_now(struct loop_work *w)
 	(void)w;
 	if (keeper.committing || !keeper.loaded ||
 	    !chan_is_open(&keeper.store) ||
-	    (!n_dirty && !n_owed && !grants && keeper.has_store))
+	    (!n_dirty && !n_owed && !grants_wait() && keeper.has_store))
 		return;
 	memset(&lost, 0, sizeof lost);
 	lost.had_store = keeper.has_store;
@@ -258,7 +225,7 @@ static void commit_now(struct loop_work *w)
 static void again(struct loop_timer *t)
 {
 	(void)t;
-	soon();
+	rows_soon();
 }
 
 /* Its answer */
@@ -289,18 +256,6 @@ static void owed_written(struct owed *o)
 	owed_free(o);
 }
 
-static void grant_over(const struct fault *why)
-{
-	struct grant_change *g = grants;
-
-	if (!g || !g->flying)
-		return;
-	grants = g->next;
-	g->then(g->arg, why);
-	free(g->text);
-	free(g);
-}
-
 static void committed(void)
 {
 	size_t n = n_flying, m = n_flying_owed;
@@ -310,12 +265,12 @@ static void committed(void)
 	keeper.has_store = true;
 	keeper.store_fault.code = OK;
 	n_flying = n_flying_owed = 0;
-	grant_over(NULL);
+	grants_over(NULL);
 	for (size_t i = 0; i < n; i++)
 		written(flying[i]);
 	for (size_t i = 0; i < m; i++)
 		owed_written(flying_owed[i]);
-	soon();
+	rows_soon();
 }
 
 /* Nothing of it was done: all of it is to be written again, a little later. A grant is
@@ -334,7 +289,7 @@ static void not_committed(const struct fault *why)
 		flying_owed[i]->flying = false;
 		rows_owed_dirty(flying_owed[i]);
 	}
-	grant_over(why);
+	grants_over(why);
 	loop_undefer(keeper.loop, &keeper.commit_work);
 	loop_arm(keeper.loop, &keeper.commit_timer,
 		 loop_now(keeper.loop) + CLOCK_SECOND);
@@ -490,7 +445,7 @@ void rows_store_came(void)
 			log_text(LOG_ERR, "load", "the store is not there");
 		return;
 	}
-	soon();
+	rows_soon();
 }
 
 void rows_store_gone(void)
