@@ -364,7 +364,7 @@ struct issuer {
 	struct ca_scope scope;
 	struct cert issuing_cert; /* borrows from issuing */
 	struct pubkey issuing_key;
-	struct verifier *verifier;
+	struct sig_check *sig_check;
 	struct ocsp_issuer ocsp_issuer;
 	uint8_t log_key[NOTE_PUBLIC];
 	char origin[NOTE_ORIGIN_MAX + 1];

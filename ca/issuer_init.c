@@ -55,9 +55,9 @@ static void keep_chain(void)
 		log_text(LOG_CRIT, "signer", "%s", f.text);
 		child_broken("signer");
 	}
-	verifier_free(&issuer.verifier);
-	issuer.verifier = verifier_new(&issuer.issuing_key);
-	ENSURE(issuer.verifier);
+	sig_check_free(&issuer.sig_check);
+	issuer.sig_check = sig_check_new(&issuer.issuing_key);
+	ENSURE(issuer.sig_check);
 	ocsp_issuer_make(issuer.issuing_cert.subject_der, &issuer.issuing_key,
 			 &issuer.ocsp_issuer);
 }

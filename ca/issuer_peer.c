@@ -67,7 +67,7 @@ static enum err check_issuer(struct tls_peer *p, const struct cert_signed *s,
 			     struct fault *f)
 {
 	if (!span_equal(p->cert.issuer_der, issuer.issuing_cert.subject_der) ||
-	    verifier_check(issuer.verifier, s->alg, s->tbs, s->sig) != OK)
+	    sig_check_run(issuer.sig_check, s->alg, s->tbs, s->sig) != OK)
 		return fault_set(f, ERR_UNAUTHENTICATED,
 				 "the client certificate is not one of this "
 				 "CA's");

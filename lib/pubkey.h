@@ -65,13 +65,13 @@ void pubkey_id(const struct pubkey *k, uint8_t out[20]);
 void pubkey_hash(const struct pubkey *k, uint8_t out[32]);
 
 /* A key made ready to verify with often. NULL if OpenSSL refuses it. Free with
- * verifier_free (AUTO-able). */
-struct verifier;
-struct verifier *verifier_new(const struct pubkey *k);
-void verifier_free(struct verifier **v);
+ * sig_check_free (AUTO-able). */
+struct sig_check;
+struct sig_check *sig_check_new(const struct pubkey *k);
+void sig_check_free(struct sig_check **v);
 /* ERR_INVALID unless the signature is right and alg is one of that key. */
-MUST enum err verifier_check(struct verifier *v, enum sig_alg alg,
-			     struct span data, struct span sig);
+MUST enum err sig_check_run(struct sig_check *v, enum sig_alg alg,
+			    struct span data, struct span sig);
 /* Once: parse-and-check in one. */
 MUST enum err pubkey_verify(const struct pubkey *k, enum sig_alg alg,
 			    struct span data, struct span sig);

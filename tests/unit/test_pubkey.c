@@ -1,4 +1,4 @@
-/* lib/pubkey.c, verifier.c, sig_alg.c: keys and signatures that OpenSSL made are
+/* lib/pubkey.c, sig_check.c, sig_alg.c: keys and signatures that OpenSSL made are
  * taken, weak and strange ones are refused by name. */
 #include "lib/pubkey.h"
 
@@ -120,40 +120,39 @@ static void test_only_the_right_signature_is_taken(void **state)
 	(void)state;
 	for (size_t i = 0; i < NELEM(signs); i++) {
 		uint8_t bytes[DER_MAX];
-		struct verifier *v;
+		struct sig_check *v;
 		struct span sig;
 		struct made m;
 
 		make(signs[i].key, &m);
 		sig = span_of(bytes, sign(m.pkey, signs[i].md, data, bytes));
-		v = verifier_new(&m.key);
+		v = sig_check_new(&m.key);
 		assert_non_null(v);
 		for (unsigned a = 0; a < SIG__MAX; a++) {
 			enum err want = a == signs[i].alg ? OK : ERR_INVALID;
 
 			assert_int_equal(
-				verifier_check(v, (enum sig_alg)a, data, sig),
+				sig_check_run(v, (enum sig_alg)a, data, sig),
 				want);
 			assert_int_equal(pubkey_verify(&m.key, (enum sig_alg)a,
 						       data, sig),
 					 want);
 		}
-		assert_int_equal(verifier_check(v, signs[i].alg, other, sig),
+		assert_int_equal(sig_check_run(v, signs[i].alg, other, sig),
 				 ERR_INVALID);
 		for (size_t at = 0; at < sig.n; at++) {
 			bytes[at] ^= (uint8_t)(1u << at % 8);
 			assert_int_equal(
-				verifier_check(v, signs[i].alg, data, sig),
+				sig_check_run(v, signs[i].alg, data, sig),
 				ERR_INVALID);
 			bytes[at] ^= (uint8_t)(1u << at % 8);
 		}
 		for (size_t n = 0; n < sig.n; n++)
-			assert_int_equal(verifier_check(v, signs[i].alg, data,
-							span_of(bytes, n)),
+			assert_int_equal(sig_check_run(v, signs[i].alg, data,
+						       span_of(bytes, n)),
 					 ERR_INVALID);
-		assert_int_equal(verifier_check(v, signs[i].alg, data, sig),
-				 OK);
-		verifier_free(&v);
+		assert_int_equal(sig_check_run(v, signs[i].alg, data, sig), OK);
+		sig_check_free(&v);
 		drop(&m);
 	}
 }

@@ -18,7 +18,7 @@ enum {
 	ED_SIG_SIZE = crypto_sign_BYTES,
 };
 
-struct verifier {
+struct sig_check {
 	enum key_type type;
 	EVP_PKEY *pkey;    /* none for Ed25519 */
 	EVP_PKEY_CTX *ctx; /* set up for alg */
@@ -27,7 +27,7 @@ struct verifier {
 };
 
 /* For keys that are used once: only the point in them changes. */
-static _Thread_local struct verifier *kept[KEY__MAX];
+static _Thread_local struct sig_check *kept[KEY__MAX];
 
 static EVP_PKEY *rsa_from(BIGNUM *n, BIGNUM *e, OSSL_PARAM_BLD *b)
 {
@@ -77,7 +77,7 @@ static EVP_PKEY *ec_new(const struct pubkey *k)
 	return NULL;
 }
 
-static bool set_ctx(struct verifier *v, enum sig_alg alg)
+static bool set_ctx(struct sig_check *v, enum sig_alg alg)
 {
 	if (!v->ctx)
 		v->ctx = EVP_PKEY_CTX_new_from_pkey(NULL, v->pkey, NULL);
@@ -94,9 +94,9 @@ static bool set_ctx(struct verifier *v, enum sig_alg alg)
 }
 
 /* Takes pkey, which NULL makes a NULL of. */
-static struct verifier *verifier_of(enum key_type t, EVP_PKEY *pkey)
+static struct sig_check *sig_check_of(enum key_type t, EVP_PKEY *pkey)
 {
-	struct verifier *v;
+	struct sig_check *v;
 
 	if (!pkey)
 		return NULL;
@@ -104,21 +104,21 @@ static struct verifier *verifier_of(enum key_type t, EVP_PKEY *pkey)
 	v->type = t;
 	v->pkey = pkey;
 	if (!set_ctx(v, sig_alg_of(t)))
-		verifier_free(&v);
+		sig_check_free(&v);
 	return v;
 }
 
-static struct verifier *kept_for(enum key_type t)
+static struct sig_check *kept_for(enum key_type t)
 {
 	if (!kept[t])
-		kept[t] = verifier_of(t, evp_ec_empty(t));
+		kept[t] = sig_check_of(t, evp_ec_empty(t));
 	ENSURE(kept[t]);
 	return kept[t];
 }
 
-struct verifier *verifier_new(const struct pubkey *k)
+struct sig_check *sig_check_new(const struct pubkey *k)
 {
-	struct verifier *v;
+	struct sig_check *v;
 
 	if (k->type == KEY_ED25519) {
 		ENSURE(k->key.n == ED_SIZE);
@@ -127,14 +127,14 @@ struct verifier *verifier_new(const struct pubkey *k)
 		memcpy(v->ed, k->key.p, ED_SIZE);
 		return v;
 	}
-	v = verifier_of(k->type,
-			k->type == KEY_RSA ? rsa_new(k->key) : ec_new(k));
+	v = sig_check_of(k->type,
+			 k->type == KEY_RSA ? rsa_new(k->key) : ec_new(k));
 	if (!v)
 		ERR_clear_error();
 	return v;
 }
 
-void verifier_free(struct verifier **v)
+void sig_check_free(struct sig_check **v)
 {
 	if (!*v)
 		return;
@@ -155,8 +155,8 @@ static bool is_ecdsa(struct span sig)
 	       rd_end(&body) == OK;
 }
 
-enum err verifier_check(struct verifier *v, enum sig_alg alg, struct span data,
-			struct span sig)
+enum err sig_check_run(struct sig_check *v, enum sig_alg alg, struct span data,
+		       struct span sig)
 {
 	uint8_t digest[EVP_MAX_MD_SIZE];
 	size_t n;
@@ -183,17 +183,17 @@ enum err verifier_check(struct verifier *v, enum sig_alg alg, struct span data,
 enum err pubkey_verify(const struct pubkey *k, enum sig_alg alg,
 		       struct span data, struct span sig)
 {
-	AUTO(verifier_free) struct verifier *own = NULL;
-	struct verifier *v;
+	AUTO(sig_check_free) struct sig_check *own = NULL;
+	struct sig_check *v;
 
 	if (k->type == KEY_P256 || k->type == KEY_P384) {
 		v = kept_for(k->type);
 		if (EVP_PKEY_set1_encoded_public_key(v->pkey, k->key.p,
 						     k->key.n) == 1)
-			return verifier_check(v, alg, data, sig);
+			return sig_check_run(v, alg, data, sig);
 		ERR_clear_error();
 		return ERR_INVALID;
 	}
-	own = verifier_new(k);
-	return own ? verifier_check(own, alg, data, sig) : ERR_INVALID;
+	own = sig_check_new(k);
+	return own ? sig_check_run(own, alg, data, sig) : ERR_INVALID;
 }
