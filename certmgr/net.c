@@ -81,7 +81,7 @@ static void other(const struct msg *m)
 /* node=, kept; NULL: the token says it. */
 static const char *node_of(const struct msg *m)
 {
-	static char text[NET_HOST];
+	static char text[WEB_HOST];
 	struct attr a;
 
 	if (!attr_find(m->attrs, "node", &a) || !a.len)
@@ -101,13 +101,13 @@ static void start(const struct msg *m)
 	struct fault f;
 
 	umask(0077);
-	if (web_place_parse(child_text(m, "ca"), &place, &f) != OK) {
+	if (web_place_parse("https", child_text(m, "ca"), &place, &f) != OK) {
 		log_text(LOG_CRIT, "not_started", "%s", f.text);
 		_exit(1);
 	}
 	trust_open(ROOT_FD);
 	close(ROOT_FD);
-	web_open(loop, &place, trust_root());
+	net_web_open(loop, &place, trust_root());
 	node_open(loop, attr_find(m->attrs, "token", &token) ? TOKEN_FD : -1,
 		  node_of(m));
 }

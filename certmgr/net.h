@@ -1,5 +1,5 @@
-/* What the files of certmgr's net share: requests to the CA over connections that the
- * dialer made (net_web.c), what it answers (net_answer.c), whom to believe
+/* What the files of certmgr's net share: requests to the CA (lib/web.h), by TLS with the
+ * node's certificate (net_tls.c), what it answers (net_answer.c), whom to believe
  * (net_trust.c), files (net_file.c), the node's own certificate (net_node.c) and what
  * keeper wants (net_errand.c). */
 #ifndef CERTMGR_NET_H
@@ -10,63 +10,20 @@
 #include "lib/chan.h"
 #include "lib/secret.h"
 #include "lib/signkey.h"
+#include "lib/web.h"
 
 enum {
-	NET_LANES = 8,            /* connections to the CA */
 	NET_BODY_MAX = 128 << 10, /* bytes of an answer */
-	NET_HEAD_MAX = 32 << 10,  /* … of all its header lines */
 	NET_ASK_MAX = 64 << 10,   /* … of a request's body: what ca takes */
 	NET_PATH_MAX = 128,
-	NET_RETRY_MAX = 86400, /* Retry-After, seconds */
-	NET_HOST = 254,        /* with NUL */
 };
 
-/* One request from its turn on, connecting included; and how long it may wait for its
- * turn. */
-#define NET_ASK_TIME  (10 * CLOCK_SECOND)
-#define NET_WAIT_TIME (20 * CLOCK_SECOND)
+/* ---- requests (net_tls.c) */
 
-/* ---- requests (net_web.c) */
-
-/* What came of a request. status 0: no answer, why says so. */
-struct web_answer {
-	unsigned status;
-	struct span body;
-	uint64_t retry_after; /* 0: it does not say */
-	struct fault why;
-};
-
-/* Embedded in its owner, zeroed at first. */
-struct web_ask {
-	struct web_ask *next;
-	char path[NET_PATH_MAX];
-	struct buf body; /* of a POST; empty: GET. The owner's to wipe */
-	bool urgent;     /* before those that wait */
-	uint64_t until;  /* waits no longer */
-	struct lane *lane;
-	bool queued;
-	/* Called once, unless cancelled; may free w and start others. */
-	void (*done)(struct web_ask *w, const struct web_answer *a);
-};
-
-/* Where the CA is: https://HOST[:PORT], a slash at the end allowed. */
-struct web_place {
-	char url[NET_HOST + 32]; /* without the slash */
-	char host[NET_HOST];     /* without brackets */
-	uint16_t port;
-};
-MUST enum err web_place_parse(const char *url, struct web_place *p,
-			      struct fault *f);
-
-/* Before confinement: everything that libcurl and OpenSSL open or ask the kernel for
- * but once. root: DER of the only certificate that the CA's chain may end in. */
-void web_open(struct loop *l, const struct web_place *p, struct span root);
-/* The dialer's channel; fd is taken. */
-void web_dialer(int fd);
-void web_start(struct web_ask *w);
-/* Takes w back. Who has cancelled all he wants then says web_next. */
-void web_cancel(struct web_ask *w);
-void web_next(void);
+/* Before confinement: lib/web.h, with TLS. p: where the CA is. root: DER of the only
+ * certificate that its chain may end in. */
+void net_web_open(struct loop *l, const struct web_place *p, struct span root);
+const struct web_place *net_place(void);
 
 /* The certificate that connections show from now on: those that are kept, made with
  * another or without one, are not used again. key: PKCS#8; NULL: none is shown. */

@@ -190,6 +190,7 @@ static void begin(struct errand *e, const char *path,
 {
 	ENSURE(snprintf(e->ask.path, sizeof e->ask.path, "%s", path) <
 	       (int)sizeof e->ask.path);
+	e->ask.place = net_place();
 	e->ask.done = done;
 	web_start(&e->ask);
 }

@@ -147,7 +147,9 @@ static void finished(struct web_ask *w, const struct web_answer *a)
 void node_ask(const char *path, struct buf *body, node_done *done)
 {
 	ENSURE(!me.busy && strlen(path) < sizeof me.ask.path);
-	me.ask = (struct web_ask){ .urgent = true, .done = finished };
+	me.ask = (struct web_ask){ .place = net_place(),
+				   .urgent = true,
+				   .done = finished };
 	memcpy(me.ask.path, path, strlen(path) + 1);
 	if (body)
 		me.ask.body = *body;

@@ -483,18 +483,18 @@ static void test_a_wrong_certificate_is_no_answer(void **state)
 static void test_requests_go_over_several_connections(void **state)
 {
 	AUTO(buf_wipe) struct buf cert = { 0 };
-	struct conn c[NET_LANES];
+	struct conn c[WEB_LANES];
 	struct net n;
 
 	(void)state;
 	net_ready(&n);
 	agent_cert(&cert);
-	for (uint64_t id = 0; id < 2 * NET_LANES; id++)
+	for (uint64_t id = 0; id < 2 * WEB_LANES; id++)
 		ask_issue(&n, id, "");
-	for (size_t i = 0; i < NET_LANES; i++)
+	for (size_t i = 0; i < WEB_LANES; i++)
 		conn_open(&n, &c[i]);
 	for (size_t round = 0; round < 2; round++)
-		for (size_t i = NET_LANES; i-- > 0;) {
+		for (size_t i = WEB_LANES; i-- > 0;) {
 			struct msg m;
 
 			(void)conn_get(&c[i], "POST /v1/certificates ");
@@ -504,7 +504,7 @@ static void test_requests_go_over_several_connections(void **state)
 			if (!round)
 				assert_int_equal(m.id, i);
 		}
-	for (size_t i = 0; i < NET_LANES; i++)
+	for (size_t i = 0; i < WEB_LANES; i++)
 		conn_end(&c[i]);
 	net_stop(&n);
 }

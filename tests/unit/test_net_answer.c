@@ -187,13 +187,15 @@ static void test_places(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < NELEM(good); i++) {
-		assert_int_equal(web_place_parse(good[i].url, &p, &f), OK);
+		assert_int_equal(web_place_parse("https", good[i].url, &p, &f),
+				 OK);
 		assert_string_equal(p.url, good[i].is);
 		assert_string_equal(p.host, good[i].host);
 		assert_int_equal(p.port, good[i].port);
 	}
 	for (size_t i = 0; i < NELEM(bad); i++)
-		assert_int_equal(web_place_parse(bad[i], &p, &f), ERR_INVALID);
+		assert_int_equal(web_place_parse("https", bad[i], &p, &f),
+				 ERR_INVALID);
 }
 
 int main(void)

@@ -1,12 +1,12 @@
 /* net: libcurl, loaded when net starts. */
-#include "certmgr/net_curl.h"
+#include "lib/web_curl.h"
 
 #include <dlfcn.h>
 #include <string.h>
 
 #define LIBRARY "libcurl.so.4"
 
-struct net_curl net_curl;
+struct web_curl web_curl;
 
 /* A function's address, as dlsym gives it: ISO C has no cast for that. */
 static bool find(void *library, const char *name, void *function, size_t size)
@@ -19,9 +19,9 @@ static bool find(void *library, const char *name, void *function, size_t size)
 }
 
 #define FIND(name)                                                             \
-	find(library, "curl_" #name, &net_curl.name, sizeof net_curl.name)
+	find(library, "curl_" #name, &web_curl.name, sizeof web_curl.name)
 
-enum err net_curl_load(struct fault *f)
+enum err web_curl_load(struct fault *f)
 {
 	void *library = dlopen(LIBRARY, RTLD_NOW | RTLD_LOCAL);
 

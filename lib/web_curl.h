@@ -1,14 +1,14 @@
 /* libcurl, loaded by net alone: it brings thirty libraries, which each of certmgr's
  * processes would else carry (half a MiB each that it writes to). */
-#ifndef CERTMGR_NET_CURL_H
-#define CERTMGR_NET_CURL_H
+#ifndef LIB_WEB_CURL_H
+#define LIB_WEB_CURL_H
 
 #include "lib/err.h"
 
 #include <curl/curl.h>
 
 /* Its functions, by their names without `curl_`. */
-struct net_curl {
+struct web_curl {
 	CURLcode (*global_init)(long flags);
 	CURL *(*easy_init)(void);
 	CURLcode (*easy_setopt)(CURL *c, CURLoption option, ...);
@@ -25,9 +25,9 @@ struct net_curl {
 					   const char *line);
 };
 
-extern struct net_curl net_curl;
+extern struct web_curl web_curl;
 
 /* Before confinement; ERR_UNSUPPORTED, with the reason, if it is not there. */
-MUST enum err net_curl_load(struct fault *f);
+MUST enum err web_curl_load(struct fault *f);
 
 #endif

@@ -1,19 +1,19 @@
-/* A lane: one libcurl handle with one connection, driven by our loop. Inside of net's
- * requests (net_web.c); net_lane.c is where libcurl is. */
-#ifndef CERTMGR_NET_LANE_H
-#define CERTMGR_NET_LANE_H
+/* A lane: one libcurl handle with one connection, driven by our loop. Inside of lib/web.c;
+ * web_lane.c is where libcurl is. */
+#ifndef LIB_WEB_LANE_H
+#define LIB_WEB_LANE_H
 
-#include "certmgr/net.h"
+#include "lib/web.h"
 
 #include <curl/curl.h>
 
 struct lane {
-	/* net_web.c's */
+	/* web.c's */
 	struct web_ask *ask; /* NULL: it is free */
 	struct loop_timer limit;
 	uint64_t dial; /* being made for it; 0: none */
 	unsigned dials;
-	/* net_lane.c's */
+	/* web_lane.c's */
 	struct loop *loop;
 	CURLM *multi;
 	CURL *easy;
@@ -23,7 +23,7 @@ struct lane {
 	int fd;      /* a connection that libcurl has not taken yet; -1 */
 	bool wanted; /* it wanted one, and there was none */
 	bool running;
-	bool over;           /* the answer is larger than any of the CA's */
+	bool over;           /* the answer is larger than any can be */
 	unsigned generation; /* of the certificate its connection shows */
 	unsigned made;       /* … when the latest connection was begun */
 	struct buf body;
@@ -33,8 +33,9 @@ struct lane {
 };
 
 /* Once, before confinement and before any lane. */
-void lanes_warm(const struct web_place *p, struct span root);
-const struct web_place *lane_place(void);
+void lanes_warm(const struct web_setup *s);
+/* Connections that are kept now are not used again. */
+void lanes_forget(void);
 void lane_open(struct lane *l, struct loop *loop,
 	       void (*on_done)(struct lane *l, CURLcode rc));
 

@@ -1,94 +1,40 @@
-/* net: libcurl, told to open nothing: no name is resolved, no socket made, no file
- * read, nothing followed. TLS ends in the one root. Holds the node's private key in
- * OpenSSL's memory, and one answer a lane. */
-#include "certmgr/net_lane.h"
+/* Requests by libcurl, which is told to open nothing: no name is resolved, no socket made,
+ * no file read, nothing followed. Runs in certmgr's net and in verifiers; holds one answer
+ * a lane. */
+#include "lib/web_lane.h"
 
-#include "certmgr/net_curl.h"
-
-#include "lib/clock.h"
-#include "lib/json_attrs.h"
 #include "lib/log.h"
-#include "lib/pem.h"
-#include "lib/pubkey.h"
+#include "lib/web_curl.h"
 
-#include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
-	RESOLVE_ROOM = NET_HOST + 32,
-	URL_ROOM = NET_HOST + 32 + NET_PATH_MAX,
+	URL_ROOM = WEB_HOST + 32 + WEB_PATH_MAX,
 };
 
 static struct {
-	struct web_place place;
-	struct buf root; /* PEM */
+	const struct web_setup *setup;
 	struct curl_slist *headers;
-	struct curl_slist *resolve;
-	EVP_PKEY *key; /* NULL: no certificate is shown */
-	X509 *cert, *issuing;
+	struct curl_slist *to;
 	unsigned generation;
 } common;
 
-const struct web_place *lane_place(void)
+void lanes_forget(void)
 {
-	return &common.place;
-}
-
-/* ---- who we are */
-
-static X509 *x509_of(struct span der)
-{
-	const unsigned char *p = der.p;
-
-	return d2i_X509(NULL, &p, (long)der.n);
-}
-
-enum err web_identify(const struct span *key, struct span cert,
-		      struct span issuing, struct fault *f)
-{
-	const unsigned char *p = key ? key->p : NULL;
-	EVP_PKEY *k = key ? d2i_AutoPrivateKey(NULL, &p, (long)key->n) : NULL;
-	X509 *c = key ? x509_of(cert) : NULL;
-	X509 *i = key ? x509_of(issuing) : NULL;
-
-	if (key && (!k || !c || !i || X509_check_private_key(c, k) != 1)) {
-		EVP_PKEY_free(k);
-		X509_free(c);
-		X509_free(i);
-		ERR_clear_error();
-		return fault_set(f, ERR_INVALID,
-				 "the node's certificate and key do not go "
-				 "together");
-	}
-	EVP_PKEY_free(common.key);
-	X509_free(common.cert);
-	X509_free(common.issuing);
-	common.key = k;
-	common.cert = c;
-	common.issuing = i;
 	common.generation++;
-	return OK;
 }
+
+/* ---- TLS */
 
 static CURLcode on_tls(CURL *easy, void *ctx, void *arg)
 {
-	SSL_CTX *c = ctx;
-
 	(void)easy;
 	(void)arg;
-	if (SSL_CTX_set_min_proto_version(c, TLS1_2_VERSION) != 1)
-		return CURLE_SSL_CONNECT_ERROR;
-	if (!common.key)
-		return CURLE_OK;
-	if (SSL_CTX_use_certificate(c, common.cert) != 1 ||
-	    SSL_CTX_use_PrivateKey(c, common.key) != 1 ||
-	    SSL_CTX_add1_chain_cert(c, common.issuing) != 1)
-		return CURLE_SSL_CERTPROBLEM;
-	return CURLE_OK;
+	return common.setup->tls->on_context(ctx) ? CURLE_OK
+						  : CURLE_SSL_CERTPROBLEM;
 }
 
 /* ---- the connection */
@@ -138,7 +84,7 @@ static void act(struct lane *l, curl_socket_t fd, int events)
 {
 	int running;
 
-	(void)net_curl.multi_socket_action(l->multi, fd, events, &running);
+	(void)web_curl.multi_socket_action(l->multi, fd, events, &running);
 	look(l);
 }
 
@@ -203,7 +149,7 @@ static void on_check(struct loop_work *w)
 	CURLMsg *m;
 	int left;
 
-	while (l->running && (m = net_curl.multi_info_read(l->multi, &left)))
+	while (l->running && (m = web_curl.multi_info_read(l->multi, &left)))
 		if (m->msg == CURLMSG_DONE) {
 			l->on_done(l, m->data.result);
 			return;
@@ -226,14 +172,14 @@ static size_t on_head(char *p, size_t size, size_t n, void *arg)
 
 	(void)p;
 	l->head += size * n;
-	l->over = l->head > NET_HEAD_MAX;
+	l->over = l->head > WEB_HEAD_MAX;
 	return l->over ? 0 : n;
 }
 
 static void explain(const struct lane *l, CURLcode rc, struct fault *f)
 {
-	const char *why = l->why[0] ? l->why : net_curl.easy_strerror(rc);
-	const char *url = common.place.url;
+	const char *why = l->why[0] ? l->why : web_curl.easy_strerror(rc);
+	const char *url = l->ask->place->url;
 
 	if (l->over)
 		(void)fault_set(f, ERR_TOO_LARGE,
@@ -262,18 +208,18 @@ void lane_answer(struct lane *l, CURLcode rc, struct web_answer *a)
 	/* only now is an older connection given up: one that was not finished
 	 * would leave it to be used again, without our certificate */
 	l->generation = l->made;
-	(void)net_curl.easy_getinfo(l->easy, CURLINFO_RESPONSE_CODE, &status);
-	(void)net_curl.easy_getinfo(l->easy, CURLINFO_RETRY_AFTER, &after);
+	(void)web_curl.easy_getinfo(l->easy, CURLINFO_RESPONSE_CODE, &status);
+	(void)web_curl.easy_getinfo(l->easy, CURLINFO_RETRY_AFTER, &after);
 	a->status = status > 0 ? (unsigned)status : 1;
 	a->body = span_of(l->body.p, l->body.len);
-	a->retry_after = after > 0 ? MIN((uint64_t)after, NET_RETRY_MAX) : 0;
+	a->retry_after = after > 0 ? MIN((uint64_t)after, WEB_RETRY_MAX) : 0;
 }
 
 /* ---- a request */
 
 #define SET(option, value)                                                     \
 	do {                                                                   \
-		if (net_curl.easy_setopt(c, CURLOPT_##option, value) !=        \
+		if (web_curl.easy_setopt(c, CURLOPT_##option, value) !=        \
 		    CURLE_OK)                                                  \
 			return ERR_INTERNAL;                                   \
 	} while (0)
@@ -284,7 +230,7 @@ static enum err set_request(struct lane *l)
 	char url[URL_ROOM];
 	CURL *c = l->easy;
 
-	(void)snprintf(url, sizeof url, "%s%s", common.place.url, w->path);
+	(void)snprintf(url, sizeof url, "%s%s", w->place->url, w->path);
 	SET(URL, url);
 	SET(FRESH_CONNECT, l->generation != common.generation ? 1L : 0L);
 	SET(HTTPGET, 1L);
@@ -300,11 +246,12 @@ enum err lane_begin(struct lane *l)
 {
 	ENSURE(!l->running);
 	buf_clear(&l->body);
+	l->body.max = l->ask->most ? l->ask->most : common.setup->body_max;
 	l->head = 0;
 	l->over = l->wanted = false;
 	l->why[0] = 0;
 	TRY(set_request(l));
-	if (net_curl.multi_add_handle(l->multi, l->easy) != CURLM_OK)
+	if (web_curl.multi_add_handle(l->multi, l->easy) != CURLM_OK)
 		return ERR_INTERNAL;
 	l->running = true;
 	return OK;
@@ -313,7 +260,7 @@ enum err lane_begin(struct lane *l)
 void lane_stop(struct lane *l)
 {
 	if (l->running)
-		(void)net_curl.multi_remove_handle(l->multi, l->easy);
+		(void)web_curl.multi_remove_handle(l->multi, l->easy);
 	l->running = false;
 	loop_undefer(l->loop, &l->check);
 	fd_close(&l->fd);
@@ -328,8 +275,9 @@ void lane_rest(struct lane *l)
 
 static enum err set_tls(CURL *c)
 {
-	struct curl_blob root = { .data = common.root.p,
-				  .len = common.root.len,
+	struct span pem = common.setup->tls->root();
+	struct curl_blob root = { .data = (void *)(uintptr_t)pem.p,
+				  .len = pem.n,
 				  .flags = CURL_BLOB_COPY };
 
 	SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
@@ -345,18 +293,19 @@ static enum err set_tls(CURL *c)
 
 static enum err set_all(struct lane *l)
 {
+	const long ms = (long)(common.setup->ask_time / CLOCK_MS);
 	CURL *c = l->easy;
 
-	SET(PROTOCOLS_STR, "https");
+	SET(PROTOCOLS_STR, common.setup->scheme);
 	SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(PROXY, "");
 	SET(NOSIGNAL, 1L);
-	SET(USERAGENT, "certmgr");
+	SET(USERAGENT, common.setup->agent);
 	SET(ERRORBUFFER, l->why);
 	SET(HTTPHEADER, common.headers);
-	SET(RESOLVE, common.resolve);
-	SET(CONNECTTIMEOUT_MS, (long)(NET_ASK_TIME / CLOCK_MS));
-	SET(TIMEOUT_MS, (long)(NET_ASK_TIME / CLOCK_MS));
+	SET(CONNECT_TO, common.to);
+	SET(CONNECTTIMEOUT_MS, ms);
+	SET(TIMEOUT_MS, ms);
 	SET(WRITEFUNCTION, on_body);
 	SET(WRITEDATA, l);
 	SET(HEADERFUNCTION, on_head);
@@ -366,19 +315,19 @@ static enum err set_all(struct lane *l)
 	SET(SOCKOPTFUNCTION, on_socket_made);
 	SET(CLOSESOCKETFUNCTION, on_socket_close);
 	SET(CLOSESOCKETDATA, l);
-	return set_tls(c);
+	return common.setup->tls ? set_tls(c) : OK;
 }
 
 static enum err set_multi(struct lane *l)
 {
 	CURLM *m = l->multi;
 
-	if (net_curl.multi_setopt(m, CURLMOPT_SOCKETFUNCTION, on_watch) ||
-	    net_curl.multi_setopt(m, CURLMOPT_SOCKETDATA, l) ||
-	    net_curl.multi_setopt(m, CURLMOPT_TIMERFUNCTION, on_timer) ||
-	    net_curl.multi_setopt(m, CURLMOPT_TIMERDATA, l) ||
-	    net_curl.multi_setopt(m, CURLMOPT_MAXCONNECTS, 1L) ||
-	    net_curl.multi_setopt(m, CURLMOPT_PIPELINING, CURLPIPE_NOTHING))
+	if (web_curl.multi_setopt(m, CURLMOPT_SOCKETFUNCTION, on_watch) ||
+	    web_curl.multi_setopt(m, CURLMOPT_SOCKETDATA, l) ||
+	    web_curl.multi_setopt(m, CURLMOPT_TIMERFUNCTION, on_timer) ||
+	    web_curl.multi_setopt(m, CURLMOPT_TIMERDATA, l) ||
+	    web_curl.multi_setopt(m, CURLMOPT_MAXCONNECTS, 1L) ||
+	    web_curl.multi_setopt(m, CURLMOPT_PIPELINING, CURLPIPE_NOTHING))
 		return ERR_INTERNAL;
 	return OK;
 }
@@ -392,63 +341,36 @@ void lane_open(struct lane *l, struct loop *loop,
 	l->watch.on = on_ready;
 	l->timer.on = on_time;
 	l->check.on = on_check;
-	buf_init(&l->body, NET_BODY_MAX);
-	l->multi = net_curl.multi_init();
-	l->easy = net_curl.easy_init();
+	buf_init(&l->body, common.setup->body_max);
+	l->multi = web_curl.multi_init();
+	l->easy = web_curl.easy_init();
 	ENSURE(l->multi && l->easy);
 	ENSURE(set_multi(l) == OK && set_all(l) == OK);
 }
 
-/* A handshake that begins, and ends with an alert: OpenSSL has then made all that it
- * makes but once, and read its configuration. */
-static void warm_handshake(void)
-{
-	static const char alert[] = "\x15\x03\x03\x00\x02\x02\x28";
-	SSL_CTX *c = SSL_CTX_new(TLS_client_method());
-	BIO *in = BIO_new(BIO_s_mem()), *out = BIO_new(BIO_s_mem());
-	SSL *s;
-
-	ENSURE(c && in && out);
-	s = SSL_new(c);
-	ENSURE(s && BIO_write(in, alert, sizeof alert - 1) > 0);
-	SSL_set_bio(s, in, out);
-	ENSURE(SSL_connect(s) != 1);
-	SSL_free(s);
-	SSL_CTX_free(c);
-	ERR_clear_error();
-}
-
 static void add_line(struct curl_slist **list, const char *line)
 {
-	*list = net_curl.slist_append(*list, line);
+	*list = web_curl.slist_append(*list, line);
 	ENSURE(*list);
 }
 
-void lanes_warm(const struct web_place *p, struct span root)
+void lanes_warm(const struct web_setup *s)
 {
-	char resolve[RESOLVE_ROOM];
 	struct fault f;
 
-	if (net_curl_load(&f) != OK) {
+	if (web_curl_load(&f) != OK) {
 		log_text(LOG_CRIT, "not_started", "%s", f.text);
 		_exit(1);
 	}
-	common.place = *p;
+	common.setup = s;
 	common.generation = 1;
-	buf_init(&common.root, 2 * PEM_BODY_MAX);
-	ENSURE(pem_put("CERTIFICATE", root, &common.root) == OK);
-	ENSURE(net_curl.global_init(CURL_GLOBAL_ALL) == CURLE_OK);
+	ENSURE(web_curl.global_init(CURL_GLOBAL_ALL) == CURLE_OK);
 	/* an address that is never used: the connection is there already */
-	(void)snprintf(resolve, sizeof resolve, "%s:%u:192.0.2.1", p->host,
-		       p->port);
-	if (!strchr(p->host, ':'))
-		add_line(&common.resolve, resolve);
-	add_line(&common.headers, "Content-Type: application/json");
-	add_line(&common.headers, "Accept: application/json, "
-				  "application/problem+json");
+	add_line(&common.to, "::192.0.2.1:");
+	for (size_t i = 0; i < WEB_HEADERS_MAX && s->header[i]; i++)
+		add_line(&common.headers, s->header[i]);
 	add_line(&common.headers, "Expect:");
 	tzset(); /* reads a file */
-	warm_handshake();
-	pubkey_warm();
-	json_warm_up();
+	if (s->tls)
+		s->tls->warm();
 }

@@ -1,11 +1,9 @@
-/* net: requests to the CA, one after the other on each of a few lanes. A lane is a
- * libcurl handle with at most one connection, which the dialer made and which is kept.
- * Holds the node's private key, in OpenSSL's memory.
- *	net -> dialer	DIAL	dialer -> net	DIAL_CONNECTED, DIAL_FAILED */
-#include "certmgr/net_lane.h"
+/* Requests of one process, one after the other on each of a few lanes (lib/web.h). Runs in
+ * certmgr's net and in verifiers; holds what they ask and are answered. */
+#include "lib/web_lane.h"
 
+#include "lib/chan.h"
 #include "lib/child.h"
-#include "lib/clock.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -16,16 +14,17 @@ enum {
 		2, /* of one request: a kept connection may just have died */
 };
 
-_Static_assert(NET_LANES <= 1 << LANE_BITS, "a dial's id names its lane");
+_Static_assert(WEB_LANES <= 1 << LANE_BITS, "a dial's id names its lane");
 
 static struct {
+	const struct web_setup *setup;
 	struct loop *loop;
 	struct chan dialer;
 	uint64_t dials;
 	struct web_ask *queue;
 	struct loop_timer waiting; /* of the one that waits longest */
 	struct loop_work turn;     /* whose turn is it? */
-	struct lane lane[NET_LANES];
+	struct lane lane[WEB_LANES];
 } web;
 
 /* ---- ends */
@@ -49,7 +48,7 @@ static void lane_fail(struct lane *l, enum err code, const char *why)
 	lane_stop(l);
 	l->dial = 0;
 	(void)fault_set(&a.why, code, "the CA at '%s' is not reached: %s",
-			lane_place()->url, why);
+			l->ask->place->url, why);
 	lane_end(l, &a);
 }
 
@@ -68,8 +67,8 @@ static void send_dial(const struct lane *l)
 	struct attrs a;
 
 	attrs_init(&a);
-	ENSURE(attrs_add_str(&a, "host", lane_place()->host) == OK);
-	ENSURE(attrs_add_u64(&a, "port", lane_place()->port) == OK);
+	ENSURE(attrs_add_str(&a, "host", l->ask->place->host) == OK);
+	ENSURE(attrs_add_u64(&a, "port", l->ask->place->port) == OK);
 	ENSURE(attrs_add_str(&a, "loopback", "yes") == OK);
 	chan_tell(&web.dialer, DIAL, l->dial, attrs_view(&a));
 	attrs_wipe(&a);
@@ -92,7 +91,7 @@ static void lane_run(struct lane *l)
 
 static struct lane *lane_of_dial(uint64_t id)
 {
-	struct lane *l = &web.lane[(id & ((1u << LANE_BITS) - 1)) % NET_LANES];
+	struct lane *l = &web.lane[(id & ((1u << LANE_BITS) - 1)) % WEB_LANES];
 
 	return l->dial == id ? l : NULL;
 }
@@ -131,7 +130,7 @@ void web_dialer(int fd)
 	if (chan_is_open(&web.dialer))
 		chan_close(&web.dialer);
 	chan_open(&web.dialer, web.loop, fd, false, &ops);
-	for (size_t i = 0; i < NET_LANES; i++)
+	for (size_t i = 0; i < WEB_LANES; i++)
 		if (web.lane[i].dial)
 			send_dial(&web.lane[i]);
 }
@@ -156,7 +155,7 @@ static void lane_done(struct lane *l, CURLcode rc)
 
 static struct lane *lane_free(void)
 {
-	for (size_t i = 0; i < NET_LANES; i++)
+	for (size_t i = 0; i < WEB_LANES; i++)
 		if (!web.lane[i].ask)
 			return &web.lane[i];
 	return NULL;
@@ -192,7 +191,8 @@ static void lanes_next(struct loop_work *t)
 		l->ask = w;
 		w->lane = l;
 		l->dials = 0;
-		loop_arm(web.loop, &l->limit, clock_boot() + NET_ASK_TIME);
+		loop_arm(web.loop, &l->limit,
+			 clock_boot() + web.setup->ask_time);
 		lane_run(l);
 	}
 	arm_waiting();
@@ -204,12 +204,13 @@ static void waited(struct loop_timer *t)
 	struct web_ask *w;
 
 	(void)t;
-	(void)fault_set(&a.why, ERR_TIMEOUT,
-			"too many requests wait for the CA at '%s': its turn "
-			"did not come in time",
-			lane_place()->url);
 	while ((w = web.queue) && w->until <= loop_now(web.loop)) {
 		unqueue(w);
+		(void)fault_set(
+			&a.why, ERR_TIMEOUT,
+			"too many requests wait for the CA at '%s': its "
+			"turn did not come in time",
+			w->place->url);
 		w->done(w, &a);
 	}
 	arm_waiting();
@@ -224,7 +225,7 @@ void web_start(struct web_ask *w)
 	w->next = *at;
 	*at = w;
 	w->queued = true;
-	w->until = clock_boot() + NET_WAIT_TIME;
+	w->until = clock_boot() + web.setup->wait_time;
 	web_next();
 }
 
@@ -249,13 +250,19 @@ void web_next(void)
 	loop_defer(web.loop, &web.turn);
 }
 
-void web_open(struct loop *loop, const struct web_place *p, struct span root)
+void web_forget(void)
 {
+	lanes_forget();
+}
+
+void web_open(struct loop *loop, const struct web_setup *s)
+{
+	web.setup = s;
 	web.loop = loop;
 	web.waiting.on = waited;
 	web.turn.on = lanes_next;
-	lanes_warm(p, root);
-	for (size_t i = 0; i < NET_LANES; i++) {
+	lanes_warm(s);
+	for (size_t i = 0; i < WEB_LANES; i++) {
 		web.lane[i].limit.on = overdue;
 		lane_open(&web.lane[i], loop, lane_done);
 	}
