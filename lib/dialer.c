@@ -1,6 +1,6 @@
 /* Dialer: resolves names and connects, and hands the connection on. Holds nothing,
  * and no byte of a connection.
- * The asker is whoever the supervisor introduces: ca's issuer, certmgr's net.
+ * Askers are whom the supervisor introduces: ca's issuer, certmgr's net, a verifier.
  *	asker <-> dialer	enum dial_kind (lib/kinds.h)
  * Descriptors at start: 3 supervisor. */
 #include "lib/dialer.h"
@@ -17,15 +17,24 @@
 
 enum {
 	DIALS_MAX = 64,    /* at once */
-	WAITING_MAX = 512, /* for their turn */
+	WAITING_MAX = 512, /* for their turn, of one asker */
+	ASKERS_MAX = 4,
+	ASKER_NAME = 32, /* with NUL */
 };
 
 /* Who has not had his turn by then is told so. */
 #define WAITING_TIME (4 * CLOCK_SECOND)
 
-/* What the asker asked for. */
+struct asker {
+	struct chan chan; /* first member */
+	char name[ASKER_NAME];
+	size_t waiting; /* of his orders */
+};
+
+/* What an asker asked for. */
 struct order {
 	struct order *next;
+	struct asker *by;
 	uint64_t id;
 	char host[DIAL_HOST];
 	uint16_t port;
@@ -36,10 +45,11 @@ struct order {
 
 /* In the order in which they came; those that have had their turn are the first. */
 static struct order *orders;
-static size_t dialling, waiting;
+static size_t dialling;
 static struct loop *loop;
 static struct loop_timer timer; /* of who has waited longest */
-static struct chan sup, asker;
+static struct chan sup;
+static struct asker askers[ASKERS_MAX];
 
 static void order_drop(struct order *o)
 {
@@ -51,23 +61,24 @@ static void order_drop(struct order *o)
 	if (o->dial)
 		dialling--;
 	else
-		waiting--;
+		o->by->waiting--;
 	dial_free(o->dial);
 	free(o);
 }
 
-static void tell_failed(uint64_t id, const char *text)
+static void tell_failed(struct asker *to, uint64_t id, const char *text)
 {
 	struct attrs a;
 
 	attrs_init(&a);
 	ENSURE(attrs_add_str(&a, "text", text) == OK);
-	chan_tell(&asker, DIAL_FAILED, id, attrs_view(&a));
+	chan_tell(&to->chan, DIAL_FAILED, id, attrs_view(&a));
 	attrs_wipe(&a);
 }
 
 /* The asker may be gone: then nobody wants it. */
-static void tell_connected(uint64_t id, const struct dial_result *r)
+static void tell_connected(struct asker *to, uint64_t id,
+			   const struct dial_result *r)
 {
 	char text[ADDRESS_TEXT];
 	struct attrs a;
@@ -75,8 +86,8 @@ static void tell_connected(uint64_t id, const struct dial_result *r)
 	address_format(&r->address, text);
 	attrs_init(&a);
 	ENSURE(attrs_add_str(&a, "address", text) == OK);
-	(void)!chan_send_fds(&asker, DIAL_CONNECTED, id, attrs_view(&a), &r->fd,
-			     1);
+	(void)!chan_send_fds(&to->chan, DIAL_CONNECTED, id, attrs_view(&a),
+			     &r->fd, 1);
 	attrs_wipe(&a);
 }
 
@@ -87,9 +98,9 @@ static void dialled(void *arg, const struct dial_result *r)
 	struct order *o = arg;
 
 	if (r->fd >= 0)
-		tell_connected(o->id, r);
+		tell_connected(o->by, o->id, r);
 	else
-		tell_failed(o->id, r->why.text);
+		tell_failed(o->by, o->id, r->why.text);
 	if (r->fd >= 0)
 		close(r->fd);
 	order_drop(o);
@@ -112,7 +123,7 @@ static void next_turns(void)
 	while (dialling < DIALS_MAX && (o = first_waiting())) {
 		o->dial = dial_new(loop, o->host, o->port, o->loopback, dialled,
 				   o);
-		waiting--;
+		o->by->waiting--;
 		dialling++;
 	}
 	loop_disarm(&timer);
@@ -127,8 +138,9 @@ static void waited(struct loop_timer *t)
 
 	(void)t;
 	while ((o = first_waiting()) && o->until <= loop_now(loop)) {
-		tell_failed(o->id, "too many connections are being made: "
-				   "its turn did not come in time");
+		tell_failed(o->by, o->id,
+			    "too many connections are being made: "
+			    "its turn did not come in time");
 		order_drop(o);
 	}
 	next_turns();
@@ -145,7 +157,7 @@ static bool host_ok(const char *host)
 			    "0123456789.-_:") == n;
 }
 
-static void order_add(const struct msg *m)
+static void order_add(struct asker *by, const struct msg *m)
 {
 	struct order **at = &orders;
 	struct order *o = xcalloc(1, sizeof *o);
@@ -153,6 +165,7 @@ static void order_add(const struct msg *m)
 	struct attr a;
 
 	memcpy(o->host, host, strlen(host) + 1);
+	o->by = by;
 	o->id = m->id;
 	o->port = (uint16_t)child_number(m, "port", UINT16_MAX);
 	o->loopback = attr_find(m->attrs, "loopback", &a) && attr_is(&a, "yes");
@@ -160,45 +173,76 @@ static void order_add(const struct msg *m)
 	while (*at)
 		at = &(*at)->next;
 	*at = o;
-	waiting++;
+	by->waiting++;
 	next_turns();
 }
 
 static void from_asker(struct chan *c, const struct msg *m)
 {
-	(void)c;
+	struct asker *by = (struct asker *)c;
+
 	if (m->kind != DIAL)
-		child_broken("asker");
+		child_broken(by->name);
 	if (!host_ok(child_text(m, "host")))
-		tell_failed(m->id, "this is neither a name nor an address");
+		tell_failed(by, m->id, "this is neither a name nor an address");
 	else if (!child_number(m, "port", UINT16_MAX))
-		tell_failed(m->id, "there is no port 0");
-	else if (waiting == WAITING_MAX)
-		tell_failed(m->id, "too many connections are being made: try "
-				   "again later");
+		tell_failed(by, m->id, "there is no port 0");
+	else if (by->waiting == WAITING_MAX)
+		tell_failed(by, m->id,
+			    "too many connections are being made: "
+			    "try again later");
 	else
-		order_add(m);
+		order_add(by, m);
+}
+
+static struct order *first_of(const struct asker *by)
+{
+	struct order *o = orders;
+
+	while (o && o->by != by)
+		o = o->next;
+	return o;
 }
 
 /* Nobody waits for what it wanted; a new one will introduce itself. */
 static void asker_end(struct chan *c, const struct fault *why)
 {
+	struct asker *by = (struct asker *)c;
+	struct order *o;
+
 	(void)why;
 	chan_close(c);
-	while (orders)
-		order_drop(orders);
-	loop_disarm(&timer);
+	while ((o = first_of(by)))
+		order_drop(o);
+	next_turns();
+}
+
+/* The one of that name that was there before, or a place for another. */
+static struct asker *asker_of(const char *name)
+{
+	struct asker *free = NULL;
+
+	for (size_t i = 0; i < ASKERS_MAX; i++) {
+		if (!strcmp(askers[i].name, name))
+			return &askers[i];
+		if (!free && !askers[i].name[0])
+			free = &askers[i];
+	}
+	if (!free || strlen(name) >= sizeof free->name)
+		child_broken("supervisor");
+	memcpy(free->name, name, strlen(name) + 1);
+	return free;
 }
 
 static void peer_came(const char *peer, const struct msg *m, int fd)
 {
 	static const struct chan_ops ops = { from_asker, asker_end, NULL };
+	struct asker *by = asker_of(peer);
 
-	(void)peer;
 	(void)m;
-	if (chan_is_open(&asker))
-		asker_end(&asker, NULL);
-	chan_open(&asker, loop, fd, false, &ops);
+	if (chan_is_open(&by->chan))
+		asker_end(&by->chan, NULL);
+	chan_open(&by->chan, loop, fd, false, &ops);
 }
 
 /* What c-ares reads: its configuration, where that is a link to; and, if it can get

@@ -354,6 +354,28 @@ static void test_a_new_issuer_is_served(void **state)
 }
 
 /* Without a network of one's own. */
+/* A verifier beside the issuer: each gets its own, and one's end is not the other's. */
+static void test_two_are_served_at_once(void **state)
+{
+	struct role r, other;
+
+	(void)state;
+	needs_root();
+	start(&r);
+	other = r;
+	buf_init(&other.in, MSG_MAX + MSG_HEAD);
+	other.vault = -1;
+	role_meets(&other, "peer=verifier");
+	assert_connects(&other, "host.test", false, WORLD_HOST, listener);
+	assert_connects(&r, "host.test", false, WORLD_HOST, listener);
+	dial(&other, 18, "silent.test", false);
+	assert_connects(&other, "host.test", false, WORLD_HOST, listener);
+	fd_close(&other.vault);
+	assert_connects(&r, "host.test", false, WORLD_HOST, listener);
+	buf_wipe(&other.in);
+	(void)role_end(&r);
+}
+
 static void test_loopback_is_refused_to_anybody(void **state)
 {
 	struct role r;
@@ -379,6 +401,7 @@ int main(void)
 		cmocka_unit_test(test_dials_are_bounded),
 		cmocka_unit_test(test_many_are_made_at_once),
 		cmocka_unit_test(test_a_new_issuer_is_served),
+		cmocka_unit_test(test_two_are_served_at_once),
 		cmocka_unit_test(test_loopback_is_refused_to_anybody),
 	};
 
