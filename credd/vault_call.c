@@ -34,6 +34,9 @@ enum verb_need {
 static const struct call_verb verbs[] = {
 	{ "run", 0, verb_run, NULL, " verb credential op request" },
 	{ "status", 0, verb_status, NULL, " verb" },
+	{ "credentials", NEED_OPEN, verb_credentials, NULL, " verb" },
+	{ "modules", NEED_OPEN, verb_modules, NULL, " verb" },
+	{ "transport", 0, verb_transport, NULL, " verb" },
 	{ "init", NEED_ADMIN | NEED_BOX, NULL, verb_init, " verb box ops mem" },
 	{ "unseal", NEED_ADMIN | NEED_BOX, NULL, verb_unseal, " verb box" },
 	{ "seal", NEED_ADMIN | NEED_OPEN, NULL, verb_seal, " verb" },

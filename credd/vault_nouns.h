@@ -65,6 +65,8 @@ void seal_set_state(enum vault_state s);
 /* The log is there; or why not. */
 void seal_opened_log(const struct fault *why);
 void seal_publish(void);
+/* The keys that boxes are made for now. */
+const struct box_keys *seal_box_keys(void);
 void seal_break(const struct fault *f);
 void verb_seal(struct job *j);
 /* Opens a box with whichever transport key it was made for. */
@@ -138,6 +140,11 @@ enum err grant_load_row(struct vrow *v, struct fault *f);
 void verb_grant_add(struct job *j);
 void verb_grant_remove(struct job *j);
 void verb_grant_list(const struct call *c, struct attr_view v);
+
+/* vault_list.c: for everybody */
+void verb_credentials(const struct call *c, struct attr_view v);
+void verb_modules(const struct call *c, struct attr_view v);
+void verb_transport(const struct call *c, struct attr_view v);
 
 /* vault_worker.c */
 void worker_zygote_came(int fd);

@@ -53,10 +53,14 @@ static bool arena_get(void)
 
 /* States */
 
+const struct box_keys *seal_box_keys(void)
+{
+	return vault.transport ? vault.transport : vault.boot_transport;
+}
+
 void seal_publish(void)
 {
-	const struct box_keys *k =
-		vault.transport ? vault.transport : vault.boot_transport;
+	const struct box_keys *k = seal_box_keys();
 	struct attrs a;
 
 	attrs_init(&a);

@@ -15,6 +15,9 @@
 /* Verbs that change nothing when called twice. */
 static const char *const harmless[] = {
 	"run",
+	"credentials",
+	"modules",
+	"transport",
 	"status",
 	"slot.list",
 	"credential.list",

@@ -243,6 +243,25 @@ void grants_admit(const struct grant_set *set, const struct subject *s,
 		deny_admission(s, rq, &d->why);
 }
 
+bool grants_name(const struct grant_set *set, const struct subject *s,
+		 const char *credential)
+{
+	struct candidates c;
+
+	c.count = 0;
+	candidates_named(&c, set, s, false, credential);
+	return c.count != 0;
+}
+
+bool grants_may(const struct grant_set *set, const struct subject *s,
+		const struct grant_request *rq, int64_t now)
+{
+	struct grant_decision d;
+
+	decide(set, s, rq, now, grant_admits, &d);
+	return d.verdict != GRANT_DENY;
+}
+
 void grants_decide(const struct grant_set *set, const struct subject *s,
 		   const struct grant_request *rq, int64_t now,
 		   struct grant_decision *d)

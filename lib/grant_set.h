@@ -50,6 +50,16 @@ void grants_decide(const struct grant_set *set, const struct subject *s,
 		   const struct grant_request *rq, int64_t now,
 		   struct grant_decision *d);
 
+/* Is there a grant that names both this subject and this credential? Whether it holds
+ * now, is not looked at. */
+bool grants_name(const struct grant_set *set, const struct subject *s,
+		 const char *credential);
+
+/* As grants_admit, without a sentence: true unless it is denied (a proof may be
+ * needed). */
+bool grants_may(const struct grant_set *set, const struct subject *s,
+		const struct grant_request *rq, int64_t now);
+
 /* Appends a line for each grant that names the credential or the type: "grant 7: …" with the
  * first limit that failed, or that it allows. For admins: it names every subject. */
 MUST enum err grants_explain(const struct grant_set *set,
