@@ -20,9 +20,8 @@ static const char *const single_names[] = { "max_skew", "lifetime",
 					    "not_before", "not_after",
 					    "reveal" };
 static const char *const number_names[] = { "uid", "gid" };
-static const char *const later_names[] = { "confirm", "uses",     "rate",
-					   "approve", "self",     "cert.o",
-					   "cert.ou", "cert.uid", "cert.cap" };
+static const char *const later_names[] = { "confirm", "uses", "rate", "approve",
+					   "self" };
 
 /* What only the use of a credential can have. */
 static const char *const request_names[] = {
@@ -257,16 +256,55 @@ static enum err name_check(struct attr_view all, const struct attr *a,
 
 /* The whole. */
 
+static bool has_any(const struct grant *g, const enum grant_name *names,
+		    size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (g->set[names[i]].count)
+			return true;
+	return false;
+}
+
+bool grant_is_remote(const struct grant *g)
+{
+	static const enum grant_name cert[] = { GRANT_CERT_UID, GRANT_CERT_CAP,
+						GRANT_CERT_OU, GRANT_CERT_O };
+
+	return has_any(g, cert, NELEM(cert));
+}
+
+/* Nobody is both on this machine and the holder of a certificate. */
+static enum err remote_check(const struct grant *g, struct fault *f)
+{
+	static const enum grant_name local[] = { GRANT_EXE, GRANT_UNIT,
+						 GRANT_USER_UNIT };
+
+	if (g->uids.count || g->gids.count || has_any(g, local, NELEM(local)))
+		return fault_set(f, ERR_INVALID,
+				 "cert.*= is about who comes with a "
+				 "certificate, uid= gid= exe= unit= user_unit= "
+				 "about who is on this machine: one grant for "
+				 "both could never match, make two");
+	if (grant_is_agent(g))
+		return fault_set(f, ERR_INVALID,
+				 "agents are started by who is on their "
+				 "machine: cert.*= is for credentials");
+	return OK;
+}
+
 static enum err subject_check(const struct grant *g, struct fault *f)
 {
 	bool ids = g->uids.count || g->gids.count;
 	bool unit = g->set[GRANT_UNIT].count;
 
+	if (grant_is_remote(g))
+		return remote_check(g, f);
 	if (!ids && !unit && !g->set[GRANT_USER_UNIT].count &&
 	    !g->set[GRANT_EXE].count)
 		return fault_set(f, ERR_INVALID,
 				 "a grant needs a subject: uid=, gid=, exe=, "
-				 "unit= or user_unit=");
+				 "unit= or user_unit=, or cert.o=, cert.ou=, "
+				 "cert.uid= or cert.cap=");
 	if (g->set[GRANT_EXE].count && !g->uids.count && !unit)
 		return fault_set(f, ERR_INVALID,
 				 "exe= only narrows a uid or a unit: add uid= "
@@ -334,14 +372,26 @@ static enum err object_check(const struct grant *g, struct fault *f)
 	return OK;
 }
 
+/* How many the index has it under, for each object: lib/grant_index.h. */
+static unsigned subjects_of(const struct grant *g)
+{
+	static const enum grant_name by[] = { GRANT_UNIT, GRANT_CERT_UID,
+					      GRANT_CERT_CAP, GRANT_CERT_OU,
+					      GRANT_CERT_O };
+
+	if (g->uids.count)
+		return g->uids.count;
+	for (size_t i = 0; i < NELEM(by); i++)
+		if (g->set[by[i]].count)
+			return g->set[by[i]].count;
+	return g->gids.count;
+}
+
 static enum err grant_check(const struct grant *g, struct fault *f)
 {
 	unsigned objects =
 		g->set[GRANT_CREDENTIAL].count + g->set[GRANT_AGENT].count;
-	unsigned subjects = g->uids.count ? g->uids.count
-			    : g->set[GRANT_UNIT].count
-				    ? g->set[GRANT_UNIT].count
-				    : g->gids.count;
+	unsigned subjects = subjects_of(g);
 
 	TRY(object_check(g, f));
 	TRY(subject_check(g, f));

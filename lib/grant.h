@@ -25,6 +25,10 @@ enum grant_name {
 	GRANT_EXE,
 	GRANT_UNIT,
 	GRANT_USER_UNIT,
+	GRANT_CERT_O,   /* of a certificate: agent type, */
+	GRANT_CERT_OU,  /* node, */
+	GRANT_CERT_UID, /* agent id, */
+	GRANT_CERT_CAP, /* and a capability that it covers */
 	GRANT_METHOD,
 	GRANT_HOST,
 	GRANT_PATH,
@@ -75,6 +79,9 @@ void grant_free(struct grant *g);
 
 /* "host", … */
 const char *grant_name(enum grant_name name);
+
+/* True if its subjects are holders of certificates, false if they are on this machine. */
+bool grant_is_remote(const struct grant *g);
 
 /* True if it is about starting agents, false if about using credentials. */
 bool grant_is_agent(const struct grant *g);

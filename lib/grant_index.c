@@ -2,6 +2,8 @@
  * key's texts behind it. */
 #include "lib/grant_index.h"
 
+#include "lib/capability.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,7 +87,7 @@ static uint64_t key_hash(const struct grant_key *k)
 		     (uint64_t)k->agent * GRANT_KEY__KINDS;
 
 	h = hash_bytes(h, &k->id, sizeof k->id);
-	h = hash_bytes(h, k->unit.p, k->unit.len);
+	h = hash_bytes(h, k->text.p, k->text.len);
 	h = hash_bytes(h, k->name.p, k->name.len);
 	h ^= h >> 32;
 	h *= 0xd6e8feb86659fd93u;
@@ -100,7 +102,7 @@ bool piece_equal(struct piece a, struct piece b)
 static bool key_equal(const struct grant_key *a, const struct grant_key *b)
 {
 	return a->kind == b->kind && a->agent == b->agent && a->id == b->id &&
-	       piece_equal(a->unit, b->unit) && piece_equal(a->name, b->name);
+	       piece_equal(a->text, b->text) && piece_equal(a->name, b->name);
 }
 
 /* Lists. */
@@ -118,7 +120,7 @@ static struct grant_list **list_place(const struct grant_index *x,
 static struct grant_list *list_new(const struct grant_key *k, uint64_t hash)
 {
 	struct grant_list *l =
-		xcalloc(1, sizeof *l + k->unit.len + k->name.len);
+		xcalloc(1, sizeof *l + k->text.len + k->name.len);
 	char *text = (char *)(l + 1);
 
 	l->hash = hash;
@@ -126,9 +128,9 @@ static struct grant_list *list_new(const struct grant_key *k, uint64_t hash)
 	memcpy(text, k->name.p, k->name.len);
 	l->key.name.p = text;
 	text += k->name.len;
-	if (k->unit.len)
-		memcpy(text, k->unit.p, k->unit.len);
-	l->key.unit.p = text;
+	if (k->text.len)
+		memcpy(text, k->text.p, k->text.len);
+	l->key.text.p = text;
 	return l;
 }
 
@@ -192,23 +194,15 @@ static void list_drop(struct grant_index *x, const struct grant_key *k,
 	x->lists_of[k->kind]--;
 }
 
-/* Does `each` with every key of g under one name. */
-static void each_subject(struct grant_index *x, struct grant *g,
-			 struct grant_key k,
-			 void (*each)(struct grant_index *,
-				      const struct grant_key *, struct grant *))
+/* What is done with every key of a grant. */
+typedef void key_each(struct grant_index *, const struct grant_key *,
+		      struct grant *);
+
+static void each_number(struct grant_index *x, struct grant *g,
+			struct grant_key k, key_each *each)
 {
-	struct span_set units = g->set[GRANT_UNIT];
 	struct id_set ids = g->uids.count ? g->uids : g->gids;
 
-	if (!g->uids.count && units.count) {
-		k.kind = GRANT_KEY_UNIT;
-		for (unsigned i = 0; i < units.count; i++) {
-			k.unit = units.item[i];
-			each(x, &k, g);
-		}
-		return;
-	}
 	k.kind = g->uids.count ? GRANT_KEY_UID : GRANT_KEY_GID;
 	for (unsigned i = 0; i < ids.count; i++) {
 		k.id = ids.item[i];
@@ -216,9 +210,67 @@ static void each_subject(struct grant_index *x, struct grant *g,
 	}
 }
 
-static void each_key(struct grant_index *x, struct grant *g,
-		     void (*each)(struct grant_index *,
-				  const struct grant_key *, struct grant *))
+/* The capabilities that cover this one: itself, and with `*` for object, scope, both. */
+static void each_cover(struct grant_index *x, struct grant *g,
+		       struct grant_key k, key_each *each)
+{
+	static const struct span star = { (const uint8_t *)"*", 1 };
+	struct capability c;
+	struct buf b;
+
+	if (capability_parse(span_of(k.text.p, k.text.len), false, &c, NULL) !=
+	    OK)
+		UNREACHABLE("a grant's capability was checked");
+	buf_init(&b, CAP_MAX + 2);
+	for (unsigned i = 0; i < 4; i++) {
+		struct span object = i & 1 ? star : c.object;
+		struct span scope = i & 2 ? star : c.scope;
+
+		buf_clear(&b);
+		ENSURE(buf_put(&b, c.verb.p, c.verb.n) == OK);
+		ENSURE(buf_u8(&b, ':') == OK);
+		ENSURE(buf_put(&b, object.p, object.n) == OK);
+		ENSURE(buf_u8(&b, '@') == OK);
+		ENSURE(buf_put(&b, scope.p, scope.n) == OK);
+		k.text = (struct piece){ (const char *)b.p, (uint32_t)b.len };
+		each(x, &k, g);
+	}
+	buf_wipe(&b);
+}
+
+/* Does `each` with every key of g under one name. */
+static void each_subject(struct grant_index *x, struct grant *g,
+			 struct grant_key k, key_each *each)
+{
+	static const struct {
+		enum grant_name name;
+		enum grant_key_kind kind;
+	} by[] = { { GRANT_UNIT, GRANT_KEY_UNIT },
+		   { GRANT_CERT_UID, GRANT_KEY_CERT_UID },
+		   { GRANT_CERT_CAP, GRANT_KEY_CERT_CAP },
+		   { GRANT_CERT_OU, GRANT_KEY_CERT_OU },
+		   { GRANT_CERT_O, GRANT_KEY_CERT_O } };
+	struct span_set set;
+	size_t n = 0;
+
+	while (n < NELEM(by) && !g->set[by[n].name].count)
+		n++;
+	if (g->uids.count || n == NELEM(by)) {
+		each_number(x, g, k, each);
+		return;
+	}
+	set = g->set[by[n].name];
+	k.kind = by[n].kind;
+	for (unsigned i = 0; i < set.count; i++) {
+		k.text = set.item[i];
+		if (k.kind == GRANT_KEY_CERT_CAP)
+			each_cover(x, g, k, each);
+		else
+			each(x, &k, g);
+	}
+}
+
+static void each_key(struct grant_index *x, struct grant *g, key_each *each)
 {
 	bool agent = grant_is_agent(g);
 	struct span_set names = g->set[agent ? GRANT_AGENT : GRANT_CREDENTIAL];

@@ -1,7 +1,9 @@
 /* The index of grants: under each pair of a credential, or a type of agents (`*`: all
- * types), and one thing of its subject
- * (a uid if the grant names uids, else a system unit, else a gid, one of which
- * every grant has) the grants that name both, the oldest first. */
+ * types) and one thing of its subject the grants that name both, the oldest first.
+ * That thing is, of who is on this machine, a uid if the grant names uids, else a
+ * system unit, else a gid; of who has a certificate, its agent id, else a capability,
+ * else its node, else its type: every grant has one. Under a capability stand all the
+ * grants that it covers, so that one look finds them. */
 #ifndef LIB_GRANT_INDEX_H
 #define LIB_GRANT_INDEX_H
 
@@ -23,13 +25,17 @@ enum grant_key_kind {
 	GRANT_KEY_UID,
 	GRANT_KEY_GID,
 	GRANT_KEY_UNIT,
+	GRANT_KEY_CERT_UID,
+	GRANT_KEY_CERT_CAP,
+	GRANT_KEY_CERT_OU,
+	GRANT_KEY_CERT_O,
 	GRANT_KEY__KINDS
 };
 
 struct grant_key {
 	enum grant_key_kind kind;
 	uint32_t id;       /* uid or gid */
-	struct piece unit; /* GRANT_KEY_UNIT */
+	struct piece text; /* of the other kinds */
 	bool agent;        /* what name is: a type, not a credential */
 	struct piece name;
 };

@@ -2,6 +2,8 @@
 #include "lib/grant_item.h"
 
 #include "lib/agent_id.h"
+#include "lib/capability.h"
+#include "lib/dns_name.h"
 #include "lib/glob.h"
 
 #include <string.h>
@@ -17,6 +19,9 @@ enum item_form {
 	FORM_OP,
 	FORM_EXE,
 	FORM_UNIT,
+	FORM_NODE,
+	FORM_AGENT,
+	FORM_CAPABILITY,
 	FORM_METHOD,
 	FORM_HOST,
 	FORM_PATH,
@@ -34,6 +39,10 @@ static const struct {
 	[GRANT_EXE] = { "exe", FORM_EXE },
 	[GRANT_UNIT] = { "unit", FORM_UNIT },
 	[GRANT_USER_UNIT] = { "user_unit", FORM_UNIT },
+	[GRANT_CERT_O] = { "cert.o", FORM_TYPE },
+	[GRANT_CERT_OU] = { "cert.ou", FORM_NODE },
+	[GRANT_CERT_UID] = { "cert.uid", FORM_AGENT },
+	[GRANT_CERT_CAP] = { "cert.cap", FORM_CAPABILITY },
 	[GRANT_METHOD] = { "method", FORM_METHOD },
 	[GRANT_HOST] = { "host", FORM_HOST },
 	[GRANT_PATH] = { "path", FORM_PATH },
@@ -86,6 +95,22 @@ static enum err query_check(const char *name, struct piece v, struct fault *f)
 	return glob_check(GLOB_ANY, name, eq + 1, v.len - key.len - 1, f);
 }
 
+/* `*` is every type of agents that can be started; of certificates it says nothing. */
+static enum err type_item_check(const char *name, struct piece v,
+				struct fault *f)
+{
+	if (v.len == 1 && v.p[0] == '*' && !strcmp(name, "agent"))
+		return OK;
+	return type_check(span_of(v.p, v.len), f);
+}
+
+static enum err capability_check(struct piece v, struct fault *f)
+{
+	struct capability c;
+
+	return capability_parse(span_of(v.p, v.len), false, &c, f);
+}
+
 static enum err item_form_check(const char *name, enum item_form form,
 				struct piece v, struct fault *f)
 {
@@ -99,10 +124,7 @@ static enum err item_form_check(const char *name, enum item_form form,
 				f);
 		return OK;
 	case FORM_TYPE:
-		if (v.len == 1 && v.p[0] == '*')
-			return OK;
-		return type_check((struct span){ (const uint8_t *)v.p, v.len },
-				  f);
+		return type_item_check(name, v, f);
 	case FORM_OP:
 		if (!attr_name_ok(v.p, v.len))
 			return grant_item_bad(name, v,
@@ -124,6 +146,12 @@ static enum err item_form_check(const char *name, enum item_form form,
 				"without '*', such as backup.service",
 				f);
 		return OK;
+	case FORM_NODE:
+		return dns_name_check("node", span_of(v.p, v.len), false, f);
+	case FORM_AGENT:
+		return agent_id_check(span_of(v.p, v.len), f);
+	case FORM_CAPABILITY:
+		return capability_check(v, f);
 	case FORM_METHOD:
 		if (!all_upper(v))
 			return grant_item_bad(

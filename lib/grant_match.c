@@ -3,126 +3,21 @@
  *
  * A limit that was not said limits nothing; one that was said holds only if the
  * fact it is about is known and every fact of that name fits. */
-#include "lib/grant.h"
+#include "lib/grant_judge.h"
 
 #include "lib/clock.h"
 #include "lib/glob.h"
 #include "lib/grant_fact.h"
 #include "lib/num.h"
 
-#include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 enum {
-	SHOWN_MAX = 80,
 	FACT_BYTES_MAX = 16
 			 << 10, /* of all facts of one name: bounds the work */
 };
 
 static const uint64_t life_most = 10000000000; /* seconds */
-
-/* One decision in progress. */
-struct judge {
-	const struct grant *g;
-	const struct subject *s;
-	const struct grant_request *rq;
-	int64_t now;
-	struct fault *why;
-};
-
-static bool refuse(const struct judge *j, const char *fmt, ...) PRINTF(2, 3);
-
-static bool refuse(const struct judge *j, const char *fmt, ...)
-{
-	char text[FAULT_TEXT_MAX];
-	va_list ap;
-
-	if (!j->why)
-		return false;
-	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof text, fmt, ap);
-	va_end(ap);
-	(void)fault_set(j->why, ERR_DENIED, "grant %llu: %.400s",
-			(unsigned long long)j->g->id, text);
-	return false;
-}
-
-/* "NAME 'VALUE' is not within NAME=…" as the grant has it. */
-static bool refuse_value(const struct judge *j, const char *name,
-			 const void *value, size_t len)
-{
-	struct attr a = { .value = (const uint8_t *)"" };
-
-	(void)attr_find(j->g->text, name, &a);
-	return refuse(j, "%s '%.*s' is not within %s=%.*s", name,
-		      (int)MIN(len, (size_t)SHOWN_MAX), (const char *)value,
-		      name, (int)MIN(a.len, (uint32_t)SHOWN_MAX),
-		      (const char *)a.value);
-}
-
-static bool same(struct piece v, const void *p, size_t len)
-{
-	return v.len == len && (!len || !memcmp(v.p, p, len));
-}
-
-/* Subject. */
-
-static bool set_holds(struct span_set set, const char *text)
-{
-	size_t n = strlen(text);
-
-	for (unsigned i = 0; i < set.count; i++)
-		if (same(set.item[i], text, n))
-			return true;
-	return false;
-}
-
-static bool uid_fits(const struct judge *j)
-{
-	const struct id_set *ids = &j->g->uids;
-
-	for (unsigned i = 0; i < ids->count; i++)
-		if (ids->item[i] == j->s->uid)
-			return true;
-	return !ids->count ||
-	       refuse(j, "uid %u is not among its uids", j->s->uid);
-}
-
-static bool gid_fits(const struct judge *j)
-{
-	const struct id_set *ids = &j->g->gids;
-
-	for (unsigned i = 0; i < ids->count; i++)
-		if (subject_in_group(j->s, ids->item[i]))
-			return true;
-	return !ids->count ||
-	       refuse(j, "uid %u is in none of its groups", j->s->uid);
-}
-
-static bool unit_fits(const struct judge *j, enum grant_name name,
-		      const char *unit)
-{
-	struct span_set set = j->g->set[name];
-
-	if (!set.count || (unit && set_holds(set, unit)))
-		return true;
-	if (!unit)
-		return refuse(j, "the process is in no %s",
-			      name == GRANT_UNIT ? "system unit"
-						 : "unit of a user's manager");
-	return refuse_value(j, grant_name(name), unit, strlen(unit));
-}
-
-static bool subject_fits(const struct judge *j)
-{
-	if (j->s->via != VIA_SOCKET)
-		return refuse(j, "the request came over HTTP, where uid, gid, "
-				 "exe and unit are not the client's");
-	return uid_fits(j) && gid_fits(j) &&
-	       unit_fits(j, GRANT_UNIT, j->s->unit) &&
-	       unit_fits(j, GRANT_USER_UNIT, j->s->user_unit);
-}
 
 /* Credential, operation, time of the grant. */
 
@@ -131,8 +26,8 @@ static bool name_fits(const struct judge *j, enum grant_name name,
 {
 	struct span_set set = j->g->set[name];
 
-	return !set.count || set_holds(set, asked) ||
-	       refuse_value(j, grant_name(name), asked, strlen(asked));
+	return !set.count || judge_holds(set, asked) ||
+	       judge_refuse_value(j, grant_name(name), asked, strlen(asked));
 }
 
 static bool reveal_fits(const struct judge *j)
@@ -143,16 +38,17 @@ static bool reveal_fits(const struct judge *j)
 		return true;
 	case CRETULA_REVEAL_TOKEN:
 		return j->g->reveal_token ||
-		       refuse(j,
-			      "'%s' reveals a token, which needs "
-			      "reveal=token",
-			      j->rq->op);
+		       judge_refuse(j,
+				    "'%s' reveals a token, which needs "
+				    "reveal=token",
+				    j->rq->op);
 	case CRETULA_REVEAL_SECRET:
 		break;
 	}
 	return j->g->reveal_secret ||
-	       refuse(j, "'%s' reveals a secret, which needs reveal=secret",
-		      j->rq->op);
+	       judge_refuse(j,
+			    "'%s' reveals a secret, which needs reveal=secret",
+			    j->rq->op);
 }
 
 static bool period_fits(const struct judge *j)
@@ -161,11 +57,11 @@ static bool period_fits(const struct judge *j)
 
 	if (j->now < j->g->not_before) {
 		clock_format(j->g->not_before, text);
-		return refuse(j, "it holds only from %s", text);
+		return judge_refuse(j, "it holds only from %s", text);
 	}
 	if (j->now >= j->g->not_after) {
 		clock_format(j->g->not_after, text);
-		return refuse(j, "it ended at %s", text);
+		return judge_refuse(j, "it ended at %s", text);
 	}
 	return true;
 }
@@ -175,7 +71,7 @@ static bool agent_fits(const struct judge *j)
 	struct span_set types = j->g->set[GRANT_AGENT];
 
 	if (!grant_is_agent(j->g))
-		return refuse(j, "it is for credentials, not for agents");
+		return judge_refuse(j, "it is for credentials, not for agents");
 	return types.item[0].p[0] == '*' ||
 	       name_fits(j, GRANT_AGENT, j->rq->agent);
 }
@@ -183,10 +79,10 @@ static bool agent_fits(const struct judge *j)
 static bool admission_fits(const struct judge *j)
 {
 	if (j->rq->agent)
-		return subject_fits(j) && agent_fits(j) && period_fits(j);
+		return grant_subject_fits(j) && agent_fits(j) && period_fits(j);
 	if (grant_is_agent(j->g))
-		return refuse(j, "it is for agents, not for credentials");
-	return subject_fits(j) &&
+		return judge_refuse(j, "it is for agents, not for credentials");
+	return grant_subject_fits(j) &&
 	       name_fits(j, GRANT_CREDENTIAL, j->rq->credential) &&
 	       name_fits(j, GRANT_OP, j->rq->op) && reveal_fits(j) &&
 	       period_fits(j);
@@ -196,21 +92,22 @@ static bool admission_fits(const struct judge *j)
 
 static bool refuse_unknown(const struct judge *j, const char *name)
 {
-	return refuse(j, "it limits the %s, which is not known of this request",
-		      name);
+	return judge_refuse(
+		j, "it limits the %s, which is not known of this request",
+		name);
 }
 
 static bool refuse_long(const struct judge *j, const char *name)
 {
-	return refuse(j, "the %s is over %d bytes, too long to be judged", name,
-		      FACT_BYTES_MAX);
+	return judge_refuse(j, "the %s is over %d bytes, too long to be judged",
+			    name, FACT_BYTES_MAX);
 }
 
 static bool item_fits(enum grant_name name, struct piece item, const char *p,
 		      size_t len)
 {
 	if (name == GRANT_METHOD)
-		return same(item, p, len);
+		return judge_is(item, p, len);
 	return glob_match(name == GRANT_HOST   ? GLOB_HOST
 			  : name == GRANT_PATH ? GLOB_PATH
 					       : GLOB_ANY,
@@ -241,8 +138,8 @@ static bool fact_fits(const struct judge *j, enum grant_name name)
 				  a.len))
 			i++;
 		if (i == set.count)
-			return refuse_value(j, grant_name(name), a.value,
-					    a.len);
+			return judge_refuse_value(j, grant_name(name), a.value,
+						  a.len);
 	}
 	return known || refuse_unknown(j, grant_name(name));
 }
@@ -276,12 +173,13 @@ static bool path_fits(const struct judge *j)
 		if (!attr_named(&a, "path") ||
 		    !grant_path_deceives(a.value, a.len))
 			continue;
-		return refuse(j,
-			      "path '%.*s' could be read as another one "
-			      "(dot or empty segments, backslashes, %%2e, "
-			      "%%2f)",
-			      (int)MIN(a.len, (uint32_t)SHOWN_MAX),
-			      (const char *)a.value);
+		return judge_refuse(
+			j,
+			"path '%.*s' could be read as another one "
+			"(dot or empty segments, backslashes, %%2e, "
+			"%%2f)",
+			(int)MIN(a.len, (uint32_t)JUDGE_SHOWN),
+			(const char *)a.value);
 	}
 	return true;
 }
@@ -304,7 +202,7 @@ static bool query_fits(const struct judge *j)
 		if (bytes > FACT_BYTES_MAX)
 			return refuse_long(j, "query");
 		if (!grant_query_fits(set, a.value, a.len))
-			return refuse_value(j, "query", a.value, a.len);
+			return judge_refuse_value(j, "query", a.value, a.len);
 	}
 	return known || refuse_unknown(j, "query");
 }
@@ -329,16 +227,18 @@ static bool skew_fits(const struct judge *j, int64_t *dated)
 		if (!attr_named(&a, "time"))
 			continue;
 		if (!grant_time_read(&a, &t))
-			return refuse(j, "the time the request is dated cannot "
-					 "be read");
+			return judge_refuse(
+				j, "the time the request is dated cannot "
+				   "be read");
 		if (j->g->max_skew != GRANT_ANY &&
 		    distance(t, j->now) > j->g->max_skew)
-			return refuse(j,
-				      "the request is dated %llu s %s now, "
-				      "over its max_skew of %llu s",
-				      (unsigned long long)distance(t, j->now),
-				      t > j->now ? "after" : "before",
-				      (unsigned long long)j->g->max_skew);
+			return judge_refuse(
+				j,
+				"the request is dated %llu s %s now, "
+				"over its max_skew of %llu s",
+				(unsigned long long)distance(t, j->now),
+				t > j->now ? "after" : "before",
+				(unsigned long long)j->g->max_skew);
 		if (!known || t > *dated)
 			*dated = t;
 		known = true;
@@ -364,18 +264,20 @@ static bool life_fits(const struct judge *j, const struct attr *a,
 
 	if (num_duration((const char *)a->value, a->len, true, life_most,
 			 &life) != OK)
-		return refuse(j, "how long the result lives cannot be read");
+		return judge_refuse(j,
+				    "how long the result lives cannot be read");
 	if (j->g->lifetime != GRANT_ANY && life > j->g->lifetime)
-		return refuse(j,
-			      "the result would live %llu s, over its "
-			      "lifetime of %llu s",
-			      (unsigned long long)life,
-			      (unsigned long long)j->g->lifetime);
+		return judge_refuse(j,
+				    "the result would live %llu s, over its "
+				    "lifetime of %llu s",
+				    (unsigned long long)life,
+				    (unsigned long long)j->g->lifetime);
 	if (end == INT64_MAX ||
 	    (dated <= end && life <= (uint64_t)end - (uint64_t)dated))
 		return true;
 	clock_format(end, text);
-	return refuse(j, "the result would live beyond not_after, %s", text);
+	return judge_refuse(j, "the result would live beyond not_after, %s",
+			    text);
 }
 
 static bool lifetime_fits(const struct judge *j, int64_t dated)
@@ -394,8 +296,9 @@ static bool lifetime_fits(const struct judge *j, int64_t dated)
 	if (known || j->rq->reveals != CRETULA_REVEAL_BEARER)
 		return true;
 	if (j->g->lifetime != GRANT_ANY || end_of(j) != INT64_MAX)
-		return refuse(j, "how long the result lives is not known, and "
-				 "the grant or the credential limits it");
+		return judge_refuse(
+			j, "how long the result lives is not known, and "
+			   "the grant or the credential limits it");
 	return true;
 }
 
@@ -436,8 +339,8 @@ static enum grant_verdict exe_verdict(const struct judge *j)
 			return GRANT_ALLOW;
 	if (grant_exe_wanted(j->g, p).len)
 		return GRANT_NEEDS_EXE;
-	(void)refuse_value(j, "exe", j->s->exe ? j->s->exe : "(unknown)",
-			   j->s->exe ? strlen(j->s->exe) : 9);
+	(void)judge_refuse_value(j, "exe", j->s->exe ? j->s->exe : "(unknown)",
+				 j->s->exe ? strlen(j->s->exe) : 9);
 	return GRANT_DENY;
 }
 
@@ -457,7 +360,7 @@ static enum grant_verdict proof_verdict(const struct judge *j)
 	case PROOF_NO:
 		break;
 	}
-	(void)refuse(j, "the process that asked has ended");
+	(void)judge_refuse(j, "the process that asked has ended");
 	return GRANT_DENY;
 }
 

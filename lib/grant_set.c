@@ -3,8 +3,10 @@
 #include "lib/grant_set.h"
 
 #include "lib/agent_id.h"
+#include "lib/dns_name.h"
 #include "lib/grant_index.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -104,6 +106,47 @@ static void candidates_add(struct candidates *c, const struct grant_set *set,
 	c->list[c->count++] = l;
 }
 
+static void candidates_text(struct candidates *c, const struct grant_set *set,
+			    struct grant_key k, enum grant_key_kind kind,
+			    const char *text)
+{
+	if (!text)
+		return;
+	k.kind = kind;
+	k.text = (struct piece){ text, (uint32_t)strlen(text) };
+	candidates_add(c, set, &k);
+}
+
+static void candidates_local(struct candidates *c, const struct grant_set *set,
+			     const struct subject *s, struct grant_key k)
+{
+	struct grant_key id = k;
+
+	id.kind = GRANT_KEY_UID;
+	id.id = s->uid;
+	candidates_add(c, set, &id);
+	id.kind = GRANT_KEY_GID;
+	for (unsigned i = 0;
+	     i < s->gid_count && grant_index_knows(set->index, GRANT_KEY_GID);
+	     i++) {
+		id.id = s->gids[i];
+		candidates_add(c, set, &id);
+	}
+	candidates_text(c, set, k, GRANT_KEY_UNIT, s->unit);
+}
+
+static void candidates_remote(struct candidates *c, const struct grant_set *set,
+			      const struct subject *s, struct grant_key k)
+{
+	const struct subject_cert *cert = &s->cert;
+
+	candidates_text(c, set, k, GRANT_KEY_CERT_UID, cert->uid);
+	for (unsigned i = 0; i < cert->caps; i++)
+		candidates_text(c, set, k, GRANT_KEY_CERT_CAP, cert->cap[i]);
+	candidates_text(c, set, k, GRANT_KEY_CERT_OU, cert->ou);
+	candidates_text(c, set, k, GRANT_KEY_CERT_O, cert->o);
+}
+
 /* The lists of one name. */
 static void candidates_named(struct candidates *c, const struct grant_set *set,
 			     const struct subject *s, bool agent,
@@ -114,22 +157,10 @@ static void candidates_named(struct candidates *c, const struct grant_set *set,
 
 	if (n > GRANT_CREDENTIAL_MAX)
 		return;
-	k.kind = GRANT_KEY_UID;
-	k.id = s->uid;
-	candidates_add(c, set, &k);
-	k.kind = GRANT_KEY_GID;
-	for (unsigned i = 0;
-	     i < s->gid_count && grant_index_knows(set->index, GRANT_KEY_GID);
-	     i++) {
-		k.id = s->gids[i];
-		candidates_add(c, set, &k);
-	}
-	if (!s->unit)
-		return;
-	k.kind = GRANT_KEY_UNIT;
-	k.id = 0;
-	k.unit = (struct piece){ s->unit, (uint32_t)strlen(s->unit) };
-	candidates_add(c, set, &k);
+	if (s->via == VIA_TLS)
+		candidates_remote(c, set, s, k);
+	else
+		candidates_local(c, set, s, k);
 }
 
 static void candidates_of(struct candidates *c, const struct grant_set *set,
@@ -199,23 +230,61 @@ static void decide(const struct grant_set *set, const struct subject *s,
 	}
 }
 
+/* Who it is about, in words, and as a grant would name him. */
+struct named {
+	char who[64], as[256];
+};
+
+static void name_remote(const struct subject_cert *c, struct named *n)
+{
+	char room[DNS_SHOWN];
+	const char *blank = "";
+	int at = 0;
+
+	(void)snprintf(n->who, sizeof n->who, "agent %.40s",
+		       dns_shown(span_str(c->uid ? c->uid : "-"), room));
+	if (c->ou) {
+		at = snprintf(n->as, sizeof n->as, "cert.ou=%s",
+			      dns_shown(span_str(c->ou), room));
+		blank = " ";
+	}
+	if (c->o)
+		(void)snprintf(n->as + at, sizeof n->as - (size_t)at,
+			       "%scert.o=%s", blank,
+			       dns_shown(span_str(c->o), room));
+}
+
+static void name_subject(const struct subject *s, struct named *n)
+{
+	*n = (struct named){ .who = "" };
+	if (s->via == VIA_TLS) {
+		name_remote(&s->cert, n);
+		return;
+	}
+	(void)snprintf(n->who, sizeof n->who, "uid %u", s->uid);
+	(void)snprintf(n->as, sizeof n->as, "uid=%u", s->uid);
+}
+
 static void deny_admission(const struct subject *s,
 			   const struct grant_request *rq, struct fault *why)
 {
+	struct named n;
+
+	name_subject(s, &n);
 	if (rq->agent) {
 		(void)fault_set(why, ERR_DENIED,
-				"no grant lets uid %u start agents of type "
-				"'%.*s': cretula grant add agent=%.*s uid=%u",
-				s->uid, TYPE_MAX, rq->agent, TYPE_MAX,
-				rq->agent, s->uid);
+				"no grant lets %s start agents of type '%.*s': "
+				"cretula grant add agent=%.*s %s",
+				n.who, TYPE_MAX, rq->agent, TYPE_MAX, rq->agent,
+				n.as);
 		return;
 	}
 	(void)fault_set(why, ERR_DENIED,
-			"no grant lets uid %u run '%.64s' with credential "
-			"'%.*s': an admin can give one with 'cretula grant add "
-			"credential=%.*s op=%.64s uid=%u'",
-			s->uid, rq->op, GRANT_CREDENTIAL_MAX, rq->credential,
-			GRANT_CREDENTIAL_MAX, rq->credential, rq->op, s->uid);
+			"no grant lets %s run '%.64s' with credential '%.*s': "
+			"an admin can give one with 'cretula grant add "
+			"credential=%.*s op=%.64s %s'",
+			n.who, rq->op, GRANT_CREDENTIAL_MAX, rq->credential,
+			GRANT_CREDENTIAL_MAX, rq->credential, rq->op, n.as);
 }
 
 /* The sentence about the oldest grant that would admit the subject. */

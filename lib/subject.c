@@ -92,7 +92,10 @@ static enum err subject_cap(struct subject *s, const struct attr *a,
 			    struct fault *f)
 {
 	if (s->cert.caps == SUBJECT_CAPS_MAX)
-		return subject_bad(a, "there more than 32 times", f);
+		return fault_set(f, ERR_INVALID,
+				 "subject: 'cert.cap' is there more than %d "
+				 "times",
+				 SUBJECT_CAPS_MAX);
 	return subject_str(a, SUBJECT_CERT_MAX, &s->cert.cap[s->cert.caps++],
 			   f);
 }
@@ -159,6 +162,10 @@ static enum err subject_remote(struct subject *s, struct attr_view v,
 					 "subject: who has a certificate has "
 					 "no '%s' here",
 					 local[i]);
+	if (s->via == VIA_GATE)
+		return fault_set(f, ERR_INVALID,
+				 "subject: who has a certificate comes "
+				 "via=tls");
 	s->via = VIA_TLS;
 	s->uid = s->gid = SUBJECT_NO_ID;
 	return OK;
@@ -227,7 +234,7 @@ static enum err subject_format_remote(const struct subject *s,
 				      struct attrs *out)
 {
 	TRY(attrs_add_fmt(out, "subject", "agent:%s",
-			  s->cert.uid ? s->cert.uid : ""));
+			  s->cert.uid ? s->cert.uid : "-"));
 	TRY(subject_add(out, "type", s->cert.o));
 	TRY(subject_add(out, "node", s->cert.ou));
 	TRY(subject_add(out, "serial", s->cert.serial));
@@ -251,11 +258,12 @@ enum err subject_format(const struct subject *s, struct attrs *out)
 
 uint64_t subject_account(const struct subject *s)
 {
+	const char *p = s->cert.uid ? s->cert.uid : s->cert.serial;
 	uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
 
 	if (s->via != VIA_TLS)
 		return s->uid;
-	for (const char *p = s->cert.uid; p && *p; p++)
+	for (; p && *p; p++)
 		h = (h ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
 	return h | UINT64_C(1) << 63;
 }

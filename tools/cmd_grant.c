@@ -15,8 +15,9 @@ static const char agent_mark[] = "agent/";
 
 /* What says who asks; in `grant test` the rest says what is asked. */
 static const char *const subject_names[] = {
-	"uid",       "gid", "groups", "pid",     "exe",      "unit",
-	"user_unit", "via", "cert.o", "cert.ou", "cert.uid", "cert.cap",
+	"uid",      "gid",       "groups", "pid",    "exe",
+	"unit",     "user_unit", "via",    "cert.o", "cert.ou",
+	"cert.uid", "cert.cap",  "serial",
 };
 
 static bool is_subject(const char *name)
@@ -414,13 +415,18 @@ const struct verb verbs_grant[] = {
 	  "allow a subject an operation on a credential, or to start agents",
 	  "subjects: uid gid exe unit user_unit (users and groups also by "
 	  "name)\n"
+	  "          cert.o cert.ou cert.uid cert.cap: who comes with a "
+	  "certificate,\n"
+	  "          by its type, node, agent or capability\n"
 	  "limits:   method host path query service region action\n"
 	  "          max_skew lifetime not_before not_after reveal\n"
 	  "          (of agents: not_before not_after)\n"
 	  "Values are sets, comma-separated; '*' stands for anything, in path "
 	  "for one\nsegment and '**' for several.\n",
 	  "cretula grant add credential=prod op=sign,presign uid=1000 "
-	  "host=*.amazonaws.com max_skew=300s",
+	  "host=*.amazonaws.com max_skew=300s\n  "
+	  "cretula grant add credential=prod op=sign cert.ou=n1.example "
+	  "cert.o=web",
 	  NULL, run_add },
 	{ "grant", "list", "[credential=NAME | agent=TYPE]",
 	  "the grants there are",
@@ -429,7 +435,7 @@ const struct verb verbs_grant[] = {
 	{ "grant", "remove", "ID", "take a grant back", NULL,
 	  "cretula grant remove 3", NULL, run_remove },
 	{ "grant", "test",
-	  "{credential=NAME op=OP [ATTR=VALUE …] | agent=TYPE} uid=N … "
+	  "{credential=NAME op=OP [ATTR=VALUE …] | agent=TYPE} SUBJECT=… … "
 	  "[<REQUEST]",
 	  "which grant decides a request, and why", NULL,
 	  "cretula grant test credential=prod op=sign uid=1000 <request.txt",

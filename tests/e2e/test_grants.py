@@ -37,7 +37,7 @@ def granted(daemon, *grants, credential="prod"):
     try:
         for words in grants:
             words = words.split() if isinstance(words, str) else list(words)
-            if not any(w.startswith(("uid=", "gid=", "exe=")) for w in words):
+            if not any(w.startswith(("uid=", "gid=", "exe=", "cert.")) for w in words):
                 words.append("uid=%d" % os.getuid())
             if not any(w.startswith("credential=") for w in words):
                 words.append("credential=" + credential)
@@ -464,7 +464,7 @@ def unreadable_grants_are_refused(daemon):
             ("credential=prod uid=0 foo=bar", "no limit 'foo'"),
             ("credential=prod uid=0 uses=3", "not supported yet"),
             ("credential=prod uid=0 confirm=yes", "not supported yet"),
-            ("credential=prod uid=0 cert.o=web", "not supported yet"),
+            ("credential=prod uid=0 cert.o=web", "could never match"),
             ("credential=prod uid=0 max_skew=1m max_skew=2m", "twice"),
             ("credential=prod uid=0 max_skew=soon", "max_skew"),
             ("credential=prod uid=0 max_skew=-1s", "max_skew"),
@@ -549,6 +549,33 @@ def grants_for_agents_go_to_certmgr_and_no_other_daemon_keeps_them(daemon):
     for words in ("agent=web op=sign uid=0", "agent=web credential=prod uid=0"):
         done = daemon.cli("grant", "test", *words.split(), env=there, check=False)
         equal(done.returncode, 2, "nothing but who asks: %r" % done.stderr)
+
+
+@case
+def certificates_through_the_command(daemon):
+    ident = "01900000-0000-7000-8000-000000000001"
+
+    def tested(*words):
+        done = daemon.cli("grant", "test", "credential=prod", "op=sign", *words,
+                          stdin=S3, check=False)
+        return done.returncode, done.stdout.decode()
+    with granted(daemon, "op=sign cert.ou=n1.example cert.o=web",
+                 "op=sign cert.uid=" + ident,
+                 "op=sign cert.cap=use:prod@n3.example") as ids:
+        for words, by in (("cert.o=web cert.ou=n1.example", 0),
+                          ("via=tls cert.o=db cert.uid=" + ident, 1),
+                          ("cert.o=db cert.cap=use:*@n3.example", 2)):
+            code, text = tested(*words.split())
+            equal(code, 0, words + text)
+            check("decision=allow grant=" + ids[by] in text, words, text)
+        code, text = tested("cert.o=db", "cert.ou=n1.example")
+        equal(code, 3, text)
+        check("grant %s: cert.o 'db' is not within cert.o=web" % ids[0] in text,
+              "why", text)
+        code, text = tested("uid=0")
+        equal(code, 3, text)
+        check("it is for who comes with a certificate" in text, "why", text)
+        denied(daemon, S3)
 
 
 def main():

@@ -33,6 +33,14 @@ static const char *const periods[] = { "0s", "10s", "900s", "any" };
 static const char *const times[] = { "2026-01-02T02:00:00Z",
 				     "2026-01-02T03:10:00Z",
 				     "2027-01-01T00:00:00Z" };
+static const char *const cert_os[] = { "web", "db" };
+static const char *const cert_ous[] = { "n1", "n2.a" };
+static const char *const cert_uids[] = {
+	"01900000-0000-7000-8000-000000000001",
+	"01900000-0000-7000-8000-000000000002",
+};
+static const char *const cert_caps[] = { "use:a@n1", "use:*@n1", "use:a@*",
+					 "use:b@n2.a", "do:a@n1" };
 static const char *const reveals[] = { "token", "secret", "token,secret" };
 
 static inline void put_set(struct attrs *a, const char *name,
@@ -56,27 +64,36 @@ struct maybe {
 	size_t n;
 	size_t percent;
 	bool both; /* also in grants for agents */
+	enum {
+		ANYBODY,
+		HERE,
+		AWAY
+	} who; /* whose grants have it */
 };
 
 /* Limits that are sets, with how often a random grant has them. */
 static const struct maybe sets[] = {
-	{ "op", ops, NELEM(ops), 40, false },
-	{ "gid", ids, NELEM(ids), 20, true },
-	{ "unit", units, NELEM(units), 15, true },
-	{ "user_unit", units, NELEM(units), 10, true },
-	{ "exe", exes, NELEM(exes), 20, true },
-	{ "host", hosts, NELEM(hosts), 30, false },
-	{ "path", paths, NELEM(paths), 20, false },
-	{ "query", queries, NELEM(queries), 20, false },
-	{ "service", words, NELEM(words), 20, false },
+	{ "op", ops, NELEM(ops), 40, false, ANYBODY },
+	{ "gid", ids, NELEM(ids), 20, true, HERE },
+	{ "unit", units, NELEM(units), 15, true, HERE },
+	{ "user_unit", units, NELEM(units), 10, true, HERE },
+	{ "exe", exes, NELEM(exes), 20, true, HERE },
+	{ "cert.o", cert_os, NELEM(cert_os), 40, false, AWAY },
+	{ "cert.ou", cert_ous, NELEM(cert_ous), 40, false, AWAY },
+	{ "cert.uid", cert_uids, NELEM(cert_uids), 20, false, AWAY },
+	{ "cert.cap", cert_caps, NELEM(cert_caps), 30, false, AWAY },
+	{ "host", hosts, NELEM(hosts), 30, false, ANYBODY },
+	{ "path", paths, NELEM(paths), 20, false, ANYBODY },
+	{ "query", queries, NELEM(queries), 20, false, ANYBODY },
+	{ "service", words, NELEM(words), 20, false, ANYBODY },
 };
 
 static const struct maybe singles[] = {
-	{ "max_skew", periods, NELEM(periods), 30, false },
-	{ "lifetime", periods, NELEM(periods), 30, false },
-	{ "not_before", times, NELEM(times), 10, true },
-	{ "not_after", times, NELEM(times), 20, true },
-	{ "reveal", reveals, NELEM(reveals), 30, false },
+	{ "max_skew", periods, NELEM(periods), 30, false, ANYBODY },
+	{ "lifetime", periods, NELEM(periods), 30, false, ANYBODY },
+	{ "not_before", times, NELEM(times), 10, true, ANYBODY },
+	{ "not_after", times, NELEM(times), 20, true, ANYBODY },
+	{ "reveal", reveals, NELEM(reveals), 30, false, ANYBODY },
 };
 
 static inline void put_object(struct attrs *a, bool agent)
@@ -93,16 +110,19 @@ static inline void put_object(struct attrs *a, bool agent)
 static inline void random_grant(struct attrs *a)
 {
 	struct grant *g = NULL;
-	bool agent;
+	bool agent, away;
 
 	do {
 		attrs_clear(a);
 		agent = chance(20);
+		away = !agent && chance(25);
 		put_object(a, agent);
-		if (chance(70))
+		if (!away && chance(70))
 			put_set(a, "uid", ids, NELEM(ids));
 		for (size_t i = 0; i < NELEM(sets); i++)
-			if ((sets[i].both || !agent) && chance(sets[i].percent))
+			if ((sets[i].both || !agent) &&
+			    sets[i].who != (away ? HERE : AWAY) &&
+			    chance(sets[i].percent))
 				put_set(a, sets[i].name, sets[i].from,
 					sets[i].n);
 		for (size_t i = 0; i < NELEM(singles); i++)
@@ -134,6 +154,7 @@ struct world {
 	struct subject s;
 	uint32_t gids[2];
 	char unit[16], user_unit[16];
+	char o[8], ou[8], uid[40], cap[2][16];
 	struct attrs facts;
 	struct grant_request rq;
 	bool alive;
@@ -168,9 +189,30 @@ static inline void random_facts(struct world *w)
 	w->rq.facts = attrs_view(&w->facts);
 }
 
-static inline void random_world(struct world *w)
+/* He came with a certificate. */
+static inline void random_cert(struct world *w)
 {
-	*w = (struct world){ .alive = chance(90) };
+	struct subject_cert *c = &w->s.cert;
+
+	w->s = (struct subject){ .uid = SUBJECT_NO_ID,
+				 .gid = SUBJECT_NO_ID,
+				 .via = VIA_TLS };
+	(void)snprintf(w->o, sizeof w->o, "%s", PICK(cert_os));
+	(void)snprintf(w->ou, sizeof w->ou, "%s", PICK(cert_ous));
+	(void)snprintf(w->uid, sizeof w->uid, "%s", PICK(cert_uids));
+	c->o = chance(95) ? w->o : NULL;
+	c->ou = chance(95) ? w->ou : NULL;
+	c->uid = chance(95) ? w->uid : NULL;
+	c->caps = (unsigned)unit_below(&rnd, 3);
+	for (unsigned i = 0; i < c->caps; i++) {
+		(void)snprintf(w->cap[i], sizeof w->cap[i], "%s",
+			       PICK(cert_caps));
+		c->cap[i] = w->cap[i];
+	}
+}
+
+static inline void random_local(struct world *w)
+{
 	w->s.uid = 1 + (uint32_t)unit_below(&rnd, 4);
 	w->gids[0] = 1 + (uint32_t)unit_below(&rnd, 2);
 	w->gids[1] = 3 + (uint32_t)unit_below(&rnd, 2);
@@ -180,7 +222,16 @@ static inline void random_world(struct world *w)
 	(void)snprintf(w->user_unit, sizeof w->user_unit, "%s", PICK(units));
 	w->s.unit = chance(50) ? w->unit : NULL;
 	w->s.user_unit = chance(50) ? w->user_unit : NULL;
-	w->s.gate = chance(3);
+	w->s.via = chance(10) ? VIA_GATE : VIA_SOCKET;
+}
+
+static inline void random_world(struct world *w)
+{
+	*w = (struct world){ .alive = chance(90) };
+	if (chance(25))
+		random_cert(w);
+	else
+		random_local(w);
 	for (size_t i = 0; i < NELEM(exes); i++)
 		w->exe[i] = chance(40);
 	w->rq.credential = PICK(creds);

@@ -31,6 +31,30 @@ static void test_a_whole_grant(void **state)
 	grant_free(g);
 }
 
+static void test_a_grant_for_certificates(void **state)
+{
+	static const char text[] =
+		"credential=prod op=sign cert.ou=n1.example,n2.example "
+		"cert.o=web cert.o=db "
+		"cert.uid=01900000-0000-7000-8000-000000000001 "
+		"cert.cap=use:prod@*,use:*@n1.example host=*.example";
+	struct grant *g = NULL;
+	struct fault f;
+
+	(void)state;
+	if (grant_of(text, &g, &f) != OK)
+		fail_msg("%s", f.text);
+	assert_true(grant_is_remote(g));
+	assert_int_equal(g->set[GRANT_CERT_OU].count, 2);
+	assert_int_equal(g->set[GRANT_CERT_O].count, 2);
+	assert_int_equal(g->set[GRANT_CERT_UID].count, 1);
+	assert_int_equal(g->set[GRANT_CERT_CAP].count, 2);
+	grant_free(g);
+	assert_int_equal(grant_of("credential=c uid=1", &g, &f), OK);
+	assert_false(grant_is_remote(g));
+	grant_free(g);
+}
+
 static void test_presets(void **state)
 {
 	struct grant *g = NULL;
@@ -53,7 +77,8 @@ static void test_what_is_refused(void **state)
 		{ "", "needs a credential" },
 		{ "uid=1", "needs a credential" },
 		{ "credential=c", "a grant needs a subject: uid=, gid=, exe=, "
-				  "unit= or user_unit=" },
+				  "unit= or user_unit=, or cert.o=, cert.ou=, "
+				  "cert.uid= or cert.cap=" },
 		{ "credential=c exe=/bin/a", "only narrows a uid or a unit" },
 		{ "credential=c exe=/bin/a gid=5", "only narrows a uid" },
 		{ "credential=c user_unit=a.service", "only narrows" },
@@ -101,7 +126,28 @@ static void test_what_is_refused(void **state)
 		  "limit 'rate' is not supported yet by this version" },
 		{ "credential=c uid=1 uses=5", "not supported yet" },
 		{ "credential=c uid=1 confirm=yes", "not supported yet" },
-		{ "credential=c cert.o=web", "not supported yet" },
+		{ "credential=c cert.o=web uid=1", "could never match" },
+		{ "credential=c cert.ou=n gid=1", "could never match" },
+		{ "credential=c cert.uid=01900000-0000-7000-8000-000000000001 "
+		  "exe=/bin/a",
+		  "could never match" },
+		{ "credential=c cert.cap=a:b@c unit=a.service",
+		  "could never match" },
+		{ "credential=c cert.o=web user_unit=a.service",
+		  "could never match" },
+		{ "credential=c cert.o=*", "a type begins with a letter" },
+		{ "credential=c cert.o=Web", "a type begins with a letter" },
+		{ "credential=c cert.o=", "an empty value" },
+		{ "credential=c cert.ou=*", "node '*'" },
+		{ "credential=c cert.ou=*.example", "node '*.example'" },
+		{ "credential=c cert.ou=N1", "node 'N1'" },
+		{ "credential=c cert.ou=n1.", "node 'n1.'" },
+		{ "credential=c cert.uid=a", "agent id 'a' is not a UUIDv7" },
+		{ "credential=c cert.cap=admin", "is not verb:object@scope" },
+		{ "credential=c cert.cap=admin:a@{node}", "has a scope that" },
+		{ "credential=c cert.cap=a:b@c,", "an empty value" },
+		{ "credential=c cert.x=a", "no limit 'cert.x'" },
+		{ "credential=c uid=1 self=yes", "not supported yet" },
 		{ "credential=c uid=1 !host=a", "nothing confidential" },
 		{ "credential=c uid=1 any=yes", "no limit 'any'" },
 	};
@@ -142,6 +188,11 @@ static void test_sizes_are_bounded(void **state)
 	refused_large("uid", 257, "credential=c", "more than 256 values");
 	refused_large("credential", 257, "uid=1", "more than 256 values");
 	refused_large("credential", 256, "uid=1,2,3,4,5", "pairs at most");
+	refused_large("credential", 256, "cert.ou=a,b,c,d,e cert.o=w",
+		      "pairs at most");
+	refused_large("credential", 256,
+		      "cert.cap=a:b@1,a:b@2,a:b@3,a:b@4,a:b@5",
+		      "pairs at most");
 	refused_large("credential", 20000, "uid=1", "over 65536 bytes");
 }
 
@@ -149,6 +200,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_whole_grant),
+		cmocka_unit_test(test_a_grant_for_certificates),
 		cmocka_unit_test(test_presets),
 		cmocka_unit_test(test_what_is_refused),
 		cmocka_unit_test(test_sizes_are_bounded),

@@ -56,6 +56,7 @@ static void test_what_is_refused(void **state)
 		{ "agent=web,* uid=1", "name no other beside it" },
 		{ "agent=* agent=* uid=1", "name no other beside it" },
 		{ "agent=web credential=c uid=1", "make two of" },
+		{ "agent=web cert.o=ci", "cert.*= is for credentials" },
 		{ "agent=web uid=1 op=sign", "op= limits requests" },
 		{ "agent=web uid=1 method=GET", "method= limits requests" },
 		{ "agent=web uid=1 host=a", "host= limits requests" },

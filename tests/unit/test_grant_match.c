@@ -123,7 +123,88 @@ static void test_subject(void **state)
 		/* the content decides before door is asked */
 		{ "credential=c uid=1 exe=/bin/a host=h", "uid=1", "", "host=x",
 		  NO, "host" },
-		{ "credential=c uid=1", "uid=1 via=gate", "", "", NO, "HTTP" },
+		{ "credential=c cert.o=web", "uid=1", "", "", NO,
+		  "comes with a certificate" },
+	};
+
+	(void)state;
+	rows_check(rows, NELEM(rows));
+}
+
+/* Over HTTP on this machine: who connected is known, what he runs is not proved. */
+static void test_subject_over_http(void **state)
+{
+	static const char who[] = "uid=1 gid=2 groups=3 via=gate "
+				  "unit=a.service user_unit=b.service "
+				  "exe=/bin/a";
+	static const struct row rows[] = {
+		{ "credential=c uid=1", who, "", "", YES },
+		{ "credential=c gid=3", who, "", "", YES },
+		{ "credential=c uid=1 gid=2", who, "", "", YES },
+		{ "credential=c uid=2", who, "", "", NO, "uid 1 is not" },
+		{ "credential=c gid=4", who, "", "", NO, "groups" },
+		{ "credential=c unit=a.service", who, "", "", NO,
+		  "it limits the unit, which nobody proves over HTTP" },
+		{ "credential=c uid=1 user_unit=b.service", who, "", "", NO,
+		  "it limits the user_unit" },
+		{ "credential=c uid=1 exe=/bin/a", who, "", "", NO,
+		  "it limits the exe" },
+		{ "credential=c cert.o=web", who, "", "", NO,
+		  "comes with a certificate" },
+	};
+
+	(void)state;
+	rows_check(rows, NELEM(rows));
+}
+
+#define ID_1 "01900000-0000-7000-8000-000000000001"
+#define ID_2 "01900000-0000-7000-8000-000000000002"
+
+static void test_subject_with_a_certificate(void **state)
+{
+	static const char who[] = "via=tls cert.o=web cert.ou=n1.example "
+				  "cert.uid=" ID_1 " cert.cap=use:*@n1 "
+				  "cert.cap=do:a@* serial=01ab";
+	static const struct row rows[] = {
+		{ "credential=c cert.o=web", who, "", "", YES },
+		{ "credential=c cert.o=db,web", who, "", "", YES },
+		{ "credential=c cert.o=db", who, "", "", NO,
+		  "cert.o 'web' is not within cert.o=db" },
+		{ "credential=c cert.ou=n1.example", who, "", "", YES },
+		{ "credential=c cert.ou=n1", who, "", "", NO,
+		  "cert.ou 'n1.example' is not within cert.ou=n1" },
+		{ "credential=c cert.uid=" ID_1, who, "", "", YES },
+		{ "credential=c cert.uid=" ID_2, who, "", "", NO,
+		  "cert.uid '" ID_1 "' is not within" },
+		{ "credential=c cert.ou=n1.example cert.o=db", who, "", "", NO,
+		  "cert.o" },
+		{ "credential=c cert.ou=n1.example cert.o=web", who, "", "",
+		  YES },
+		{ "credential=c cert.cap=use:x@n1", who, "", "", YES },
+		{ "credential=c cert.cap=use:*@n1", who, "", "", YES },
+		{ "credential=c cert.cap=do:a@anywhere", who, "", "", YES },
+		{ "credential=c cert.cap=do:a@*", who, "", "", YES },
+		{ "credential=c cert.cap=do:b@n1,do:a@n1", who, "", "", YES },
+		{ "credential=c cert.cap=use:x@n2", who, "", "", NO,
+		  "no capability for cert.cap=use:x@n2" },
+		/* narrower capabilities do not cover wider ones */
+		{ "credential=c cert.cap=use:x@*", who, "", "", NO, "no cap" },
+		{ "credential=c cert.cap=do:*@n1", who, "", "", NO, "no cap" },
+		{ "credential=c cert.cap=use:x@n1", "cert.o=web", "", "", NO,
+		  "no capability" },
+		{ "credential=c cert.o=web", "cert.ou=n1", "", "", NO,
+		  "the certificate has no cert.o" },
+		{ "credential=c cert.o=web", "cert.o=webx", "", "", NO, "o" },
+		/* nothing local is his */
+		{ "credential=c uid=0", who, "", "", NO, "on this machine" },
+		{ "credential=c gid=0", who, "", "", NO, "on this machine" },
+		{ "credential=c unit=a.service", who, "", "", NO,
+		  "on this machine" },
+		/* the rest of the grant limits him as anybody */
+		{ "credential=c cert.o=web host=a", who, "", "host=b", NO,
+		  "host" },
+		{ "credential=c cert.o=web op=presign", who, "", "", NO,
+		  "op 'sign'" },
 	};
 
 	(void)state;
@@ -455,6 +536,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_subject),
+		cmocka_unit_test(test_subject_over_http),
+		cmocka_unit_test(test_subject_with_a_certificate),
 		cmocka_unit_test(test_credential_operation_and_reveal),
 		cmocka_unit_test(test_unknown_facts_deny),
 		cmocka_unit_test(test_facts),

@@ -135,6 +135,64 @@ static void test_denial_reads_the_same_for_any_name(void **state)
 	grant_set_free(set);
 }
 
+static void denied_as(const char *subject, const char *why)
+{
+	struct grant_set *set = grant_set_new();
+	AUTO(attrs_wipe) struct attrs a = { 0 };
+	AUTO(subject_wipe) struct subject s = { .uid = 0 };
+	struct grant_request rq = { .credential = "a", .op = "sign" };
+	struct grant_decision d;
+
+	attrs_init(&a);
+	assert_int_equal(attrs_parse_text(&a, subject, strlen(subject), NULL),
+			 OK);
+	assert_int_equal(subject_parse(attrs_view(&a), &s, NULL), OK);
+	grants_admit(set, &s, &rq, now, &d);
+	assert_int_equal(d.verdict, GRANT_DENY);
+	assert_string_equal(d.why.text, why);
+	grant_set_free(set);
+}
+
+static void test_denial_of_who_has_a_certificate_names_him(void **state)
+{
+	(void)state;
+	denied_as("cert.o=web cert.ou=n1.example "
+		  "cert.uid=01900000-0000-7000-8000-000000000001",
+		  "no grant lets agent 01900000-0000-7000-8000-000000000001 "
+		  "run 'sign' with credential 'a': an admin can give one with "
+		  "'cretula grant add credential=a op=sign cert.ou=n1.example "
+		  "cert.o=web'");
+	denied_as("cert.o=\"we\\x07b\"",
+		  "no grant lets agent - run 'sign' with credential 'a': an "
+		  "admin can give one with 'cretula grant add credential=a "
+		  "op=sign cert.o=we?b'");
+}
+
+/* What may be used, without a sentence. */
+static void test_what_a_subject_may_use(void **state)
+{
+	struct grant_set *set = grant_set_new();
+	struct subject s = { .uid = 1 };
+	struct grant_request rq = { .credential = "a", .op = "sign" };
+
+	(void)state;
+	assert_int_equal(grant_set_add(set, of("credential=a uid=1 op=sign "
+					       "exe=/bin/x",
+					       1)),
+			 OK);
+	assert_true(grants_name(set, &s, "a"));
+	assert_false(grants_name(set, &s, "b"));
+	assert_true(grants_may(set, &s, &rq, now));
+	rq.op = "presign";
+	assert_false(grants_may(set, &s, &rq, now));
+	rq.op = "sign";
+	s.via = VIA_GATE;
+	assert_false(grants_may(set, &s, &rq, now));
+	s = (struct subject){ .uid = 2 };
+	assert_false(grants_name(set, &s, "a"));
+	grant_set_free(set);
+}
+
 static void test_explanations(void **state)
 {
 	struct grant_set *set = grant_set_new();
@@ -162,25 +220,22 @@ static void test_explanations(void **state)
 	grant_set_free(set);
 }
 
-/* n grants for n uids on one credential, and n by unit, by group and by name. */
-static struct grant_set *many(uint64_t n)
+struct form {
+	const char *before, *after;
+};
+
+/* n grants, each of the next form, with a number between its halves. */
+static struct grant_set *many_of(const struct form form[4], uint64_t n)
 {
-	static const struct {
-		const char *before, *after;
-	} form[] = { { "credential=one uid=", "" },
-		     { "credential=two gid=", "" },
-		     { "credential=three unit=u", ".service" },
-		     { "uid=7 credential=c", "" } };
 	struct grant_set *set = grant_set_new();
 	struct attrs a;
-	char text[64];
+	char text[128];
 
 	attrs_init(&a);
 	for (uint64_t i = 1; i <= n; i++) {
-		(void)snprintf(text, sizeof text, "%s%llu%s",
-			       form[i % NELEM(form)].before,
-			       (unsigned long long)i,
-			       form[i % NELEM(form)].after);
+		(void)snprintf(text, sizeof text, "%s%06llu%s",
+			       form[i % 4].before, (unsigned long long)i,
+			       form[i % 4].after);
 		attrs_clear(&a);
 		assert_int_equal(attrs_parse_text(&a, text, strlen(text), NULL),
 				 OK);
@@ -190,14 +245,35 @@ static struct grant_set *many(uint64_t n)
 	return set;
 }
 
-static uint64_t time_of(const struct grant_set *set, unsigned runs)
+/* n grants for n uids on one credential, and n by unit, by group and by name. */
+static struct grant_set *many(uint64_t n)
 {
-	static const char *const names[] = { "one", "two", "three", "c3" };
-	uint32_t gid = 1;
-	char unit[] = "u2.service";
-	struct subject s = {
-		.uid = 7, .gids = &gid, .gid_count = 1, .unit = unit
+	static const struct form form[] = { { "credential=one uid=", "" },
+					    { "credential=two gid=", "" },
+					    { "credential=three unit=u",
+					      ".service" },
+					    { "uid=7 credential=c", "" } };
+
+	return many_of(form, n);
+}
+
+/* … and by agent, by node and type, by capability and by type. */
+static struct grant_set *many_remote(uint64_t n)
+{
+	static const struct form form[] = {
+		{ "credential=one cert.uid=01900000-0000-7000-8000-000000",
+		  "" },
+		{ "credential=two cert.o=web cert.ou=n", ".example" },
+		{ "credential=three cert.cap=use:x@n", "" },
+		{ "credential=four cert.o=t", "" },
 	};
+
+	return many_of(form, n);
+}
+
+static uint64_t time_asked(const struct grant_set *set, const struct subject *s,
+			   const char *const names[4], unsigned runs)
+{
 	struct grant_decision d;
 	uint64_t start = clock_boot();
 
@@ -205,21 +281,48 @@ static uint64_t time_of(const struct grant_set *set, unsigned runs)
 		struct grant_request rq = { .credential = names[i % 4],
 					    .op = "sign" };
 
-		grants_admit(set, &s, &rq, now, &d);
+		grants_admit(set, s, &rq, now, &d);
 	}
 	return clock_boot() - start;
 }
 
-static void test_cost_does_not_grow_with_grants(void **state)
+static uint64_t time_of(const struct grant_set *set, unsigned runs)
 {
-	struct grant_set *few = many(12), *lots = many(100000);
+	static const char *const names[] = { "one", "two", "three", "c000003" };
+	uint32_t gid = 1;
+	char unit[] = "u000002.service";
+	struct subject s = {
+		.uid = 7, .gids = &gid, .gid_count = 1, .unit = unit
+	};
+
+	return time_asked(set, &s, names, runs);
+}
+
+static uint64_t time_remote(const struct grant_set *set, unsigned runs)
+{
+	static const char *const names[] = { "one", "two", "three", "four" };
+	char uid[] = "01900000-0000-7000-8000-000000000004";
+	char ou[] = "n000001.example", o[] = "t000003";
+	char cap[] = "use:*@n000002", other[] = "do:*@n000002";
+	struct subject s = { .via = VIA_TLS,
+			     .cert = { .o = o,
+				       .ou = ou,
+				       .uid = uid,
+				       .cap = { cap, other },
+				       .caps = 2 } };
+
+	return time_asked(set, &s, names, runs);
+}
+
+/* A scan of 25,000 candidates would cost thousands of times as much; the best of
+ * several runs, because others use this machine too. */
+static void cost_stays(struct grant_set *few, struct grant_set *lots,
+		       uint64_t (*time)(const struct grant_set *, unsigned))
+{
 	uint64_t small = UINT64_MAX, large = UINT64_MAX;
 
-	(void)state;
-	/* a scan of 25,000 candidates would cost thousands of times as much;
-	 * the best of several runs, because others use this machine too */
 	for (int i = 0; i < 7; i++) {
-		uint64_t a = time_of(few, 20000), b = time_of(lots, 20000);
+		uint64_t a = time(few, 20000), b = time(lots, 20000);
 
 		small = MIN(small, a);
 		large = MIN(large, b);
@@ -232,13 +335,69 @@ static void test_cost_does_not_grow_with_grants(void **state)
 	grant_set_free(lots);
 }
 
+static void test_cost_does_not_grow_with_grants(void **state)
+{
+	(void)state;
+	cost_stays(many(12), many(100000), time_of);
+	cost_stays(many_remote(12), many_remote(100000), time_remote);
+}
+
+/* A capability finds what it covers, and nothing stays behind when that goes. */
+static void test_capabilities_in_the_index(void **state)
+{
+	static const char *const have[] = { "use:a@n", "use:*@n", "use:a@*",
+					    "use:*@*", "use:b@n", "do:*@*" };
+	static const bool fits[] = { true, true, true, true, false, false };
+	struct grant_set *set = grant_set_new();
+	struct grant_request rq = { .credential = "c", .op = "sign" };
+	struct grant_decision d;
+
+	(void)state;
+	for (int round = 0; round < 2; round++) {
+		assert_int_equal(
+			grant_set_add(set,
+				      of("credential=c "
+					 "cert.cap=use:a@n,use:*@n cert.o=w",
+					 5)),
+			OK);
+		for (size_t i = 0; i < NELEM(have); i++) {
+			char cap[16], o[] = "w";
+			struct subject s = {
+				.via = VIA_TLS,
+				.cert = { .o = o, .cap = { cap }, .caps = 1 }
+			};
+
+			(void)snprintf(cap, sizeof cap, "%s", have[i]);
+			grants_admit(set, &s, &rq, now, &d);
+			assert_int_equal(d.verdict,
+					 fits[i] ? GRANT_ALLOW : GRANT_DENY);
+			assert_int_equal(grants_name(set, &s, "c"), fits[i]);
+		}
+		assert_int_equal(grant_set_drop(set, 5), OK);
+		for (size_t i = 0; i < NELEM(have); i++) {
+			char cap[16];
+			struct subject s = { .via = VIA_TLS,
+					     .cert = { .cap = { cap },
+						       .caps = 1 } };
+
+			(void)snprintf(cap, sizeof cap, "%s", have[i]);
+			assert_false(grants_name(set, &s, "c"));
+		}
+	}
+	grant_set_free(set);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_index_decides_as_brute_force),
 		cmocka_unit_test(test_add_find_drop),
 		cmocka_unit_test(test_denial_reads_the_same_for_any_name),
+		cmocka_unit_test(
+			test_denial_of_who_has_a_certificate_names_him),
+		cmocka_unit_test(test_what_a_subject_may_use),
 		cmocka_unit_test(test_explanations),
+		cmocka_unit_test(test_capabilities_in_the_index),
 		cmocka_unit_test(test_cost_does_not_grow_with_grants),
 	};
 

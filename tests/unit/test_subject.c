@@ -37,6 +37,12 @@ static void test_what_audit_says(void **state)
 		   "subject=uid:0 exe=/usr/bin/a unit=a.service "
 		   "user_unit=b.service");
 	formats_as("uid=5 via=gate", "subject=uid:5 via=gate");
+	formats_as("via=tls cert.o=web cert.ou=n1.example cert.uid=0190 "
+		   "cert.cap=a:b@c serial=01ab admin=yes",
+		   "subject=agent:0190 type=web node=n1.example serial=01ab "
+		   "via=tls");
+	formats_as("via=tls serial=01ab",
+		   "subject=agent:- serial=01ab via=tls");
 }
 
 static void test_groups(void **state)
@@ -98,6 +104,22 @@ static void test_refusals(void **state)
 		"uid=1 admin=1",
 		"uid=1 via=door",
 		"uid=1 colour=red",
+		"uid=1 via=tls",
+		"uid=1 cert.o=web",
+		"via=tls gid=1",
+		"via=tls groups=1",
+		"via=tls pid=1",
+		"via=tls exe=/a",
+		"via=tls unit=a.service",
+		"via=tls user_unit=a.service",
+		"via=gate cert.o=web",
+		"via=gate",
+		"cert.o=",
+		"cert.o=a cert.o=b",
+		"cert.ou=a cert.ou=b",
+		"cert.uid=a cert.uid=b",
+		"serial=a serial=b",
+		"cert.cap=\"a\\x00\"",
 	};
 
 	(void)state;
@@ -110,6 +132,86 @@ static void test_refusals(void **state)
 		assert_true(strlen(f.text) > 0);
 		subject_wipe(&s);
 	}
+}
+
+static void test_who_has_a_certificate(void **state)
+{
+	struct subject s;
+	struct fault f;
+
+	(void)state;
+	assert_int_equal(
+		parse("cert.o=web cert.ou=n1 cert.uid=a cert.cap=x:y@z "
+		      "cert.cap=x:y@w serial=01 via=tls admin=yes",
+		      &s, &f),
+		OK);
+	assert_int_equal(s.via, VIA_TLS);
+	assert_true(s.uid == SUBJECT_NO_ID && s.gid == SUBJECT_NO_ID);
+	assert_true(s.admin && !s.gid_count && !s.pid && !s.exe && !s.unit);
+	assert_string_equal(s.cert.o, "web");
+	assert_string_equal(s.cert.ou, "n1");
+	assert_string_equal(s.cert.uid, "a");
+	assert_string_equal(s.cert.serial, "01");
+	assert_int_equal(s.cert.caps, 2);
+	assert_string_equal(s.cert.cap[1], "x:y@w");
+	assert_false(subject_in_group(&s, SUBJECT_NO_ID));
+	subject_wipe(&s);
+	/* a person who tests a grant need not say how he comes */
+	assert_int_equal(parse("cert.o=web", &s, &f), OK);
+	assert_int_equal(s.via, VIA_TLS);
+	subject_wipe(&s);
+	assert_int_equal(parse("uid=1", &s, &f), OK);
+	assert_int_equal(s.via, VIA_SOCKET);
+	subject_wipe(&s);
+}
+
+static void test_capabilities_are_bounded(void **state)
+{
+	AUTO(buf_wipe) struct buf b = { 0 };
+	struct subject s;
+	struct fault f;
+
+	(void)state;
+	buf_init(&b, 1 << 16);
+	assert_int_equal(buf_str(&b, "via=tls"), OK);
+	for (int i = 0; i < SUBJECT_CAPS_MAX; i++)
+		assert_int_equal(buf_fmt(&b, " cert.cap=a:b@%d", i), OK);
+	assert_int_equal(buf_u8(&b, 0), OK);
+	assert_int_equal(parse((char *)b.p, &s, &f), OK);
+	assert_int_equal(s.cert.caps, SUBJECT_CAPS_MAX);
+	subject_wipe(&s);
+	b.len--;
+	assert_int_equal(buf_str(&b, " cert.cap=a:b@c"), OK);
+	assert_int_equal(buf_u8(&b, 0), OK);
+	assert_int_equal(parse((char *)b.p, &s, &f), ERR_INVALID);
+	subject_wipe(&s);
+}
+
+static uint64_t account(const char *text)
+{
+	struct subject s;
+	struct fault f;
+	uint64_t n;
+
+	assert_int_equal(parse(text, &s, &f), OK);
+	n = subject_account(&s);
+	subject_wipe(&s);
+	return n;
+}
+
+static void test_accounts(void **state)
+{
+	uint64_t a = account("cert.uid=a cert.o=web serial=1");
+
+	(void)state;
+	assert_int_equal(account("uid=7"), 7);
+	assert_int_equal(account("uid=7 via=gate"), 7);
+	/* his new certificate's, too */
+	assert_true(a == account("cert.uid=a cert.o=web serial=2"));
+	assert_true(a != account("cert.uid=b cert.o=web serial=1"));
+	assert_true(a > UINT32_MAX);
+	assert_true(account("serial=1") != account("serial=2"));
+	assert_true(account("via=tls") > UINT32_MAX);
 }
 
 static void test_proofs(void **state)
@@ -158,6 +260,9 @@ int main(void)
 		cmocka_unit_test(test_groups),
 		cmocka_unit_test(test_of_too_many_groups_the_lowest_are_kept),
 		cmocka_unit_test(test_refusals),
+		cmocka_unit_test(test_who_has_a_certificate),
+		cmocka_unit_test(test_capabilities_are_bounded),
+		cmocka_unit_test(test_accounts),
 		cmocka_unit_test(test_proofs),
 		cmocka_unit_test(test_proofs_are_bounded),
 	};
