@@ -14,26 +14,11 @@
 
 /* Verbs that change nothing when called twice. */
 static const char *const harmless[] = {
-	"run",
-	"credentials",
-	"modules",
-	"transport",
-	"status",
-	"slot.list",
-	"credential.list",
-	"credential.show",
-	"grant.list",
-	"grant.test",
-	"module.list",
-	"audit.show",
-	"audit.notes",
-	"audit.prove",
-	"ca.chain",
-	"ca.list",
-	"ca.show",
-	"ca.profiles",
-	"agent.list",
-	"agent.show",
+	"run",         "credentials", "modules",         "transport",
+	"status",      "slot.list",   "credential.list", "credential.show",
+	"grant.list",  "grant.test",  "module.list",     "audit.show",
+	"audit.notes", "audit.prove", "ca.chain",        "ca.list",
+	"ca.show",     "ca.profiles", "agent.list",      "agent.show",
 	"ca.enrol", /* the same CSR fetches its certificate again */
 };
 
