@@ -12,7 +12,6 @@
 #include "lib/log.h"
 
 #include <stdlib.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 enum {
@@ -31,24 +30,13 @@ static void issuer_came(const char *peer, const struct msg *m, int fd)
 	gate_issuer(fd);
 }
 
-/* Connections of one port that this process's descriptors are enough for. */
-static unsigned conns_limit(void)
-{
-	struct rlimit l;
-
-	if (getrlimit(RLIMIT_NOFILE, &l) || l.rlim_max >= FILES)
-		return GATE_CONNS;
-	if (l.rlim_max < 2 * FILES_BESIDE)
-		return FILES_BESIDE / 4;
-	return (unsigned)(l.rlim_max - FILES_BESIDE) / 2;
-}
-
 static void open_ports(const struct msg *m)
 {
 	struct fault f;
 
 	(void)m;
-	if (gate_open(GATE_FD_TLS, GATE_FD_PLAIN, conns_limit(), &f) == OK)
+	if (gate_open(GATE_FD_TLS, GATE_FD_PLAIN,
+		      gate_conns_limit(FILES_BESIDE), &f) == OK)
 		return;
 	log_text(LOG_CRIT, "not_started", "%s", f.text);
 	_exit(1);
@@ -59,7 +47,7 @@ static void confine(struct confine_spec *spec)
 	spec->nofile = FILES;
 }
 
-int role_gate(void)
+int role_ca_gate(void)
 {
 	static const struct child_ops ops = { .peer = issuer_came,
 					      .start = open_ports,
@@ -67,7 +55,7 @@ int role_gate(void)
 	struct loop *l = loop_new();
 
 	child_start(l, &sup, CONFINE_GATE, &ops);
-	gate_run(l);
+	gate_begin(l);
 	child_ready(&sup);
 	loop_run(l);
 	return 0;

@@ -167,17 +167,17 @@ static enum err tell_peer(struct gate_conn *c, struct fault *f)
 	struct attrs a;
 	enum err e;
 
-	if (c->peer_told == gate.issuer_nr)
+	if (conn_of(c)->peer_told == ca_gate.issuer_nr)
 		return OK;
 	attrs_init(&a);
-	e = gate_tls_peer(c->mhd, &a, f);
+	e = gate_tls_peer(c, &a, f);
 	if (e == OK &&
-	    chan_send(&gate.issuer, GI_PEER, c->id, attrs_view(&a)) != OK)
+	    chan_send(&ca_gate.issuer, GI_PEER, c->id, attrs_view(&a)) != OK)
 		e = fault_set(f, ERR_UNAVAILABLE,
 			      "the issuer is behind: try again");
 	if (e == OK) {
-		c->peer_told = gate.issuer_nr;
-		gate.peers++;
+		conn_of(c)->peer_told = ca_gate.issuer_nr;
+		ca_gate.peers++;
 	}
 	attrs_wipe(&a);
 	return e;
@@ -186,14 +186,16 @@ static enum err tell_peer(struct gate_conn *c, struct fault *f)
 static enum err add_serial(const struct gate_conn *c, struct attrs *a,
 			   struct fault *f)
 {
-	if (!c->rest)
+	struct span text = c->var[0];
+
+	if (!c->vars)
 		return OK;
-	if (!c->rest_len || c->rest_len > SERIAL_TEXT_MAX ||
-	    strspn(c->rest, "0123456789abcdefABCDEF:") < c->rest_len)
+	if (!text.n || text.n > SERIAL_TEXT_MAX ||
+	    strspn((const char *)text.p, "0123456789abcdefABCDEF:") < text.n)
 		return fault_set(f, ERR_INVALID,
 				 "the path names no serial number: hex digits, "
 				 "with or without colons");
-	return attrs_add(a, "serial", 0, c->rest, c->rest_len);
+	return attrs_add(a, "serial", 0, text.p, text.n);
 }
 
 static enum err make_call(struct gate_conn *c, struct attrs *a, struct fault *f)
@@ -216,7 +218,7 @@ static enum err make_call(struct gate_conn *c, struct attrs *a, struct fault *f)
 
 static enum MHD_Result refuse(struct gate_conn *c, const struct fault *f)
 {
-	gate.calls_failed++;
+	ca_gate.calls_failed++;
 	return gate_refuse(c, f->code, f->text);
 }
 
@@ -226,11 +228,11 @@ enum MHD_Result gate_call_run(struct gate_conn *c)
 	struct attrs a;
 	enum err e = OK;
 
-	if (!gate.up)
+	if (!ca_gate.up)
 		e = fault_set(&f, ERR_UNAVAILABLE,
 			      "the issuer is being started: try again");
 	else if (map_count(calls.by_id) >= GATE_CALLS ||
-		 gate.issuer.out.len > GATE_OUT_MAX)
+		 ca_gate.issuer.out.len > GATE_OUT_MAX)
 		e = fault_set(&f, ERR_UNAVAILABLE,
 			      "too many requests are in flight: try again");
 	if (e != OK)
@@ -238,8 +240,9 @@ enum MHD_Result gate_call_run(struct gate_conn *c)
 	attrs_init(&a);
 	e = make_call(c, &a, &f);
 	if (e == OK) {
-		c->call = ++gate.next_id;
-		e = chan_send(&gate.issuer, GI_CALL, c->call, attrs_view(&a));
+		conn_of(c)->call = ++gate.next_id;
+		e = chan_send(&ca_gate.issuer, GI_CALL, conn_of(c)->call,
+			      attrs_view(&a));
 		if (e != OK)
 			(void)fault_set(&f, ERR_UNAVAILABLE,
 					"the issuer is behind: try again");
@@ -249,15 +252,15 @@ enum MHD_Result gate_call_run(struct gate_conn *c)
 	attrs_wipe(&a);
 	if (e != OK)
 		return refuse(c, &f);
-	c->called = true;
+	conn_of(c)->called = true;
 	map_add(calls.by_id, c);
 	gate_due_add(&calls.dues, &c->due);
-	return gate_http_wait(c);
+	return gate_wait(c);
 }
 
 enum MHD_Result gate_call_ca(struct gate_conn *c)
 {
-	if (!gate.issuer_der || !gate.root_der)
+	if (!ca_gate.issuer_der || !ca_gate.root_der)
 		return gate_refuse(c, ERR_UNAVAILABLE,
 				   "this CA has no certificates yet: run "
 				   "'cretula ca init'");
@@ -268,21 +271,20 @@ enum MHD_Result gate_call_ca(struct gate_conn *c)
 
 void gate_call_forget(struct gate_conn *c)
 {
-	if (!c->called)
+	if (!conn_of(c)->called)
 		return;
-	c->called = false;
+	conn_of(c)->called = false;
 	gate_due_drop(&calls.dues, &c->due);
-	(void)map_drop(calls.by_id, &c->call, sizeof c->call);
+	(void)map_drop(calls.by_id, &conn_of(c)->call, sizeof(uint64_t));
 }
 
 static void call_failed(struct gate_conn *c, enum err code, const char *text)
 {
-	gate.calls_failed++;
+	ca_gate.calls_failed++;
 	gate_call_forget(c);
-	gate_http_resume(
-		c, problem_status(code),
-		gate_problem(code, 0, text, NULL,
-			     code == ERR_UNAVAILABLE ? GATE_RETRY_S : 0));
+	gate_resume(c, problem_status(code),
+		    gate_problem(code, 0, text, NULL,
+				 code == ERR_UNAVAILABLE ? GATE_RETRY_S : 0));
 }
 
 static void call_overdue(struct gate_due *d)
@@ -330,9 +332,9 @@ static void reply_error(struct gate_conn *c, struct attr_view v,
 		retry = code == ERR_LIMITED || code == ERR_UNAVAILABLE
 				? GATE_RETRY_S
 				: 0;
-	gate.calls_failed++;
-	gate_http_resume(c, problem_status(code),
-			 gate_problem(code, 0, text, id[0] ? id : NULL, retry));
+	ca_gate.calls_failed++;
+	gate_resume(c, problem_status(code),
+		    gate_problem(code, 0, text, id[0] ? id : NULL, retry));
 }
 
 static enum err reply_json(struct gate_conn *c, struct attr_view v,
@@ -345,10 +347,10 @@ static enum err reply_json(struct gate_conn *c, struct attr_view v,
 		return json_attrs_format(v, reply_fields, NELEM(reply_fields),
 					 out);
 	attrs_init(&a);
-	e = attrs_add(&a, "root", 0, gate.root_der, gate.root_len);
+	e = attrs_add(&a, "root", 0, ca_gate.root_der, ca_gate.root_len);
 	if (e == OK)
-		e = attrs_add(&a, "issuer", 0, gate.issuer_der,
-			      gate.issuer_len);
+		e = attrs_add(&a, "issuer", 0, ca_gate.issuer_der,
+			      ca_gate.issuer_len);
 	if (e == OK)
 		e = attrs_add_view(&a, v);
 	if (e == OK)
@@ -372,25 +374,25 @@ void gate_call_reply(const struct msg *m)
 		reply_error(c, m->attrs, &a);
 		return;
 	}
-	gate.calls_done++;
+	ca_gate.calls_done++;
 	buf_init(&b, REPLY_MAX);
 	if (reply_json(c, m->attrs, &b) == OK) {
 		r = mhd_response(b.p, b.len, "application/json");
 		mhd_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-		gate_http_resume(c, MHD_HTTP_OK, r);
+		gate_resume(c, MHD_HTTP_OK, r);
 	} else {
-		gate_http_resume(c, MHD_HTTP_INTERNAL_SERVER_ERROR,
-				 gate_problem(ERR_INTERNAL, 0,
-					      "the reply cannot be told in "
-					      "JSON",
-					      NULL, 0));
+		gate_resume(c, MHD_HTTP_INTERNAL_SERVER_ERROR,
+			    gate_problem(ERR_INTERNAL, 0,
+					 "the reply cannot be told in "
+					 "JSON",
+					 NULL, 0));
 	}
 	buf_wipe(&b);
 }
 
 static void call_key(const void *value, const void **key, size_t *len)
 {
-	*key = &((const struct gate_conn *)value)->call;
+	*key = &((const struct ca_conn *)value)->call;
 	*len = sizeof(uint64_t);
 }
 

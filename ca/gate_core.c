@@ -1,18 +1,16 @@
-/* gate: begin and end, and the channel to the issuer, whose words it takes for true
+/* gate: its routes, begin and end, and the channel to the issuer, whose words it takes for true
  * about everything but form. */
 #include "ca/gate.h"
 
 #include "ca/kinds.h"
 #include "lib/json_attrs.h"
 #include "lib/log.h"
-#include "lib/secret.h"
+#include "lib/ocsp.h"
 
-#include <signal.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
-struct gate gate;
+struct ca_gate ca_gate;
 
 void gate_add(struct attrs *a, const char *name, const char *value)
 {
@@ -24,60 +22,120 @@ void gate_add_u64(struct attrs *a, const char *name, uint64_t value)
 	ENSURE(attrs_add_u64(a, name, value) == OK);
 }
 
-static struct MHD_Daemon *plain_daemon(int fd, unsigned limit)
+#define JSON_TYPE "application/json"
+
+enum {
+	CALL_BODY_MAX = 64 << 10 /* of JSON */
+};
+
+static const struct gate_route routes[] = {
+	/* the ones that are asked most first */
+	{ .path = "/ocsp/**",
+	  .methods = GATE_GET | GATE_POST,
+	  .body_max = OCSP_REQUEST_MAX,
+	  .type = "application/ocsp-request",
+	  .run = gate_ocsp_run },
+	{ .path = "/ocsp",
+	  .methods = GATE_GET | GATE_POST,
+	  .body_max = OCSP_REQUEST_MAX,
+	  .type = "application/ocsp-request",
+	  .run = gate_ocsp_run },
+	{ .path = "/v1/certificates",
+	  .ports = GATE_TLS,
+	  .methods = GATE_POST,
+	  .body_max = CALL_BODY_MAX,
+	  .type = JSON_TYPE,
+	  .verb = "issue",
+	  .run = gate_call_run },
+	{ .path = "/v1/certificates/renew",
+	  .ports = GATE_TLS,
+	  .methods = GATE_POST,
+	  .body_max = CALL_BODY_MAX,
+	  .type = JSON_TYPE,
+	  .verb = "renew",
+	  .run = gate_call_run },
+	{ .path = "/v1/certificates/**/revoke",
+	  .ports = GATE_TLS,
+	  .methods = GATE_POST,
+	  .body_max = CALL_BODY_MAX,
+	  .type = JSON_TYPE,
+	  .verb = "revoke",
+	  .run = gate_call_run },
+	{ .path = "/v1/certificates/**",
+	  .ports = GATE_TLS,
+	  .methods = GATE_GET,
+	  .verb = "show",
+	  .run = gate_call_run },
+	{ .path = "/v1/enrol",
+	  .ports = GATE_TLS,
+	  .methods = GATE_POST,
+	  .body_max = CALL_BODY_MAX,
+	  .type = JSON_TYPE,
+	  .verb = "enrol",
+	  .run = gate_call_run },
+	{ .path = "/v1/ca",
+	  .ports = GATE_TLS,
+	  .methods = GATE_GET,
+	  .verb = "status",
+	  .run = gate_call_ca },
+	{ .path = "/crl", .methods = GATE_GET, .run = gate_crl_run },
+	{ .path = "/crl/**", .methods = GATE_GET, .run = gate_crl_run },
+	{ .path = "/issuer.pem", .methods = GATE_GET, .run = gate_page_cert },
+	{ .path = "/issuer.der", .methods = GATE_GET, .run = gate_page_cert },
+	{ .path = "/root.pem", .methods = GATE_GET, .run = gate_page_cert },
+	{ .path = "/root.der", .methods = GATE_GET, .run = gate_page_cert },
+	{ .path = "/root.crl", .methods = GATE_GET, .run = gate_page_cert },
+	{ .path = "/healthz", .methods = GATE_GET, .run = gate_page_health },
+	{ .path = "/readyz", .methods = GATE_GET, .run = gate_page_health },
+	{ .path = "/metrics",
+	  .ports = GATE_TLS,
+	  .methods = GATE_GET,
+	  .run = gate_page_metrics },
+};
+
+/* A request's client is gone, or it is answered. */
+static void forget(struct gate_conn *c)
 {
-	return MHD_start_daemon(
-		MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME, 0, NULL, NULL,
-		gate_http_request, NULL, MHD_OPTION_LISTEN_SOCKET, fd,
-		MHD_OPTION_CONNECTION_LIMIT, limit + GATE_CONNS_SLACK,
-		MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)GATE_CONN_MEMORY,
-		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)GATE_IDLE_S,
-		MHD_OPTION_NOTIFY_CONNECTION, gate_conn_notify, &gate.plain,
-		MHD_OPTION_NOTIFY_COMPLETED, gate_http_completed, NULL,
-		MHD_OPTION_UNESCAPE_CALLBACK, mhd_raw_target, NULL,
-		MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_END);
+	if (conn_of(c)->called)
+		gate_call_forget(c);
+	if (conn_of(c)->ask)
+		gate_ocsp_forget(c);
+}
+
+static void conn_gone(struct gate_conn *c)
+{
+	uint32_t told = conn_of(c)->peer_told;
+
+	if (told && told == ca_gate.issuer_nr && ca_gate.up)
+		chan_tell(&ca_gate.issuer, GI_PEER_GONE, c->id,
+			  (struct attr_view){ 0 });
 }
 
 enum err gate_open(int tls_fd, int plain_fd, unsigned limit, struct fault *f)
 {
-	struct MHD_Daemon *d;
+	static const struct gate_ops ops = {
+		.routes = routes,
+		.count = NELEM(routes),
+		.conn_size = sizeof(struct ca_conn),
+		.nothing = "there is nothing at this path: docs/http.md lists "
+			   "what there is",
+		.forget = forget,
+		.gone = conn_gone,
+	};
 
-	memset(&gate, 0, sizeof gate);
-	/* The issuer may still work for the gate before this one: what it answers
-	 * that one, and knows of its connections, must be about nobody here. */
-	random_fill(&gate.next_id, sizeof gate.next_id);
-	gate.next_id >>= GATE_ID_SPARE;
-	/* sendfile knows no MSG_NOSIGNAL */
-	if (signal(SIGPIPE, SIG_IGN) == SIG_ERR)
-		return fault_set(f, ERR_INTERNAL, "cannot ignore SIGPIPE");
+	memset(&ca_gate, 0, sizeof ca_gate);
+	TRY(gate_init(&ops, f));
 	json_warm_up();
-	/* MHD's dates: gmtime reads the time zone's file when it first can */
-	tzset();
-	TRY(gate_tls_open(f));
-	d = gate_tls_daemon(tls_fd, limit);
-	if (!d)
-		return fault_set(f, ERR_INTERNAL,
-				 "libmicrohttpd does not take the TLS "
-				 "listener");
-	gate_port_open(&gate.tls, d, true, limit);
-	d = plain_daemon(plain_fd, limit);
-	if (!d)
-		return fault_set(f, ERR_INTERNAL,
-				 "libmicrohttpd does not take the HTTP "
-				 "listener");
-	gate_port_open(&gate.plain, d, false, limit);
-	return OK;
+	TRY(gate_cert_open(f));
+	TRY(gate_port_tls(&ca_gate.tls, tls_fd, limit, f));
+	return gate_port_plain(&ca_gate.plain, plain_fd, limit, f);
 }
 
-void gate_run(struct loop *l)
+void gate_begin(struct loop *l)
 {
-	gate.loop = l;
+	gate_run(l);
 	gate_call_open();
 	gate_ocsp_open();
-	gate_linger_open();
-	gate_shake_open();
-	gate_port_run(&gate.plain);
-	gate_port_run(&gate.tls);
 }
 
 /* The issuer */
@@ -94,7 +152,7 @@ static void from_issuer(struct chan *c, const struct msg *m)
 
 	switch ((enum gate_issuer_kind)m->kind) {
 	case GI_REPLY:
-		if (!gate_tls_reply(m))
+		if (!gate_cert_reply(m))
 			gate_call_reply(m);
 		return;
 	case GI_OCSP_ANSWER:
@@ -127,42 +185,33 @@ static void issuer_end(struct chan *c, const struct fault *why)
 {
 	(void)why;
 	chan_close(c);
-	gate.up = false;
+	ca_gate.up = false;
 	gate_call_lost();
 	gate_ocsp_lost();
-	gate_tls_lost();
+	gate_cert_lost();
 }
 
 void gate_issuer(int fd)
 {
 	static const struct chan_ops ops = { from_issuer, issuer_end, NULL };
 
-	if (gate.up)
-		issuer_end(&gate.issuer, NULL);
-	chan_open(&gate.issuer, gate.loop, fd, false, &ops);
-	gate.up = true;
-	gate.issuer_nr++;
+	if (ca_gate.up)
+		issuer_end(&ca_gate.issuer, NULL);
+	chan_open(&ca_gate.issuer, gate.loop, fd, false, &ops);
+	ca_gate.up = true;
+	ca_gate.issuer_nr++;
 	gate_ocsp_issuer();
-	gate_tls_issuer();
+	gate_cert_issuer();
 }
 
-void gate_close(void)
+void gate_end(void)
 {
-	if (gate.up)
-		issuer_end(&gate.issuer, NULL);
-	gate_shake_close();
-	/* what the lost issuer woke is answered */
-	mhd_run(&gate.plain.mhd);
-	mhd_run(&gate.tls.mhd);
-	mhd_close(&gate.plain.mhd);
-	mhd_close(&gate.tls.mhd);
-	loop_disarm(&gate.plain.slow);
-	loop_disarm(&gate.tls.slow);
-	loop_disarm(&gate.trim);
-	gate_linger_close();
+	if (ca_gate.up)
+		issuer_end(&ca_gate.issuer, NULL);
+	gate_close(); /* what the lost issuer woke is answered */
 	gate_ocsp_close();
 	gate_call_close();
 	gate_crl_close();
 	gate_page_close();
-	gate_tls_close();
+	gate_cert_close();
 }

@@ -95,7 +95,12 @@ void gate_crl_put(const struct msg *m, int fd)
 	else
 		crls.count++;
 	fill(c, m, place, fd);
-	chan_tell(&gate.issuer, GI_DROPPED, m->id, (struct attr_view){ 0 });
+	chan_tell(&ca_gate.issuer, GI_DROPPED, m->id, (struct attr_view){ 0 });
+}
+
+static bool is_there(size_t place)
+{
+	return place < crls.room && crls.at[place].response;
 }
 
 enum MHD_Result gate_crl_run(struct gate_conn *c)
@@ -103,22 +108,25 @@ enum MHD_Result gate_crl_run(struct gate_conn *c)
 	uint64_t shard;
 	size_t place = CRL_FULL;
 
-	if (c->rest) {
-		if (num_u64(c->rest, c->rest_len, CRL_SHARDS_MAX - 1, &shard) !=
-		    OK)
+	if (c->vars) {
+		if (num_u64((const char *)c->var[0].p, c->var[0].n,
+			    CRL_SHARDS_MAX - 1, &shard) != OK)
 			return gate_refuse(c, ERR_NOT_FOUND,
 					   "there is no such CRL: /crl, or "
 					   "/crl/SHARD");
 		place = (size_t)shard + 1;
 	}
-	if (!crls.count)
-		return gate_refuse(c, ERR_UNAVAILABLE,
-				   "no CRL has been made yet");
-	if (place >= crls.room || !crls.at[place].response)
+	if (is_there(place))
+		return gate_cached(c, crls.at[place].response,
+				   crls.at[place].etag,
+				   crls.at[place].this_update);
+	/* the full one comes last: with it the shards that there are are known */
+	if (is_there(CRL_FULL))
 		return gate_refuse(c, ERR_NOT_FOUND,
 				   "there is no such CRL: /crl, or /crl/SHARD");
-	return gate_page_cached(c, crls.at[place].response, crls.at[place].etag,
-				crls.at[place].this_update);
+	return gate_refuse(c, ERR_UNAVAILABLE,
+			   "this CRL has not been published yet: the CA is "
+			   "being started: try again");
 }
 
 size_t gate_crl_count(void)

@@ -100,9 +100,9 @@ static void wake_all(struct ask *a, struct span der, bool error)
 	struct MHD_Response *r;
 
 	for (c = a->waiters; c; c = next) {
-		next = c->next_waiter;
-		c->next_waiter = NULL;
-		c->ask = NULL;
+		next = conn_of(c)->next_waiter;
+		conn_of(c)->next_waiter = NULL;
+		conn_of(c)->ask = NULL;
 		if (der.p) {
 			r = mhd_response(der.p, der.n, OCSP_TYPE);
 			mhd_header(r, MHD_HTTP_HEADER_CACHE_CONTROL,
@@ -111,7 +111,7 @@ static void wake_all(struct ask *a, struct span der, bool error)
 			r = error_response(error ? OCSP_INTERNAL
 						 : OCSP_TRY_LATER);
 		}
-		gate_http_resume(c, MHD_HTTP_OK, r);
+		gate_resume(c, MHD_HTTP_OK, r);
 	}
 	a->waiters = NULL;
 }
@@ -122,10 +122,10 @@ static void wake_to_look(struct ask *a)
 	struct gate_conn *c, *next;
 
 	for (c = a->waiters; c; c = next) {
-		next = c->next_waiter;
-		c->next_waiter = NULL;
-		c->ask = NULL;
-		gate_http_resume(c, MHD_HTTP_OK, NULL);
+		next = conn_of(c)->next_waiter;
+		conn_of(c)->next_waiter = NULL;
+		conn_of(c)->ask = NULL;
+		gate_resume(c, MHD_HTTP_OK, NULL);
 	}
 	a->waiters = NULL;
 }
@@ -167,7 +167,7 @@ static void ask_send(struct ask *a)
 	a->drops = o.drops;
 	attrs_init(&list);
 	ENSURE(attrs_add(&list, "request", 0, a->request, a->len) == OK);
-	chan_tell(&gate.issuer, GI_OCSP, a->id, attrs_view(&list));
+	chan_tell(&ca_gate.issuer, GI_OCSP, a->id, attrs_view(&list));
 	attrs_wipe(&list);
 	map_add(o.by_id, a);
 	o.stats.asked++;
@@ -178,8 +178,8 @@ static struct ask *ask_new(const uint8_t key[OCSP_KEY], struct span request)
 {
 	struct ask *a;
 
-	if (!gate.up || map_count(o.by_key) >= ASKS_MAX ||
-	    gate.issuer.out.len > GATE_OUT_MAX)
+	if (!ca_gate.up || map_count(o.by_key) >= ASKS_MAX ||
+	    ca_gate.issuer.out.len > GATE_OUT_MAX)
 		return NULL;
 	a = xcalloc(1, sizeof *a + request.n);
 	memcpy(a->key, key, OCSP_KEY);
@@ -207,7 +207,7 @@ static enum MHD_Result serve(struct gate_conn *c, struct ocsp_entry *e,
 		else
 			e->refresh = now + 1;
 	}
-	return gate_page_cached(c, e->response, e->etag, e->this_update);
+	return gate_cached(c, e->response, e->etag, e->this_update);
 }
 
 static enum MHD_Result wait_for(struct gate_conn *c,
@@ -222,10 +222,10 @@ static enum MHD_Result wait_for(struct gate_conn *c,
 		o.stats.shed++;
 		return MHD_queue_response(c->mhd, MHD_HTTP_OK, o.later);
 	}
-	c->ask = a;
-	c->next_waiter = a->waiters;
+	conn_of(c)->ask = a;
+	conn_of(c)->next_waiter = a->waiters;
 	a->waiters = c;
-	return gate_http_wait(c);
+	return gate_wait(c);
 }
 
 static bool request_of(struct gate_conn *c, struct span *request)
@@ -235,8 +235,9 @@ static bool request_of(struct gate_conn *c, struct span *request)
 		return c->body.len > 0;
 	}
 	buf_clear(&o.path);
-	if (!c->rest_len ||
-	    ocsp_path_decode(c->rest, c->rest_len, &o.path, NULL) != OK)
+	if (!c->vars || !c->var[0].n ||
+	    ocsp_path_decode((const char *)c->var[0].p, c->var[0].n, &o.path,
+			     NULL) != OK)
 		return false;
 	*request = span_of(o.path.p, o.path.len);
 	return true;
@@ -390,21 +391,20 @@ void gate_ocsp_drop(const struct msg *m)
 	}
 	if (!some)
 		drop_all();
-	mhd_run(&gate.plain.mhd);
-	mhd_run(&gate.tls.mhd);
-	chan_tell(&gate.issuer, GI_DROPPED, m->id, (struct attr_view){ 0 });
+	gate_turn();
+	chan_tell(&ca_gate.issuer, GI_DROPPED, m->id, (struct attr_view){ 0 });
 }
 
 void gate_ocsp_forget(struct gate_conn *c)
 {
-	struct ask *a = c->ask;
+	struct ask *a = conn_of(c)->ask;
 	struct gate_conn **at = &a->waiters;
 
 	while (*at != c)
-		at = &(*at)->next_waiter;
-	*at = c->next_waiter;
-	c->next_waiter = NULL;
-	c->ask = NULL;
+		at = &conn_of(*at)->next_waiter;
+	*at = conn_of(c)->next_waiter;
+	conn_of(c)->next_waiter = NULL;
+	conn_of(c)->ask = NULL;
 }
 
 /* The issuer is gone: what it was asked is not answered. What is kept still serves:

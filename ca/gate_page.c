@@ -3,7 +3,6 @@
 
 #include "lib/clock.h"
 #include "lib/enc.h"
-#include "lib/etag.h"
 #include "lib/httpdate.h"
 #include "lib/pem.h"
 
@@ -13,7 +12,6 @@
 
 enum {
 	PEM_MAX = 64 << 10,
-	METRICS_MAX = 16 << 10,
 	PAGES = 5,
 	PAGE_ETAG = 2 * 32 + 3,
 };
@@ -31,30 +29,6 @@ static struct page {
 	{ .path = "/root.pem" },   { .path = "/root.der" },
 	{ .path = "/root.crl" },
 };
-
-/* GET and HEAD only: RFC 9110 13.1. */
-enum MHD_Result gate_page_cached(struct gate_conn *c, struct MHD_Response *r,
-				 const char *etag, int64_t modified)
-{
-	const char *text;
-	int64_t since;
-	bool same = false;
-
-	if (c->post)
-		return MHD_queue_response(c->mhd, MHD_HTTP_OK, r);
-	text = mhd_request_header(c->mhd, MHD_HTTP_HEADER_IF_NONE_MATCH);
-	if (text) {
-		same = etag_in(text, etag);
-	} else {
-		text = mhd_request_header(c->mhd,
-					  MHD_HTTP_HEADER_IF_MODIFIED_SINCE);
-		same = text &&
-		       httpdate_parse(text, strlen(text), &since) == OK &&
-		       modified <= since;
-	}
-	return MHD_queue_response(
-		c->mhd, same ? MHD_HTTP_NOT_MODIFIED : MHD_HTTP_OK, r);
-}
 
 /* Certificates */
 
@@ -115,10 +89,10 @@ static void keep_crl(const struct msg *m)
 
 void gate_page_chain(const struct msg *m)
 {
-	keep(m, "issuer", &gate.issuer_der, &gate.issuer_len, &pages[0]);
-	keep(m, "root", &gate.root_der, &gate.root_len, &pages[2]);
+	keep(m, "issuer", &ca_gate.issuer_der, &ca_gate.issuer_len, &pages[0]);
+	keep(m, "root", &ca_gate.root_der, &ca_gate.root_len, &pages[2]);
 	keep_crl(m);
-	gate_tls_chain();
+	gate_cert_chain();
 }
 
 enum MHD_Result gate_page_cert(struct gate_conn *c)
@@ -131,8 +105,7 @@ enum MHD_Result gate_page_cert(struct gate_conn *c)
 		return gate_refuse(c, ERR_UNAVAILABLE,
 				   "this CA has no certificates yet: run "
 				   "'cretula ca init'");
-	return gate_page_cached(c, pages[i].response, pages[i].etag,
-				pages[i].since);
+	return gate_cached(c, pages[i].response, pages[i].etag, pages[i].since);
 }
 
 void gate_page_close(void)
@@ -142,24 +115,12 @@ void gate_page_close(void)
 			MHD_destroy_response(pages[i].response);
 		pages[i].response = NULL;
 	}
-	free(gate.issuer_der);
-	free(gate.root_der);
-	gate.issuer_der = gate.root_der = NULL;
+	free(ca_gate.issuer_der);
+	free(ca_gate.root_der);
+	ca_gate.issuer_der = ca_gate.root_der = NULL;
 }
 
 /* Health */
-
-static enum MHD_Result answer_text(struct gate_conn *c, unsigned status,
-				   const char *text)
-{
-	struct MHD_Response *r =
-		mhd_response(text, strlen(text), "text/plain; charset=utf-8");
-
-	mhd_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	if (status == MHD_HTTP_SERVICE_UNAVAILABLE)
-		mhd_header(r, MHD_HTTP_HEADER_RETRY_AFTER, "1");
-	return mhd_answer(c->mhd, status, r);
-}
 
 /* healthz: this process answers. readyz: what was asked for can be done. */
 enum MHD_Result gate_page_health(struct gate_conn *c)
@@ -167,39 +128,19 @@ enum MHD_Result gate_page_health(struct gate_conn *c)
 	const char *why = NULL;
 
 	if (!strcmp(c->route->path, "/healthz"))
-		return answer_text(c, MHD_HTTP_OK, "ok\n");
-	if (!gate.up)
+		return gate_text(c, MHD_HTTP_OK, "ok\n");
+	if (!ca_gate.up)
 		why = "the issuer is being started\n";
-	else if (!gate.issuer_der)
+	else if (!ca_gate.issuer_der)
 		why = "this CA is not initialised: run 'cretula ca init'\n";
 	else if (gate_tls_until() <= clock_wall())
 		why = "the gate has no certificate of its own yet\n";
 	if (why)
-		return answer_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, why);
-	return answer_text(c, MHD_HTTP_OK, "ok\n");
+		return gate_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, why);
+	return gate_text(c, MHD_HTTP_OK, "ok\n");
 }
 
-/* Metrics, in the text form that Prometheus reads */
-
-struct metric {
-	const char *name, *type, *label;
-	uint64_t value;
-};
-
-static void metrics_put(const struct metric *m, size_t n, struct buf *b)
-{
-	const char *before = "";
-
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(before, m[i].name))
-			ENSURE(buf_fmt(b, "# TYPE cretula_ca_gate_%s %s\n",
-				       m[i].name, m[i].type) == OK);
-		before = m[i].name;
-		ENSURE(buf_fmt(b, "cretula_ca_gate_%s%s %llu\n", m[i].name,
-			       m[i].label,
-			       (unsigned long long)m[i].value) == OK);
-	}
-}
+/* Metrics */
 
 enum MHD_Result gate_page_metrics(struct gate_conn *c)
 {
@@ -207,26 +148,26 @@ enum MHD_Result gate_page_metrics(struct gate_conn *c)
 			  plain[] = "{port=\"plain\"}";
 	static const char counter[] = "counter", gauge[] = "gauge";
 	struct gate_ocsp_stats o;
-	struct MHD_Response *r;
-	struct buf b;
 
 	gate_ocsp_stats(&o);
-	const struct metric all[] = {
-		{ "up", gauge, "", gate.up },
-		{ "requests_total", counter, tls, gate.tls.requests },
-		{ "requests_total", counter, plain, gate.plain.requests },
-		{ "connections", gauge, tls, gate.tls.conns },
-		{ "connections", gauge, plain, gate.plain.conns },
-		{ "accepted_total", counter, tls, gate.tls.accepted },
-		{ "accepted_total", counter, plain, gate.plain.accepted },
-		{ "closed_slow_total", counter, tls, gate.tls.closed_slow },
-		{ "closed_slow_total", counter, plain, gate.plain.closed_slow },
-		{ "closed_full_total", counter, tls, gate.tls.closed_full },
-		{ "closed_full_total", counter, plain, gate.plain.closed_full },
-		{ "calls_done_total", counter, "", gate.calls_done },
-		{ "calls_failed_total", counter, "", gate.calls_failed },
+	const struct gate_metric all[] = {
+		{ "up", gauge, "", ca_gate.up },
+		{ "requests_total", counter, tls, ca_gate.tls.requests },
+		{ "requests_total", counter, plain, ca_gate.plain.requests },
+		{ "connections", gauge, tls, ca_gate.tls.conns },
+		{ "connections", gauge, plain, ca_gate.plain.conns },
+		{ "accepted_total", counter, tls, ca_gate.tls.accepted },
+		{ "accepted_total", counter, plain, ca_gate.plain.accepted },
+		{ "closed_slow_total", counter, tls, ca_gate.tls.closed_slow },
+		{ "closed_slow_total", counter, plain,
+		  ca_gate.plain.closed_slow },
+		{ "closed_full_total", counter, tls, ca_gate.tls.closed_full },
+		{ "closed_full_total", counter, plain,
+		  ca_gate.plain.closed_full },
+		{ "calls_done_total", counter, "", ca_gate.calls_done },
+		{ "calls_failed_total", counter, "", ca_gate.calls_failed },
 		{ "calls_in_flight", gauge, "", gate_call_count() },
-		{ "peers_total", counter, "", gate.peers },
+		{ "peers_total", counter, "", ca_gate.peers },
 		{ "ocsp_hits_total", counter, "", o.hits },
 		{ "ocsp_asked_total", counter, "", o.asked },
 		{ "ocsp_refreshed_total", counter, "", o.refreshed },
@@ -240,10 +181,5 @@ enum MHD_Result gate_page_metrics(struct gate_conn *c)
 		{ "tls_not_after_seconds", gauge, "",
 		  (uint64_t)MAX(gate_tls_until(), 0) },
 	};
-	buf_init(&b, METRICS_MAX);
-	metrics_put(all, NELEM(all), &b);
-	r = mhd_response(b.p, b.len, "text/plain; version=0.0.4");
-	buf_wipe(&b);
-	mhd_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
-	return mhd_answer(c->mhd, MHD_HTTP_OK, r);
+	return gate_metrics(c, "cretula_ca_gate_", all, NELEM(all));
 }

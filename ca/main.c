@@ -6,7 +6,7 @@ int main(int argc, char **argv)
 {
 	static const struct program_role roles[] = {
 		{ "door", role_door },     { "front", role_front },
-		{ "gate", role_gate },     { "issuer", role_issuer },
+		{ "gate", role_ca_gate },  { "issuer", role_issuer },
 		{ "store", role_store },   { "signer", role_signer },
 		{ "prober", role_prober }, { "dialer", role_dialer },
 	};

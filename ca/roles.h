@@ -6,7 +6,7 @@
 #include "lib/roles.h"
 
 int role_supervisor(const char *config);
-int role_gate(void);
+int role_ca_gate(void);
 int role_issuer(void);
 int role_store(void);
 int role_signer(void);

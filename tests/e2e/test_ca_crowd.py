@@ -12,6 +12,7 @@ import struct
 import sys
 import time
 
+from lib import ca_cli
 from lib.ca_client import (NODE, SECONDS, Chain, Https, add_token, context,
                            enrol, init, inventory, make_csr, until_https)
 from lib.case import case, check, equal, is_sanitized, run
@@ -135,6 +136,7 @@ class Place:
         got = enrol(ca.api, add_token(ca, NODE, "node"), csr, self.chain.spki)
         self.node = (got.get("certificate"), key)
         self.https, self.http = target(ca.https), target(ca.http)
+        ca_cli.until("its list is published", self.has_list)
         self.quiet = memory(ca)
         print("# PSS before: " + said(self.quiet), flush=True)
 
@@ -193,12 +195,22 @@ class Place:
         with Https(self.ca.https, context(self.chain, *self.node)) as h:
             h.issue("node", NODE, make_csr()[1])
 
-    def crl(self):
+    def get_list(self):
         with socket.create_connection(self.http, SECONDS) as s:
             s.sendall(b"GET /crl HTTP/1.0\r\n\r\n")
             got = b""
             while b := s.recv(65536):
                 got += b
+        return got
+
+    def has_list(self):
+        """503 until it is there, and nothing else."""
+        status = self.get_list().split(b" ", 2)[1]
+        check(status in (b"200", b"503"), "/crl", status)
+        return status == b"200"
+
+    def crl(self):
+        got = self.get_list()
         check(got.startswith(b"HTTP/1.1 200") or got.startswith(b"HTTP/1.0 200"),
               "the CRL", got[:100])
 

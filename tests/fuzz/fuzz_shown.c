@@ -1,6 +1,6 @@
-/* ca/gate_shown: a client's Certificate message, of both forms; what is let through in
+/* lib/gate_shown: a client's Certificate message, of both forms; what is let through in
  * one has a whole first certificate, or none. */
-#include "ca/gate.h"
+#include "lib/gate.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

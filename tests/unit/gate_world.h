@@ -113,7 +113,7 @@ static inline void world_child(int sup, int tls, int plain)
 		if (dup2(fd[i], 3 + i) < 0)
 			_exit(70);
 	close_range(6, ~0u, 0);
-	_exit(role_gate());
+	_exit(role_ca_gate());
 }
 
 static inline struct msg world_from(struct world *w, int fd)

@@ -459,6 +459,39 @@ enum {
 	BIG = 40 << 20
 };
 
+/* The shards come first: until the full one is there nothing is known not to be. */
+static void a_crl_that_is_not_there_yet_is_unavailable(void **state)
+{
+	static const char *const paths[] = { "/crl", "/crl/4" };
+	struct answer r;
+	struct world w;
+	int fd;
+
+	(void)state;
+	world_start(&w);
+	fd = client_open(w.plain);
+	crl_put(&w, "shard=3", "third", 5, 1);
+	for (size_t i = 0; i < NELEM(paths); i++) {
+		get(fd, "GET", paths[i], "");
+		client_answer(fd, &r);
+		assert_int_equal(r.status, 503);
+		answer_has(&r, "Retry-After: 1");
+		body_has(&r, "has not been published yet");
+		answer_wipe(&r);
+	}
+	get(fd, "GET", "/crl/3", "");
+	expect(fd, "third");
+	crl_put(&w, "", "full", 4, 2);
+	get(fd, "GET", "/crl", "");
+	expect(fd, "full");
+	get(fd, "GET", "/crl/4", "");
+	client_answer(fd, &r);
+	assert_int_equal(r.status, 404);
+	answer_wipe(&r);
+	close(fd);
+	world_end(&w);
+}
+
 static void who_began_to_fetch_a_crl_gets_that_one_whole(void **state)
 {
 	uint8_t *big = malloc(BIG), *got = malloc(BIG + 4096);
@@ -762,6 +795,7 @@ int main(void)
 			the_issuer_dies_and_clients_are_told_to_come_again),
 		cmocka_unit_test(what_is_no_request_is_malformed),
 		cmocka_unit_test(crls_are_served_by_shard_with_their_dates),
+		cmocka_unit_test(a_crl_that_is_not_there_yet_is_unavailable),
 		cmocka_unit_test(who_began_to_fetch_a_crl_gets_that_one_whole),
 		cmocka_unit_test(certificates_come_in_both_forms),
 		cmocka_unit_test(refusals_say_why),

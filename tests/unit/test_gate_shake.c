@@ -1,4 +1,4 @@
-/* ca/gate_shake.c: handshakes that stop half way cost nothing and may go on. */
+/* lib/gate_shake.c: handshakes that stop half way cost nothing and may go on. */
 #include "tests/unit/gate_tls_world.h"
 
 #include <poll.h>

@@ -1,4 +1,4 @@
-/* ca/gate_conn.c: clients that are slow, idle or too many. The gate runs in this
+/* lib/gate_conn.c: clients that are slow, idle or too many. The gate runs in this
  * process, whose loop the clients turn. */
 #include "tests/unit/gate_world.h"
 
@@ -24,8 +24,8 @@ static void open_gate(void)
 	if (gate_open(tls, plain, FEW, &f) != OK)
 		fail_msg("%s", f.text);
 	loop = loop_new();
-	gate_run(loop);
-	gate.plain.request_ns = REQUEST_S * CLOCK_SECOND;
+	gate_begin(loop);
+	ca_gate.plain.request_ns = REQUEST_S * CLOCK_SECOND;
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	gate_issuer(pair[0]);
@@ -34,7 +34,7 @@ static void open_gate(void)
 
 static void close_gate(void)
 {
-	gate_close();
+	gate_end();
 	loop_free(loop);
 	close(issuer);
 }
@@ -67,13 +67,13 @@ static void is_served(int fd)
  * real time, which a busy machine makes pass between any two lines of a test. */
 static void age(uint64_t ns)
 {
-	for (struct gate_conn *c = gate.plain.oldest; c; c = c->newer) {
+	for (struct gate_conn *c = ca_gate.plain.oldest; c; c = c->newer) {
 		c->since -= ns;
 		if (c->began)
 			c->began -= ns;
 	}
-	loop_arm(loop, &gate.plain.slow,
-		 gate.plain.oldest->since + gate.plain.request_ns);
+	loop_arm(loop, &ca_gate.plain.slow,
+		 ca_gate.plain.oldest->since + ca_gate.plain.request_ns);
 	loop_turn(loop, 0);
 }
 
@@ -89,18 +89,18 @@ static void who_trickles_is_ended_while_others_are_served(void **state)
 	client_text(slow, "GET /heal");
 	is_served(busy);
 	for (int s = 0; s < REQUEST_S; s += TRICKLE_S) {
-		assert_int_equal(gate.plain.closed_slow, 0);
+		assert_int_equal(ca_gate.plain.closed_slow, 0);
 		assert_int_equal(recv(slow, &c, 1, MSG_DONTWAIT), -1);
 		client_text(slow, "x");
 		is_served(busy);
 		age(TRICKLE_S * CLOCK_SECOND);
 	}
 	assert_int_equal(turn_until(slow, &c, 1), 0);
-	assert_int_equal(gate.plain.closed_slow, 1);
+	assert_int_equal(ca_gate.plain.closed_slow, 1);
 	is_served(busy);
 	fresh = client_open(plain_port);
 	is_served(fresh);
-	assert_int_equal(gate.plain.closed_slow, 1);
+	assert_int_equal(ca_gate.plain.closed_slow, 1);
 	close(slow);
 	close(busy);
 	close(fresh);
@@ -123,8 +123,8 @@ static void when_it_is_full_the_one_idle_longest_goes(void **state)
 		is_served(fd[i]);
 	for (size_t i = 0; i < NELEM(fd) - FEW; i++)
 		assert_int_equal(turn_until(fd[i], &c, 1), 0);
-	assert_true(gate.plain.conns <= FEW);
-	assert_int_equal(gate.plain.closed_full, NELEM(fd) - FEW);
+	assert_true(ca_gate.plain.conns <= FEW);
+	assert_int_equal(ca_gate.plain.closed_full, NELEM(fd) - FEW);
 	for (size_t i = 0; i < NELEM(fd); i++)
 		close(fd[i]);
 	close_gate();
@@ -168,10 +168,10 @@ static void when_all_read_slowly_new_ones_are_served(void **state)
 	for (size_t i = 0; i < NELEM(fd); i++) {
 		fd[i] = client_open(plain_port);
 		client_text(fd[i], get);
-		while (gate.plain.requests <= i)
+		while (ca_gate.plain.requests <= i)
 			loop_turn(loop, 5 * CLOCK_MS);
 	}
-	assert_int_equal(gate.plain.closed_full, 0);
+	assert_int_equal(ca_gate.plain.closed_full, 0);
 	for (size_t i = 0; i < NELEM(fd); i++) {
 		fresh = client_open(plain_port);
 		is_served(fresh);
@@ -179,8 +179,8 @@ static void when_all_read_slowly_new_ones_are_served(void **state)
 		close(fd[i]);
 		fd[i] = fresh;
 	}
-	assert_true(gate.plain.conns <= FEW + 1);
-	assert_true(gate.plain.closed_full > 0);
+	assert_true(ca_gate.plain.conns <= FEW + 1);
+	assert_true(ca_gate.plain.closed_full > 0);
 	for (size_t i = 0; i < NELEM(fd); i++)
 		close(fd[i]);
 	close_gate();

@@ -1,5 +1,5 @@
-/* gate: what the issuer has not answered in time. Holds nothing. */
-#include "ca/gate_due.h"
+/* gate: what has not been answered in time. Holds nothing. */
+#include "lib/gate_due.h"
 
 static void fire(struct loop_timer *t)
 {

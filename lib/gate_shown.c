@@ -2,7 +2,7 @@
  * a signature by its key: whether that is worth doing. GnuTLS takes keys of any size,
  * and with one strange RSA key this process, which has one thread, would be busy for
  * minutes or hours. What the certificate says the issuer judges. Holds nothing. */
-#include "ca/gate.h"
+#include "lib/gate_part.h"
 
 #include "lib/oid.h"
 #include "lib/pubkey.h"

@@ -3,9 +3,8 @@
  *
  * The queue is by the last answer, so each look is at its front only: ten thousand
  * idle connections cost nothing. */
-#include "ca/gate.h"
+#include "lib/gate_part.h"
 
-#include "ca/kinds.h"
 #include "lib/clock.h"
 
 #include <malloc.h>
@@ -60,12 +59,12 @@ void gate_conn_end(struct gate_conn *c)
 
 static bool too_slow(const struct gate_conn *c, uint64_t now)
 {
-	if (c->suspended) /* the issuer's time, which has its own bound */
+	if (c->suspended) /* the daemon's time, which has its own bound */
 		return false;
 	return !c->began || now - c->began >= GATE_ANSWER_S * CLOCK_SECOND;
 }
 
-static void look_for_slow(struct loop_timer *t)
+void gate_conn_slow(struct loop_timer *t)
 {
 	struct gate_port *p =
 		(struct gate_port *)((char *)t -
@@ -83,21 +82,6 @@ static void look_for_slow(struct loop_timer *t)
 	}
 	if (p->oldest)
 		loop_arm(gate.loop, &p->slow, p->oldest->since + p->request_ns);
-}
-
-void gate_port_open(struct gate_port *p, struct MHD_Daemon *d, bool tls,
-		    unsigned limit)
-{
-	*p = (struct gate_port){ .tls = tls,
-				 .limit = limit,
-				 .request_ns = GATE_REQUEST_S * CLOCK_SECOND };
-	p->slow.on = look_for_slow;
-	mhd_init(&p->mhd, d);
-}
-
-void gate_port_run(struct gate_port *p)
-{
-	mhd_watch(&p->mhd, gate.loop);
 }
 
 /* Full: the one that has waited longest without a request goes; if all that are looked
@@ -128,7 +112,11 @@ static void make_room(struct gate_port *p)
 
 static unsigned conns_now(void)
 {
-	return gate.tls.conns + gate.plain.conns;
+	unsigned n = 0;
+
+	for (const struct gate_port *p = gate.ports; p; p = p->next)
+		n += p->conns;
+	return n;
 }
 
 static void crowd_gone(struct loop_timer *t)
@@ -155,34 +143,35 @@ static struct gate_conn *conn_new(struct gate_port *p,
 {
 	const union MHD_ConnectionInfo *i =
 		MHD_get_connection_info(mc, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct gate_conn *c = xcalloc(1, sizeof *c);
+	struct gate_conn *c = xcalloc(1, gate.ops->conn_size);
 
 	c->mhd = mc;
 	c->port = p;
 	c->fd = i->connect_fd;
-	c->id = ++gate.next_id;
+	c->id = p->kind == GATE_HANDED ? p->handed : ++gate.next_id;
 	if (++p->conns > p->limit)
 		make_room(p);
 	p->accepted++;
 	look_at_crowd();
 	queue_add(c);
-	if (p->tls)
+	if (p->kind == GATE_TLS)
 		gate_tls_begin(c);
+	if (gate.ops->came)
+		gate.ops->came(c);
 	return c;
 }
 
 static void conn_end(struct gate_conn *c)
 {
 	queue_drop(c);
-	if (c->port->tls)
+	if (c->port->kind == GATE_TLS)
 		gate_shake_end(c);
 	c->port->conns--;
 	look_at_crowd();
 	if (c->linger)
 		gate_linger(c->fd);
-	if (c->peer_told && c->peer_told == gate.issuer_nr && gate.up)
-		chan_tell(&gate.issuer, GI_PEER_GONE, c->id,
-			  (struct attr_view){ 0 });
+	if (gate.ops->gone)
+		gate.ops->gone(c);
 	buf_wipe(&c->body);
 	free(c);
 }

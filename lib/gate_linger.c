@@ -1,7 +1,7 @@
 /* gate: the last words of a refusal. A client that is still sending when its connection
  * is closed gets a reset, which may throw away the answer it has not read; so the socket
  * is kept a little longer, and what still comes is read and forgotten. */
-#include "ca/gate.h"
+#include "lib/gate_part.h"
 
 #include "lib/clock.h"
 

@@ -4,7 +4,7 @@
  *
  * GnuTLS reads by shake_pull, which notes who found nothing; after the turn those are
  * suspended. What comes after the handshake libmicrohttpd knows how to wait for. */
-#include "ca/gate.h"
+#include "lib/gate_part.h"
 
 #include "lib/clock.h"
 
@@ -137,7 +137,7 @@ void gate_shake_end(struct gate_conn *c)
 	*at = c->next_dry;
 }
 
-static void aside(struct mhd *m)
+void gate_shake_aside(struct mhd *m)
 {
 	struct gate_conn *c;
 
@@ -162,7 +162,6 @@ void gate_shake_open(void)
 	shake.closing = false;
 	gate_dues_init(&shake.dues, gate.loop, GATE_IDLE_S * CLOCK_SECOND,
 		       overdue);
-	gate.tls.mhd.after = aside;
 }
 
 void gate_shake_close(void)

@@ -1,6 +1,6 @@
 /* Deadlines of many waiting things, all of one length: a queue and one timer. */
-#ifndef CA_GATE_DUE_H
-#define CA_GATE_DUE_H
+#ifndef LIB_GATE_DUE_H
+#define LIB_GATE_DUE_H
 
 #include "lib/loop.h"
 
