@@ -11,6 +11,7 @@
  * to be something else where a person reads it. */
 #include "lib/attr.h"
 
+#include "lib/attr_group.h"
 #include "lib/enc.h"
 
 #include <stdlib.h>
@@ -370,62 +371,6 @@ enum err attr_format_text(struct attr_view v, struct buf *out)
 
 /* JSON. */
 
-struct json_item {
-	struct attr a;
-	unsigned at;    /* place in the list */
-	unsigned first; /* place of the first of that name */
-};
-
-static int by_name(const void *x, const void *y)
-{
-	const struct json_item *a = x, *b = y;
-	size_t n = MIN(a->a.name_len, b->a.name_len);
-	int d = memcmp(a->a.name, b->a.name, n);
-
-	if (d)
-		return d;
-	if (a->a.name_len != b->a.name_len)
-		return a->a.name_len < b->a.name_len ? -1 : 1;
-	return a->at < b->at ? -1 : 1;
-}
-
-static int by_first(const void *x, const void *y)
-{
-	const struct json_item *a = x, *b = y;
-
-	if (a->first != b->first)
-		return a->first < b->first ? -1 : 1;
-	return a->at < b->at ? -1 : a->at > b->at;
-}
-
-static bool same_name(const struct attr *a, const struct attr *b)
-{
-	return a->name_len == b->name_len &&
-	       !memcmp(a->name, b->name, a->name_len);
-}
-
-/* The list with equal names together, in the order of their first. */
-static struct json_item *json_order(struct attr_view v, unsigned *count)
-{
-	struct attr_view it = v;
-	struct attr a;
-	struct json_item *items;
-	unsigned n = 0;
-
-	while (attr_next(&it, &a))
-		n++;
-	items = xcalloc(n, sizeof *items);
-	for (unsigned i = 0; attr_next(&v, &a); i++)
-		items[i] = (struct json_item){ .a = a, .at = i, .first = i };
-	qsort(items, n, sizeof *items, by_name);
-	for (unsigned i = 1; i < n; i++)
-		if (same_name(&items[i - 1].a, &items[i].a))
-			items[i].first = items[i - 1].first;
-	qsort(items, n, sizeof *items, by_first);
-	*count = n;
-	return items;
-}
-
 static enum err json_char(struct buf *out, const uint8_t *p, size_t k,
 			  uint32_t cp)
 {
@@ -464,8 +409,7 @@ static enum err json_value(struct buf *out, const struct attr *a)
 	return buf_str(out, "\"}");
 }
 
-static enum err json_group(struct buf *out, const struct json_item *g,
-			   unsigned n)
+static enum err json_group(struct buf *out, const struct attr_at *g, unsigned n)
 {
 	TRY(buf_u8(out, '"'));
 	TRY(buf_put(out, g->a.name, g->a.name_len));
@@ -481,12 +425,11 @@ static enum err json_group(struct buf *out, const struct json_item *g,
 enum err attr_format_json(struct attr_view v, struct buf *out)
 {
 	unsigned n, k;
-	AUTO(mem_free) struct json_item *items = json_order(v, &n);
+	AUTO(mem_free) struct attr_at *items = attr_group(v, &n);
 
 	TRY(buf_u8(out, '{'));
 	for (unsigned i = 0; i < n; i += k) {
-		for (k = 1; i + k < n && items[i + k].first == items[i].first;)
-			k++;
+		k = attr_group_len(items + i, n - i);
 		if (i)
 			TRY(buf_u8(out, ','));
 		TRY(json_group(out, items + i, k));

@@ -8,6 +8,7 @@
  *	front -> core	CLIENT_CALL conn|id … + fds	core -> front	CLIENT_REPLY …
  *							core -> front	FC_CLOSE + fd
  * A broken front can use what its uid may use, and nothing else. */
+#include "lib/call_check.h"
 #include "lib/child.h"
 #include "lib/clock.h"
 #include "lib/roles.h"
@@ -126,42 +127,6 @@ static void conn_refuse(struct front_conn *c, enum err code, const char *text)
 }
 
 /* Calls */
-
-static enum err check_plain(struct attr_view v, struct fault *f)
-{
-	struct attr a;
-
-	while (attr_next(&v, &a))
-		if (a.flags & ATTR_CONFIDENTIAL)
-			return fault_set(
-				f, ERR_INVALID,
-				"the confidential value of '%.*s' came "
-				"bare: seal it to the key in "
-				"transport.pub and send it as box",
-				a.name_len, a.name);
-	return OK;
-}
-
-/* Every list inside a call is checked here, so that the core only meets bytes
- * that have been parsed once. */
-static enum err check_call(const struct msg *m, struct fault *f)
-{
-	static const char *const lists[] = { "request", "attributes", "grant",
-					     "subject" };
-	struct attr_view it = m->attrs, inner;
-	struct attr a;
-
-	TRY(check_plain(m->attrs, f));
-	while (attr_next(&it, &a)) {
-		for (size_t i = 0; i < NELEM(lists); i++) {
-			if (!attr_named(&a, lists[i]))
-				continue;
-			TRY(attr_parse(a.value, a.len, &inner, f));
-			TRY(check_plain(inner, f));
-		}
-	}
-	return OK;
-}
 
 static bool call_known(const struct front_conn *c, uint32_t id)
 {
@@ -299,7 +264,7 @@ static void from_client(struct chan *ch, const struct msg *m)
 	}
 	if (!call_fds_take(c, m, &fds))
 		return;
-	if (check_call(m, &f) != OK) {
+	if (call_check(m->attrs, &f) != OK) {
 		answer_error(c, (uint32_t)m->id, f.code, f.text);
 		return;
 	}

@@ -3,12 +3,12 @@
 
 #include "lib/clock.h"
 #include "lib/enc.h"
+#include "lib/json_load.h"
 #include "lib/json_put.h"
 #include "lib/num.h"
 #include "lib/pem.h"
 #include "lib/secret.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,11 +18,6 @@ enum {
 	DECODED_MAX = 64 << 10,
 	NAME_SHOWN = 64, /* of an unknown field, in the error */
 };
-
-static void json_end(json_t **j)
-{
-	json_decref(*j);
-}
 
 void json_warm_up(void)
 {
@@ -180,35 +175,15 @@ static const struct json_field *field_find(const struct json_field *fields,
 	return NULL;
 }
 
-/* Without what stood there, which jansson quotes: it may be a piece of a token. */
-static enum err not_json(const json_error_t *e, struct fault *f)
-{
-	const char *near = strstr(e->text, " near ");
-	int n = (int)(near ? (size_t)(near - e->text) : strlen(e->text));
-
-	if (e->line < 1)
-		return fault_set(f, ERR_INVALID, "the body is not JSON: %.*s",
-				 n, e->text);
-	return fault_set(f, ERR_INVALID,
-			 "the body is not JSON: line %d, column %d: %.*s",
-			 e->line, e->column, n, e->text);
-}
-
 enum err json_attrs_parse(const void *text, size_t len,
 			  const struct json_field *fields, size_t n,
 			  struct attrs *out, struct fault *f)
 {
 	AUTO(json_end) json_t *root = NULL;
 	const char *name;
-	json_error_t je;
 	json_t *v;
 
-	root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &je);
-	if (!root)
-		return not_json(&je, f);
-	if (!json_is_object(root))
-		return fault_set(f, ERR_INVALID,
-				 "the body must be a JSON object");
+	TRY(json_load_object(text, len, &root, f));
 	json_object_foreach(root, name, v)
 	{
 		const struct json_field *d = field_find(fields, n, name);
