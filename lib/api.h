@@ -1,0 +1,152 @@
+/* What the files of credd's and certmgr's gate share: HTTP and JSON in front of a core that
+ * is behind a channel, as fronts are for the native protocol. Calls and their answers;
+ * who a caller is, door or the verifier tells the core. On top of lib/gate.h.
+ *
+ *	api.c         the role: its beginning, its channels, its end
+ *	api_local.c   connections that door hands over
+ *	api_remote.c  the TLS listener, the verifier, the gate's own certificate
+ *	api_route.c   the paths of each daemon, and what is called for them
+ *	api_call.c    calls in flight
+ *	api_answer.c  answers to JSON
+ *	api_page.c    health, metrics, the description */
+#ifndef LIB_API_H
+#define LIB_API_H
+
+#include "lib/chan.h"
+#include "lib/gate.h"
+#include "lib/kinds.h"
+
+enum {
+	API_BODY_MAX = 1 << 20,
+	API_CALL_S = 120, /* as long as anything here waits: a person who confirms */
+	API_ANSWER_MAX = 16 << 20,  /* bytes of JSON of one answer */
+	API_ANSWERS_MAX = 64 << 20, /* … of all that are collected or not read */
+	API_WAITING = 1024,         /* handed over before the core is there */
+	API_NAME_MAX = 256,         /* bytes of a name in a path, decoded */
+	API_FILES_BESIDE = 64,      /* descriptors that are no connection's */
+};
+
+/* Where the call of a request and its answer take their form from. */
+struct api_form {
+	const char *name; /* gate_route.verb */
+	const char *verb; /* of the call; NULL: the path says it */
+	const char *var[GATE_VARS]; /* attributes that are in the path; "": not sent */
+	enum {
+		API_NO_BODY,
+		API_MEMBERS, /* the body's members are the call's attributes */
+		API_REQUEST, /* the body is the attribute `request` */
+		API_PAIRS,   /* lossless, and so is the answer */
+	} body;
+	const char *items;  /* member that the items go to; NULL: there are none */
+	const char *arrays; /* names that are arrays even if there is one */
+	bool one_module;    /* of the items only that of var 0, its operations */
+};
+
+enum api_known {
+	API_NOT_ASKED, /* the verifier has not been told of it */
+	API_ASKED,
+	API_KNOWN,
+	API_REFUSED, /* `why` is what each request is answered with */
+};
+
+struct api_conn {
+	struct gate_conn http; /* first member; its id: the core's number of it */
+	bool listed;  /* in api.conns: not dropped by who handed it over */
+	uint32_t call; /* number of the last one */
+	bool called;   /* it is in flight, its deadline is http.due */
+	struct buf items;
+	bool has_items;
+	size_t held; /* bytes of its answer, in api.held */
+	/* of the TLS port only */
+	enum api_known known;
+	bool judging; /* a request waits for what the verifier says */
+	struct fault why;
+	struct api_conn *next_judged; /* api_remote.c's */
+};
+
+struct api {
+	const char *daemon; /* credd, certmgr */
+	char *node;         /* NULL: not told */
+	uid_t uid;          /* whose connections; UINT32_MAX: remote ones */
+	bool remote;
+	struct chan sup, door, core;
+	bool up;            /* core's channel is open */
+	struct gate_port port;
+	struct map *conns; /* by http.id */
+	struct gate_dues dues;
+	unsigned in_flight;
+	size_t held;
+	uint64_t calls_done, calls_failed;
+};
+
+extern struct api api;
+
+static inline struct api_conn *api_conn_of(struct gate_conn *c)
+{
+	return (struct api_conn *)c;
+}
+
+struct api_conn *api_find(uint64_t id);
+/* It is forgotten by who handed it over: the core is told, and it ends soon. */
+void api_conn_drop(struct api_conn *c);
+
+/* api_route.c */
+const struct gate_route *api_routes(size_t *count); /* api.daemon's */
+const struct api_form *api_form_of(const struct api_conn *c);
+/* The attributes of the call that c's request asks for. */
+MUST enum err api_call_make(const struct api_conn *c, struct attrs *out,
+			    struct fault *f);
+/* A segment of the path, percent-decoded, as a C string. */
+MUST enum err api_var(const struct api_conn *c, unsigned i,
+		      char out[API_NAME_MAX + 1], struct fault *f);
+
+/* api_call.c */
+void api_call_open(void);
+enum MHD_Result api_call_run(struct gate_conn *c); /* gate_route.run */
+void api_call_answer(const struct msg *m);         /* from the core */
+void api_call_lost(void);                          /* the core is */
+void api_call_forget(struct api_conn *c);          /* its client is, or it is answered */
+/* Ends the call in flight with an error of ours. */
+void api_call_fail(struct api_conn *c, enum err code, const char *text);
+
+/* api_answer.c. Answers of the core to c's call; api_answer_drop when c's request is over. */
+MUST enum err api_answer_item(struct api_conn *c, struct attr_view v,
+			      struct fault *f);
+MUST enum err api_answer_reply(struct api_conn *c, struct attr_view v,
+			       struct MHD_Response **out, struct fault *f);
+struct MHD_Response *api_answer_error(struct attr_view v, unsigned *status);
+void api_answer_drop(struct api_conn *c);
+
+/* api_page.c: gate_route.run of what is not asked of the core */
+void api_page_open(void);
+enum MHD_Result api_page_health(struct gate_conn *c);
+enum MHD_Result api_page_ready(struct gate_conn *c);
+enum MHD_Result api_page_metrics(struct gate_conn *c);
+enum MHD_Result api_page_openapi(struct gate_conn *c);
+
+/* api_local.c */
+void api_local_door(int fd);  /* a new channel to door; taken */
+void api_local_core(void);    /* the core is there: who waited comes in */
+bool api_local_idle(void);    /* nobody is connected or waits */
+void api_local_gone(const struct api_conn *c);
+
+/* api_remote.c */
+MUST enum err api_remote_open(const struct msg *start, struct fault *f);
+void api_remote_run(void);
+bool api_remote_peer(const char *peer, int fd); /* false: not its; else taken */
+bool api_remote_sup(const struct msg *m);       /* false: not its */
+/* May c's request go on? API_ASKED: it is set aside until api_remote.c resumes it with
+ * gate_resume(c, 0, NULL), which runs it again. */
+enum api_known api_remote_admit(struct api_conn *c);
+void api_remote_came(struct api_conn *c);
+void api_remote_gone(struct api_conn *c);
+const char *api_remote_unready(void); /* a sentence, or NULL: it is ready */
+
+/* For gate_route.run of what only somebody known may ask: true: go on; else *result is
+ * what run returns. */
+bool api_admitted(struct api_conn *c, enum MHD_Result *result);
+
+/* openapi.c: the description of a daemon's API. */
+struct span openapi_of(const char *daemon);
+
+#endif
