@@ -4,7 +4,7 @@
  * he is. A broken gate can use what its uid may use; the remote one can lie about who has a
  * certificate's key, since only it sees that proof.
  *	3 supervisor, 4 TLS listener (tls=yes)
- *	supervisor -> gate	SUP_START uid= [tls=yes node= gate_type=] | SUP_PEER
+ *	supervisor -> gate	SUP_START node= gate_type= [tls=yes] | SUP_PEER
  *	door -> gate		DF_CONN conn + connection	gate -> door	DF_CLOSED conn
  *	gate -> core		CLIENT_CALL conn|n | FC_CLOSED	core -> gate	CLIENT_REPLY …
  *	gate <-> verifier	enum gate_verifier_kind */
@@ -16,9 +16,9 @@
 #include "lib/log.h"
 #include "lib/map.h"
 #include "lib/roles.h"
-#include "lib/subject.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 struct api api;
@@ -71,6 +71,8 @@ static void gone(struct gate_conn *g)
 		api_local_gone(c);
 	unlist(c);
 	buf_wipe(&c->items);
+	if (!api.remote)
+		api_local_idle();
 }
 
 static void forget(struct gate_conn *g)
@@ -142,8 +144,12 @@ static void peer_came(const char *peer, const struct msg *m, int fd)
 	(void)m;
 	if (!strcmp(peer, "door"))
 		api_local_door(fd);
-	else if (!api.remote || !api_remote_peer(peer, fd))
+	else if (strcmp(peer, "verifier") != 0)
 		core_came(fd);
+	else if (api.remote)
+		api_remote_verifier(fd);
+	else
+		fd_close(&fd); /* those of this machine are door's to judge */
 }
 
 static void other(const struct msg *m)
@@ -180,8 +186,7 @@ static enum err open_gate(const struct msg *m, struct fault *f)
 	api_page_open();
 	if (api.remote)
 		return api_remote_open(m, f);
-	return gate_port_handed(&api.port, gate_conns_limit(API_FILES_BESIDE),
-				f);
+	return gate_port_handed(&api.port, API_LOCAL_CONNS, f);
 }
 
 static void start(const struct msg *m)
@@ -190,8 +195,7 @@ static void start(const struct msg *m)
 	struct attr a;
 
 	api.daemon = daemon_of(m);
-	api.uid = (uid_t)child_number(m, "for", UINT32_MAX);
-	api.remote = api.uid == SUBJECT_NO_ID;
+	api.remote = attr_find(m->attrs, "tls", &a) && attr_is(&a, "yes");
 	if (attr_find(m->attrs, "node", &a))
 		api.node = xstrdup(child_text(m, "node"));
 	if (open_gate(m, &f) == OK)
@@ -200,19 +204,29 @@ static void start(const struct msg *m)
 	_exit(1);
 }
 
+/* Each connection, the same while its last words linger; and the rest. */
+static void confine(struct confine_spec *spec)
+{
+	spec->nofile = 2 * (api.remote ? GATE_CONNS : API_LOCAL_CONNS) +
+		       API_FILES_BESIDE;
+}
+
 int role_gate(void)
 {
 	static const struct child_ops ops = { .peer = peer_came,
 					      .other = other,
-					      .start = start };
+					      .start = start,
+					      .confine = confine };
 	struct loop *l = loop_new();
 
 	api.conns = map_new(conn_key);
-	child_start(l, &api.sup, CONFINE_API, &ops);
+	child_start(l, &api.sup, CONFINE_GATE, &ops);
 	gate_run(l);
 	api_call_open();
 	if (api.remote)
 		api_remote_run();
+	else
+		api_local_idle();
 	child_ready(&api.sup);
 	loop_run(l);
 	return 0;

@@ -18,28 +18,34 @@
 
 enum {
 	API_BODY_MAX = 1 << 20,
-	API_CALL_S = 120, /* as long as anything here waits: a person who confirms */
-	API_ANSWER_MAX = 16 << 20,  /* bytes of JSON of one answer */
-	API_ANSWERS_MAX = 64 << 20, /* … of all that are collected or not read */
-	API_WAITING = 1024,         /* handed over before the core is there */
-	API_NAME_MAX = 256,         /* bytes of a name in a path, decoded */
-	API_FILES_BESIDE = 64,      /* descriptors that are no connection's */
+	API_CALL_S =
+		120, /* as long as anything here waits: a person who confirms */
+	API_ANSWER_MAX = 16 << 20, /* bytes of JSON of one answer */
+	API_ANSWERS_MAX = 64
+			  << 20, /* … of all that are collected or not read */
+	API_WAITING = 1024,      /* handed over before the core is there */
+	API_NAME_MAX = 256,      /* bytes of a name in a path, decoded */
+	API_LOCAL_CONNS =
+		1024 + GATE_CONNS_SLACK, /* as many as door gives one uid */
+	API_FILES_BESIDE = 256, /* descriptors that are no connection's */
 };
 
 /* Where the call of a request and its answer take their form from. */
 struct api_form {
 	const char *name; /* gate_route.verb */
 	const char *verb; /* of the call; NULL: the path says it */
-	const char *var[GATE_VARS]; /* attributes that are in the path; "": not sent */
+	const char *var
+		[GATE_VARS]; /* attributes that are in the path; "": not sent */
 	enum {
 		API_NO_BODY,
 		API_MEMBERS, /* the body's members are the call's attributes */
 		API_REQUEST, /* the body is the attribute `request` */
 		API_PAIRS,   /* lossless, and so is the answer */
 	} body;
-	const char *items;  /* member that the items go to; NULL: there are none */
+	const char
+		*items; /* member that the items go to; NULL: there are none */
 	const char *arrays; /* names that are arrays even if there is one */
-	bool one_module;    /* of the items only that of var 0, its operations */
+	bool one_module; /* of the items only that of var 0, its operations */
 };
 
 enum api_known {
@@ -50,8 +56,9 @@ enum api_known {
 };
 
 struct api_conn {
-	struct gate_conn http; /* first member; its id: the core's number of it */
-	bool listed;  /* in api.conns: not dropped by who handed it over */
+	struct gate_conn
+		http;  /* first member; its id: the core's number of it */
+	bool listed;   /* in api.conns: not dropped by who handed it over */
 	uint32_t call; /* number of the last one */
 	bool called;   /* it is in flight, its deadline is http.due */
 	struct buf items;
@@ -67,10 +74,9 @@ struct api_conn {
 struct api {
 	const char *daemon; /* credd, certmgr */
 	char *node;         /* NULL: not told */
-	uid_t uid;          /* whose connections; UINT32_MAX: remote ones */
-	bool remote;
+	bool remote; /* of clients by TLS; else of those that door hands over */
 	struct chan sup, door, core;
-	bool up;            /* core's channel is open */
+	bool up; /* core's channel is open */
 	struct gate_port port;
 	struct map *conns; /* by http.id */
 	struct gate_dues dues;
@@ -105,7 +111,7 @@ void api_call_open(void);
 enum MHD_Result api_call_run(struct gate_conn *c); /* gate_route.run */
 void api_call_answer(const struct msg *m);         /* from the core */
 void api_call_lost(void);                          /* the core is */
-void api_call_forget(struct api_conn *c);          /* its client is, or it is answered */
+void api_call_forget(struct api_conn *c); /* its client is, or it is answered */
 /* Ends the call in flight with an error of ours. */
 void api_call_fail(struct api_conn *c, enum err code, const char *text);
 
@@ -125,16 +131,17 @@ enum MHD_Result api_page_metrics(struct gate_conn *c);
 enum MHD_Result api_page_openapi(struct gate_conn *c);
 
 /* api_local.c */
-void api_local_door(int fd);  /* a new channel to door; taken */
-void api_local_core(void);    /* the core is there: who waited comes in */
-bool api_local_idle(void);    /* nobody is connected or waits */
-void api_local_gone(const struct api_conn *c);
+void api_local_door(int fd); /* a new channel to door; taken */
+void api_local_core(void);   /* the core is there: who waited comes in */
+void api_local_gone(const struct api_conn *c); /* door is told */
+void api_local_idle(
+	void); /* if nobody is connected or waits: the end is near */
 
 /* api_remote.c */
 MUST enum err api_remote_open(const struct msg *start, struct fault *f);
 void api_remote_run(void);
-bool api_remote_peer(const char *peer, int fd); /* false: not its; else taken */
-bool api_remote_sup(const struct msg *m);       /* false: not its */
+void api_remote_verifier(int fd);         /* a new channel to it; taken */
+bool api_remote_sup(const struct msg *m); /* false: not its */
 /* May c's request go on? API_ASKED: it is set aside until api_remote.c resumes it with
  * gate_resume(c, 0, NULL), which runs it again. */
 enum api_known api_remote_admit(struct api_conn *c);
@@ -145,8 +152,5 @@ const char *api_remote_unready(void); /* a sentence, or NULL: it is ready */
 /* For gate_route.run of what only somebody known may ask: true: go on; else *result is
  * what run returns. */
 bool api_admitted(struct api_conn *c, enum MHD_Result *result);
-
-/* openapi.c: the description of a daemon's API. */
-struct span openapi_of(const char *daemon);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "lib/child.h"
 #include "lib/clock.h"
+#include "lib/map.h"
 
 #include <stdlib.h>
 
@@ -34,23 +35,14 @@ static void idle(struct loop_timer *t)
 	chan_tell(&api.sup, SUP_IDLE, 0, (struct attr_view){ 0 });
 }
 
-/* Begun anew whenever the last one has gone. */
-static void look_idle(void)
+void api_local_idle(void)
 {
-	if (!api_local_idle()) {
-		loop_disarm(&local.idle);
+	if (api.port.conns || local.n)
 		return;
-	}
 	local.idle.on = idle;
 	loop_arm(gate.loop, &local.idle, loop_now(gate.loop) + API_IDLE_NS);
 }
 
-bool api_local_idle(void)
-{
-	return !api.port.conns && !local.n;
-}
-
-/* Not counted by its port any more. */
 void api_local_gone(const struct api_conn *c)
 {
 	tell_closed(c->http.id);
@@ -58,8 +50,10 @@ void api_local_gone(const struct api_conn *c)
 
 static void hand(uint64_t id, int fd)
 {
-	if (gate_port_hand(&api.port, fd, id) != OK)
-		tell_closed(id);
+	if (gate_port_hand(&api.port, fd, id) == OK)
+		return;
+	tell_closed(id);
+	api_local_idle();
 }
 
 void api_local_core(void)
@@ -79,20 +73,21 @@ static void conn_came(uint64_t id, int fd)
 	} else {
 		fd_close(&fd);
 		tell_closed(id);
+		api_local_idle();
 	}
 }
 
-static bool wait_drop(uint64_t id)
+static void wait_drop(uint64_t id)
 {
 	unsigned i = 0;
 
 	while (i < local.n && local.at[i].id != id)
 		i++;
 	if (i == local.n)
-		return false;
+		return;
 	fd_close(&local.at[i].fd);
 	local.at[i] = local.at[--local.n];
-	return true;
+	api_local_idle();
 }
 
 static void from_door(struct chan *ch, const struct msg *m)
@@ -103,7 +98,7 @@ static void from_door(struct chan *ch, const struct msg *m)
 	switch ((enum door_front_kind)m->kind) {
 	case DF_CONN:
 		fd = chan_take_fd(ch);
-		if (fd < 0 || c || m->id >= CONN_REMOTE)
+		if (fd < 0 || c || m->id >= CONN_REMOTE || api.remote)
 			child_broken("door");
 		conn_came(m->id, fd);
 		return;
@@ -111,10 +106,41 @@ static void from_door(struct chan *ch, const struct msg *m)
 		if (c)
 			api_conn_drop(c);
 		else
-			(void)wait_drop(m->id);
+			wait_drop(m->id);
 		return;
 	case DF_CLOSED:
 		break;
 	}
 	child_broken("door");
+}
+
+/* What door knew about our connections is gone with it, so they end too: a client
+ * connects again. */
+static void door_end(struct chan *ch, const struct fault *why)
+{
+	struct api_conn **drop;
+	struct api_conn *c;
+	size_t at = 0, n = 0;
+
+	(void)why;
+	chan_close(ch);
+	if (api.remote)
+		return;
+	while (local.n)
+		fd_close(&local.at[--local.n].fd);
+	drop = xcalloc(map_count(api.conns) + 1, sizeof(*drop));
+	while ((c = map_next(api.conns, &at)))
+		drop[n++] = c;
+	while (n)
+		api_conn_drop(drop[--n]);
+	free(drop);
+}
+
+void api_local_door(int fd)
+{
+	static const struct chan_ops ops = { from_door, door_end, NULL };
+
+	if (chan_is_open(&api.door))
+		door_end(&api.door, NULL);
+	chan_open(&api.door, gate.loop, fd, false, &ops);
 }

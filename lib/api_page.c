@@ -1,0 +1,98 @@
+/* gate: what is answered without the core. Holds public text. */
+#include "lib/api.h"
+
+#include "lib/enc.h"
+#include "lib/openapi.h"
+
+#include <sodium.h>
+#include <stdio.h>
+
+enum {
+	PREFIX_MAX = 64,
+	ETAG_BYTES = 16, /* of its hash */
+};
+
+static struct {
+	struct MHD_Response *openapi;
+	char etag[2 * ETAG_BYTES + 3];
+} pages;
+
+bool api_admitted(struct api_conn *c, enum MHD_Result *result)
+{
+	if (!api.remote)
+		return true;
+	switch (api_remote_admit(c)) {
+	case API_KNOWN:
+		return true;
+	case API_REFUSED:
+		*result = gate_refuse(&c->http, c->why.code, c->why.text);
+		return false;
+	case API_NOT_ASKED:
+	case API_ASKED:
+		break;
+	}
+	c->judging = true;
+	*result = gate_wait(&c->http);
+	return false;
+}
+
+enum MHD_Result api_page_health(struct gate_conn *c)
+{
+	return gate_text(c, MHD_HTTP_OK, "ok\n");
+}
+
+enum MHD_Result api_page_ready(struct gate_conn *c)
+{
+	const char *why = NULL;
+
+	if (!api.up)
+		why = "the process behind this one is being started\n";
+	else if (api.remote)
+		why = api_remote_unready();
+	if (why)
+		return gate_text(c, MHD_HTTP_SERVICE_UNAVAILABLE, why);
+	return gate_text(c, MHD_HTTP_OK, "ok\n");
+}
+
+enum MHD_Result api_page_metrics(struct gate_conn *g)
+{
+	static const char counter[] = "counter", gauge[] = "gauge";
+	const struct gate_metric all[] = {
+		{ "up", gauge, "", api.up },
+		{ "requests_total", counter, "", api.port.requests },
+		{ "connections", gauge, "", api.port.conns },
+		{ "accepted_total", counter, "", api.port.accepted },
+		{ "closed_slow_total", counter, "", api.port.closed_slow },
+		{ "closed_full_total", counter, "", api.port.closed_full },
+		{ "calls_done_total", counter, "", api.calls_done },
+		{ "calls_failed_total", counter, "", api.calls_failed },
+		{ "calls_in_flight", gauge, "", api.in_flight },
+		{ "answers_held_bytes", gauge, "", api.held },
+	};
+	char prefix[PREFIX_MAX];
+	enum MHD_Result result;
+
+	if (!api_admitted(api_conn_of(g), &result))
+		return result;
+	(void)snprintf(prefix, sizeof prefix, "cretula_%s_gate_", api.daemon);
+	return gate_metrics(g, prefix, all, NELEM(all));
+}
+
+enum MHD_Result api_page_openapi(struct gate_conn *c)
+{
+	return gate_cached(c, pages.openapi, pages.etag, INT64_MAX);
+}
+
+void api_page_open(void)
+{
+	struct span s = openapi_of(api.daemon);
+	uint8_t hash[crypto_hash_sha256_BYTES];
+	char hex[2 * ETAG_BYTES + 1];
+
+	crypto_hash_sha256(hash, s.p, s.n);
+	enc_hex(hash, ETAG_BYTES, hex);
+	(void)snprintf(pages.etag, sizeof pages.etag, "\"%s\"", hex);
+	pages.openapi = mhd_response(s.p, s.n, "application/json");
+	mhd_header(pages.openapi, MHD_HTTP_HEADER_ETAG, pages.etag);
+	mhd_header(pages.openapi, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+}
