@@ -1,4 +1,4 @@
-/* Until gate and verifier are there: roles that only wait. */
+/* Until the verifier is there: a role that only waits. */
 #include "lib/child.h"
 #include "lib/roles.h"
 
@@ -25,11 +25,6 @@ static int wait_only(void)
 	child_ready(&sup);
 	loop_run(l);
 	return 0;
-}
-
-int role_gate(void)
-{
-	return wait_only();
 }
 
 int role_verifier(void)
