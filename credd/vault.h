@@ -159,6 +159,7 @@ struct run {
 	struct version *version; /* only until it is signed with */
 	uint64_t version_number;
 	char op[ATTR_NAME_MAX + 1];
+	char module[ATTR_NAME_MAX + 1]; /* that it has to be of; "": any */
 	enum cretula_reveal reveals;
 	int64_t now; /* the wall clock that decides and signs */
 	struct buf request;

@@ -32,7 +32,7 @@ enum verb_need {
 };
 
 static const struct call_verb verbs[] = {
-	{ "run", 0, verb_run, NULL, " verb credential op request" },
+	{ "run", 0, verb_run, NULL, " verb credential op request module" },
 	{ "status", 0, verb_status, NULL, " verb" },
 	{ "credentials", NEED_OPEN, verb_credentials, NULL, " verb" },
 	{ "modules", NEED_OPEN, verb_modules, NULL, " verb" },

@@ -288,6 +288,10 @@ void run_written(struct audit_wait *w, const struct fault *why)
 
 static enum err run_parse(struct attr_view v, struct run *r, struct fault *f)
 {
+	enum err e = call_text(v, "module", r->module, sizeof r->module, f);
+
+	if (e != OK && e != ERR_NOT_FOUND)
+		return e;
 	TRY(call_need(v, "credential", r->credential, sizeof r->credential, f));
 	TRY(call_need(v, "op", r->op, sizeof r->op, f));
 	if (!attr_name_ok(r->op, strlen(r->op)))
@@ -314,13 +318,15 @@ static void run_admit(struct run *r)
 		run_deny(r, &d.why);
 		return;
 	}
-	if (!c || no_op.code != OK) {
-		run_end_with(
-			r,
-			!c ? &(struct
-			       fault){ .code = ERR_NOT_FOUND,
-				       .text = "there is no credential of that name" }
-			   : &no_op);
+	if (c && r->module[0] && strcmp(c->module->name, r->module) != 0)
+		(void)fault_set(&no_op, ERR_NOT_FOUND,
+				"the credential is not of module '%s'",
+				r->module);
+	if (!c)
+		(void)fault_set(&no_op, ERR_NOT_FOUND,
+				"there is no credential of that name");
+	if (no_op.code != OK) {
+		run_end_with(r, &no_op);
 		return;
 	}
 	if (!c->enabled && !r->test) {
