@@ -4,6 +4,7 @@
  *	gate.c         the role: descriptors, confinement
  *	gate_core.c    routes, begin and end, the channel to the issuer
  *	gate_call.c    /v1/…: JSON to GI_CALL and back
+ *	gate_verb.c    … /v1/verbs/VERB
  *	gate_ocsp.c    OCSP asks to the issuer; gate_ocsp_cache.c: answers kept
  *	gate_crl.c     CRLs, one memory file each
  *	gate_page.c    certificates, health, metrics
@@ -28,6 +29,7 @@ struct ca_conn {
 	uint64_t call;                 /* its id */
 	struct gate_conn *next_waiter; /* of one OCSP ask */
 	void *ask;
+	struct buf items; /* of an answer that is not whole: JSON */
 };
 
 struct ca_gate {
@@ -65,8 +67,18 @@ void gate_call_close(void);
 enum MHD_Result gate_call_run(struct gate_conn *c);
 enum MHD_Result gate_call_ca(struct gate_conn *c);
 void gate_call_reply(const struct msg *m);
+void gate_call_item(const struct msg *m);
 void gate_call_forget(struct gate_conn *c); /* the client is gone */
 void gate_call_lost(void);                  /* the issuer is */
+
+/* gate_verb.c: what a call is, an item of its answer, all of the answer. */
+MUST enum err gate_verb_make(const struct gate_conn *c, struct attrs *a,
+			     struct fault *f);
+MUST enum err gate_verb_item(struct gate_conn *c, struct attr_view v,
+			     struct fault *f);
+MUST enum err gate_verb_json(struct gate_conn *c, struct attr_view v,
+			     struct buf *out);
+void gate_verb_drop(struct gate_conn *c);
 
 /* gate_ocsp.c */
 void gate_ocsp_open(void);

@@ -121,6 +121,7 @@ static const struct {
 	{ "revoke", revoke_fields, NELEM(revoke_fields), true },
 	{ "show", NULL, 0, true },
 	{ "status", NULL, 0, false },
+	{ "call", NULL, 0, true }, /* gate_verb.c */
 };
 
 static struct {
@@ -202,12 +203,14 @@ static enum err make_call(struct gate_conn *c, struct attrs *a, struct fault *f)
 {
 	size_t v = verb_of(c);
 
-	gate_add(a, "verb", verbs[v].verb);
 	if (verbs[v].peer) {
 		TRY(tell_peer(c, f));
 		gate_add_u64(a, "peer", c->id);
 	}
 	add_address(c, a);
+	if (!strcmp(verbs[v].verb, "call"))
+		return gate_verb_make(c, a, f);
+	gate_add(a, "verb", verbs[v].verb);
 	TRY(add_serial(c, a, f));
 	if (!verbs[v].fields)
 		return OK;
@@ -274,6 +277,7 @@ void gate_call_forget(struct gate_conn *c)
 	if (!conn_of(c)->called)
 		return;
 	conn_of(c)->called = false;
+	gate_verb_drop(c);
 	gate_due_drop(&calls.dues, &c->due);
 	(void)map_drop(calls.by_id, &conn_of(c)->call, sizeof(uint64_t));
 }
@@ -333,6 +337,7 @@ static void reply_error(struct gate_conn *c, struct attr_view v,
 				? GATE_RETRY_S
 				: 0;
 	ca_gate.calls_failed++;
+	gate_call_forget(c);
 	gate_resume(c, problem_status(code),
 		    gate_problem(code, 0, text, id[0] ? id : NULL, retry));
 }
@@ -343,6 +348,8 @@ static enum err reply_json(struct gate_conn *c, struct attr_view v,
 	struct attrs a;
 	enum err e;
 
+	if (!strcmp(c->route->verb, "call"))
+		return gate_verb_json(c, v, out);
 	if (c->route->run != gate_call_ca)
 		return json_attrs_format(v, reply_fields, NELEM(reply_fields),
 					 out);
@@ -360,6 +367,15 @@ static enum err reply_json(struct gate_conn *c, struct attr_view v,
 	return e;
 }
 
+void gate_call_item(const struct msg *m)
+{
+	struct gate_conn *c = map_find(calls.by_id, &m->id, sizeof m->id);
+	struct fault f;
+
+	if (c && gate_verb_item(c, m->attrs, &f) != OK)
+		call_failed(c, f.code, f.text);
+}
+
 void gate_call_reply(const struct msg *m)
 {
 	struct gate_conn *c = map_find(calls.by_id, &m->id, sizeof m->id);
@@ -369,23 +385,20 @@ void gate_call_reply(const struct msg *m)
 
 	if (!c) /* its client left, or it came too late */
 		return;
-	gate_call_forget(c);
 	if (attr_find(m->attrs, "error", &a)) {
 		reply_error(c, m->attrs, &a);
 		return;
 	}
-	ca_gate.calls_done++;
 	buf_init(&b, REPLY_MAX);
 	if (reply_json(c, m->attrs, &b) == OK) {
+		ca_gate.calls_done++;
+		gate_call_forget(c);
 		r = mhd_response(b.p, b.len, "application/json");
 		mhd_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 		gate_resume(c, MHD_HTTP_OK, r);
 	} else {
-		gate_resume(c, MHD_HTTP_INTERNAL_SERVER_ERROR,
-			    gate_problem(ERR_INTERNAL, 0,
-					 "the reply cannot be told in "
-					 "JSON",
-					 NULL, 0));
+		call_failed(c, ERR_TOO_LARGE,
+			    "the reply cannot be told in JSON: ask for less");
 	}
 	buf_wipe(&b);
 }

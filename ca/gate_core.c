@@ -25,7 +25,8 @@ void gate_add_u64(struct attrs *a, const char *name, uint64_t value)
 #define JSON_TYPE "application/json"
 
 enum {
-	CALL_BODY_MAX = 64 << 10 /* of JSON */
+	CALL_BODY_MAX = 64 << 10,  /* of JSON */
+	VERB_BODY_MAX = 256 << 10, /* … of any verb */
 };
 
 static const struct gate_route routes[] = {
@@ -65,6 +66,13 @@ static const struct gate_route routes[] = {
 	  .ports = GATE_TLS,
 	  .methods = GATE_GET,
 	  .verb = "show",
+	  .run = gate_call_run },
+	{ .path = "/v1/verbs/*",
+	  .ports = GATE_TLS,
+	  .methods = GATE_POST,
+	  .body_max = VERB_BODY_MAX,
+	  .type = JSON_TYPE,
+	  .verb = "call",
 	  .run = gate_call_run },
 	{ .path = "/v1/enrol",
 	  .ports = GATE_TLS,
@@ -154,6 +162,9 @@ static void from_issuer(struct chan *c, const struct msg *m)
 	case GI_REPLY:
 		if (!gate_cert_reply(m))
 			gate_call_reply(m);
+		return;
+	case GI_ITEM:
+		gate_call_item(m);
 		return;
 	case GI_OCSP_ANSWER:
 		gate_ocsp_answer(m);

@@ -335,6 +335,10 @@ void verb_reload(const struct ask *a, struct attr_view v);
 /* Root and issuing certificate, domains, where gate listens. */
 void chain_run(const struct ask *a, struct attr_view v);
 void admin_call(const struct conn *c, const struct msg *m);
+/* The same of whoever asks: by gate, call is what its client sent. */
+void admin_run(const struct ask *a, struct attr_view call);
+/* True if he may see what admins see. */
+bool admin_is(const struct ask *a);
 void verb_status(const struct ask *a, struct attr_view v);
 void init_state(const struct msg *m); /* IG_STATE */
 void init_done(uint64_t id, const struct fault *f);

@@ -1,21 +1,15 @@
-/* Issuer: the verbs of the native protocol, over admin.sock and api.sock. */
+/* Issuer: the verbs of the native protocol, over admin.sock and api.sock, or for admins by
+ * gate. */
 #include "ca/issuer.h"
 
 #include "ca/kinds_sup.h"
-#include "lib/child.h"
+#include "lib/capability.h"
 
 enum {
 	NEED_ADMIN = 1,
 	NEED_CA = 2,
+	NEED_HERE = 4, /* on this host only */
 };
-
-/* Asks of local clients are answered by the same functions as gate's. */
-#define LOCAL(name)                                                            \
-	static void name##_call(const struct call *c, struct attr_view v)      \
-	{                                                                      \
-		struct ask a = { .call = *c };                                 \
-		name(&a, v);                                                   \
-	}
 
 void chain_run(const struct ask *a, struct attr_view v)
 {
@@ -40,86 +34,151 @@ void chain_run(const struct ask *a, struct attr_view v)
 	attrs_wipe(&r);
 }
 
-LOCAL(enrol_run)
-LOCAL(verb_token)
-LOCAL(verb_list)
-LOCAL(verb_show)
-LOCAL(verb_revoke)
-LOCAL(verb_crl)
-LOCAL(chain_run)
-LOCAL(verb_profiles)
-LOCAL(verb_reload)
-LOCAL(verb_status)
-LOCAL(verb_init)
-LOCAL(verb_renew)
-LOCAL(verb_audit_show)
-LOCAL(verb_audit_notes)
-LOCAL(verb_audit_prove)
-
-static const struct call_verb verbs[] = {
-	{ "status", 0, verb_status_call, NULL, " verb" },
-	{ "ca.chain", NEED_CA, chain_run_call, NULL, " verb" },
-	{ "ca.enrol", NEED_CA, enrol_run_call, NULL,
-	  " verb token token_id csr signature name uri agent lifetime "
-	  "endpoint" },
-	{ "ca.init", NEED_ADMIN, verb_init_call, NULL,
-	  " verb box domain trust_domain key_type bits shards instance "
-	  "root_life issuing_life" },
-	{ "ca.renew", NEED_ADMIN | NEED_CA, verb_renew_call, NULL,
-	  " verb box issuing_life" },
-	{ "ca.token", NEED_ADMIN | NEED_CA, verb_token_call, NULL,
-	  " verb id public node type agent ttl lifetime verify_after bearer" },
-	{ "ca.list", NEED_ADMIN | NEED_CA, verb_list_call, NULL,
-	  " verb type node agent revoked expiring limit" },
-	{ "ca.show", NEED_ADMIN | NEED_CA, verb_show_call, NULL,
-	  " verb serial" },
-	{ "ca.revoke", NEED_ADMIN | NEED_CA, verb_revoke_call, NULL,
-	  " verb serial agent node type reason" },
-	{ "ca.crl", NEED_ADMIN | NEED_CA, verb_crl_call, NULL,
-	  " verb publish" },
-	{ "ca.profiles", NEED_ADMIN, verb_profiles_call, NULL, " verb" },
-	{ "ca.reload", NEED_ADMIN, verb_reload_call, NULL, " verb" },
-	{ "audit.show", NEED_ADMIN | NEED_CA, verb_audit_show_call, NULL,
-	  " verb from count" },
-	{ "audit.notes", NEED_ADMIN | NEED_CA, verb_audit_notes_call, NULL,
-	  " verb" },
-	{ "audit.prove", NEED_ADMIN | NEED_CA, verb_audit_prove_call, NULL,
-	  " verb serial index size" },
+/* `run` answers, who asks may be a local client or one of gate's. */
+static const struct {
+	struct call_verb v; /* its name, needs and attributes */
+	void (*run)(const struct ask *a, struct attr_view v);
+} verbs[] = {
+	{ { "status", 0, NULL, NULL, " verb" }, verb_status },
+	{ { "ca.chain", NEED_CA, NULL, NULL, " verb" }, chain_run },
+	{ { "ca.enrol", NEED_CA, NULL, NULL,
+	    " verb token token_id csr signature name uri agent lifetime "
+	    "endpoint" },
+	  enrol_run },
+	{ { "ca.init", NEED_ADMIN | NEED_HERE, NULL, NULL,
+	    " verb box domain trust_domain key_type bits shards instance "
+	    "root_life issuing_life" },
+	  verb_init },
+	{ { "ca.renew", NEED_ADMIN | NEED_CA | NEED_HERE, NULL, NULL,
+	    " verb box issuing_life" },
+	  verb_renew },
+	{ { "ca.token", NEED_ADMIN | NEED_CA, NULL, NULL,
+	    " verb id public node type agent ttl lifetime verify_after bearer" },
+	  verb_token },
+	{ { "ca.list", NEED_ADMIN | NEED_CA, NULL, NULL,
+	    " verb type node agent revoked expiring limit" },
+	  verb_list },
+	{ { "ca.show", NEED_ADMIN | NEED_CA, NULL, NULL, " verb serial" },
+	  verb_show },
+	{ { "ca.revoke", NEED_ADMIN | NEED_CA, NULL, NULL,
+	    " verb serial agent node type reason" },
+	  verb_revoke },
+	{ { "ca.crl", NEED_ADMIN | NEED_CA, NULL, NULL, " verb publish" },
+	  verb_crl },
+	{ { "ca.profiles", NEED_ADMIN, NULL, NULL, " verb" }, verb_profiles },
+	{ { "ca.reload", NEED_ADMIN, NULL, NULL, " verb" }, verb_reload },
+	{ { "audit.show", NEED_ADMIN | NEED_CA, NULL, NULL,
+	    " verb from count" },
+	  verb_audit_show },
+	{ { "audit.notes", NEED_ADMIN | NEED_CA, NULL, NULL, " verb" },
+	  verb_audit_notes },
+	{ { "audit.prove", NEED_ADMIN | NEED_CA, NULL, NULL,
+	    " verb serial index size" },
+	  verb_audit_prove },
 };
 
-static enum err allowed(const struct call_verb *v, const struct conn *conn,
+static size_t verb_of(struct attr_view call)
+{
+	struct attr a;
+	size_t i = 0;
+
+	if (attr_only(call, "verb", &a) != OK)
+		return NELEM(verbs);
+	while (i < NELEM(verbs) && !attr_is(&a, verbs[i].v.name))
+		i++;
+	return i;
+}
+
+/* The capability admin:ca@NAME, NAME being one of those that this CA's HTTPS has. */
+static bool may_admin(const struct tls_peer *p)
+{
+	struct attr_view it = attrs_view(&issuer.tls_names);
+	struct capability want = { .verb = span_str("admin"),
+				   .object = span_str("ca") };
+	struct attr a;
+
+	while (attr_next(&it, &a)) {
+		want.scope = span_of(a.value, a.len);
+		if (capability_held(&p->cert.caps, &want))
+			return true;
+	}
+	return false;
+}
+
+bool admin_is(const struct ask *a)
+{
+	const struct conn *conn = a->by_gate ? NULL : call_conn(&a->call);
+	const struct tls_peer *p = a->peer ? peer_find(a->peer) : NULL;
+
+	if (!a->by_gate)
+		return conn && conn->subject.admin;
+	return p && p->state == PEER_GOOD && may_admin(p);
+}
+
+static enum err remote_allowed(const struct ask *a, const struct call_verb *v,
+			       struct fault *f)
+{
+	struct tls_peer *p = a->peer ? peer_find(a->peer) : NULL;
+
+	TRY(peer_check(p, f));
+	if (v->need & NEED_ADMIN && !may_admin(p))
+		return fault_set(f, ERR_DENIED,
+				 "'%s' is for admins: the certificate has no "
+				 "capability admin:ca@ for this CA's name",
+				 v->name);
+	if (v->need & NEED_HERE)
+		return fault_set(f, ERR_DENIED,
+				 "'%s' is done on the CA's own host only: its "
+				 "passphrase does not travel",
+				 v->name);
+	return OK;
+}
+
+static enum err allowed(const struct ask *a, const struct call_verb *v,
 			struct fault *f)
 {
-	if (v->need & NEED_ADMIN && !conn->subject.admin)
+	const struct conn *conn = a->by_gate ? NULL : call_conn(&a->call);
+
+	if (a->by_gate)
+		TRY(remote_allowed(a, v, f));
+	else if (v->need & NEED_ADMIN && !(conn && conn->subject.admin))
 		return fault_set(f, ERR_DENIED,
 				 "'%s' is for admins: connect to admin.sock",
 				 v->name);
 	return v->need & NEED_CA ? issuer_open(f) : OK;
 }
 
-void admin_call(const struct conn *conn, const struct msg *m)
+void admin_run(const struct ask *a, struct attr_view call)
 {
-	struct call c = call_new(&issuer.server, m->id);
-	const struct call_verb *v =
-		call_verb_find(verbs, NELEM(verbs), m->attrs);
-	struct ask a = { .call = c };
+	size_t i = verb_of(call);
 	struct attrs about;
 	struct fault f;
+	enum err e;
 
-	if (!v) {
-		call_error(&c, ERR_UNSUPPORTED,
-			   "the call names no verb that this version knows");
+	if (i == NELEM(verbs)) {
+		(void)fault_set(&f, ERR_UNSUPPORTED,
+				"the call names no verb that this version "
+				"knows");
+		ask_fault(a, &f);
 		return;
 	}
-	if (allowed(v, conn, &f) == ERR_DENIED) {
+	e = allowed(a, &verbs[i].v, &f);
+	if (e == ERR_DENIED || e == ERR_UNAUTHENTICATED) {
 		attrs_init(&about);
-		ENSURE(attrs_add_str(&about, "verb", v->name) == OK);
-		txn_refuse(&a, "call", attrs_view(&about), &f);
+		ENSURE(attrs_add_str(&about, "verb", verbs[i].v.name) == OK);
+		txn_refuse(a, "call", attrs_view(&about), &f);
 		attrs_wipe(&about);
-	} else if (allowed(v, conn, &f) != OK ||
-		   call_verb_check(v, m->attrs, &f) != OK) {
-		call_fault(&c, &f);
+	} else if (e != OK || call_verb_check(&verbs[i].v, call, &f) != OK) {
+		ask_fault(a, &f);
 	} else {
-		v->now(&c, m->attrs);
+		verbs[i].run(a, call);
 	}
+}
+
+void admin_call(const struct conn *conn, const struct msg *m)
+{
+	struct ask a = ask_of_client(m->id);
+
+	(void)conn;
+	admin_run(&a, m->attrs);
 }

@@ -49,6 +49,8 @@ void ask_item(const struct ask *a, struct attr_view item)
 {
 	if (!a->by_gate)
 		call_item(&a->call, item);
+	else if (chan_is_open(&issuer.gate))
+		chan_tell(&issuer.gate, GI_ITEM, a->gate_id, item);
 }
 
 void ask_fault(const struct ask *a, const struct fault *f)

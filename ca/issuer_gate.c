@@ -1,7 +1,7 @@
 /* Issuer: what gate carries. gate says which connection a call came by and nothing
  * about who that is (ca/issuer_peer.c finds out).
  *	gate -> issuer	GI_CALL, GI_OCSP, GI_PEER, GI_PEER_GONE, GI_DROPPED, GI_TLS
- *	issuer -> gate	GI_REPLY, GI_OCSP_ANSWER, GI_DROP, GI_CRL, GI_CHAIN */
+ *	issuer -> gate	GI_REPLY, GI_ITEM, GI_OCSP_ANSWER, GI_DROP, GI_CRL, GI_CHAIN */
 #include "ca/issuer.h"
 
 #include "lib/child.h"
@@ -13,6 +13,18 @@ enum {
 	DROP_NUMBERS_MAX = 2000 /* of one GI_DROP */
 };
 
+/* One of the native protocol; the list in it was parsed by gate. */
+static void call_run(const struct ask *a, struct attr_view v)
+{
+	struct attr_view call;
+	struct attr list;
+
+	if (attr_only(v, "call", &list) != OK ||
+	    attr_parse(list.value, list.len, &call, NULL) != OK)
+		child_broken("gate");
+	admin_run(a, call);
+}
+
 static const struct {
 	const char *name;
 	bool peer; /* needs a client certificate */
@@ -21,6 +33,7 @@ static const struct {
 	{ "enrol", false, enrol_run }, { "issue", true, issue_run },
 	{ "renew", true, renew_run },  { "revoke", true, revoke_run },
 	{ "show", true, show_run },    { "status", false, chain_run },
+	{ "call", false, call_run },
 };
 
 void gate_verb(const struct ask *a, struct attr_view v)
@@ -93,6 +106,7 @@ void gate_message(struct chan *ch, const struct msg *m)
 		tls_run(&a, m->attrs);
 		return;
 	case GI_REPLY:
+	case GI_ITEM:
 	case GI_OCSP_ANSWER:
 	case GI_DROP:
 	case GI_CRL:

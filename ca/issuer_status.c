@@ -180,7 +180,6 @@ static void counts_end(struct find *q, bool more, const struct fault *f)
 
 void verb_status(const struct ask *a, struct attr_view v)
 {
-	const struct conn *c = call_conn(&a->call);
 	struct status_ask *s = xcalloc(1, sizeof *s);
 	uint64_t now = (uint64_t)clock_wall();
 	struct attrs ask;
@@ -192,7 +191,7 @@ void verb_status(const struct ask *a, struct attr_view v)
 	ENSURE(attrs_add_str(&s->reply, "state", state_name()) == OK);
 	ENSURE(attrs_add_str(&s->reply, "http", issuer.http) == OK);
 	ENSURE(attrs_add_str(&s->reply, "https", issuer.https) == OK);
-	if (!c || !c->subject.admin || issuer.state != ISSUER_READY) {
+	if (!admin_is(a) || issuer.state != ISSUER_READY) {
 		ENSURE(attention(&s->reply) == OK);
 		ENSURE(weaker(&s->reply) == OK);
 		done(s);

@@ -13,10 +13,12 @@ enum gate_issuer_kind {
 	GI_PEER_GONE,
 	/* gate -> issuer, id: any; verb=enrol|issue|renew|revoke|show|status
 	 * [peer=N] [address=TEXT] and the fields of the JSON body as attributes
-	 * (docs/http.md); answered by GI_REPLY: attributes, or error= text=
-	 * [retry_after=]; always request_id= */
+	 * (docs/http.md); or verb=call call=LIST: one of the native protocol, an
+	 * admin's. Answered by GI_ITEM … (of call only), GI_REPLY: attributes, or error=
+	 * text= [retry_after=]; always request_id= */
 	GI_CALL,
 	GI_REPLY,
+	GI_ITEM,
 	/* gate -> issuer, id: any; request=DER. Answered by GI_OCSP_ANSWER:
 	 * response=DER status=N; and, if it may be kept: this_update= next_update=
 	 * refresh=SECONDS (wall: make again after) number=N … (those it speaks of) */
