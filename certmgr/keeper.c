@@ -54,6 +54,27 @@ static void own_namespace(void)
 		keeper.user_ns = me.user_ns;
 }
 
+/* Of HTTP, and of our own gate. */
+static void start_remote(const struct msg *m)
+{
+	uint64_t uid;
+	struct fault f;
+	struct attr a;
+
+	attrs_init(&keeper.start);
+	ENSURE(attrs_add_view(&keeper.start, m->attrs) == OK);
+	if (call_number(m->attrs, "gate_uid", SUBJECT_NO_ID, SUBJECT_NO_ID,
+			&uid, &f) != OK)
+		child_broken("supervisor");
+	keeper.gate_uid = (uint32_t)uid;
+	if (attr_find(m->attrs, "gate_type", &a))
+		(void)snprintf(keeper.gate_type, sizeof keeper.gate_type, "%s",
+			       child_text(m, "gate_type"));
+	if (attr_find(m->attrs, "node", &a))
+		(void)snprintf(keeper.host, sizeof keeper.host, "%s",
+			       child_text(m, "node"));
+}
+
 static void start(const struct msg *m)
 {
 	struct attr a;
@@ -70,6 +91,7 @@ static void start(const struct msg *m)
 		       child_text(m, "boot"));
 	keeper.claim_within = child_number(m, "claim_within", INT32_MAX);
 	keeper.durable = attr_find(m->attrs, "durable", &a);
+	start_remote(m);
 	if (attr_find(m->attrs, "view", &a))
 		keeper.view_path = xstrdup(child_text(m, "view"));
 	if (attr_find(m->attrs, "arena", &a)) {
@@ -242,6 +264,12 @@ static void examined(uint64_t ref, const struct procinfo *p, int pidfd)
 		claim_examined(ref, p, pidfd);
 }
 
+/* By the verifier. */
+static void refused(const struct msg *m)
+{
+	refusals_take(&keeper.refusals, keeper.audit, loop_now(keeper.loop), m);
+}
+
 static void orphaned(void)
 {
 	audit_link_orphan(keeper.audit);
@@ -272,7 +300,8 @@ static void init(void)
 	static const struct conns_ops conns_ops = { .call = call_run,
 						    .checked = checked,
 						    .examined = examined,
-						    .orphaned = orphaned };
+						    .orphaned = orphaned,
+						    .refused = refused };
 	static const struct audit_link_ops log_ops = {
 		.opened = log_opened,
 		.broken = keeper_break,

@@ -12,6 +12,8 @@
 #include "lib/grant_set.h"
 #include "lib/map.h"
 #include "lib/procinfo.h"
+#include "lib/refusals.h"
+#include "lib/remote_admin.h"
 #include "lib/row.h"
 
 enum {
@@ -216,6 +218,13 @@ struct keeper {
 	struct audit_link *audit;
 	struct secret *audit_seed;
 	struct attrs notes; /* what is weaker */
+	struct attrs
+		start; /* what the supervisor said of HTTP and this machine */
+	struct refusals refusals;
+	uint32_t
+		gate_uid; /* of certmgr's own gate; SUBJECT_NO_ID: not known, */
+	char gate_type[TYPE_MAX + 1]; /* which needs no grant for this type, */
+	char host[DNS_NAME_MAX + 1];  /* and this name (node=) */
 	char instance[9], boot[BOOT_ID + 1];
 	char *view_path;       /* NULL: there is none */
 	uint64_t claim_within; /* seconds */

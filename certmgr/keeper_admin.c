@@ -1,5 +1,6 @@
 /* Keeper: agents as people see them: listed, shown, renewed, revoked; and calls that wait
- * for what the CA says. Over admin.sock all agents, over api.sock the caller's own. */
+ * for what the CA says. An admin sees all agents; over api.sock and http.sock everybody his
+ * own; who comes with an agent's certificate, that agent. */
 #include "certmgr/keeper.h"
 
 #include "lib/log.h"
@@ -106,17 +107,30 @@ void waits_look(struct agent *a)
 
 /* Whose */
 
-static bool may_see(const struct call *c, uid_t uid, uid_t spawner)
+/* Who comes with a certificate is that agent, or an admin. */
+static bool is_himself(const struct subject_cert *c, const char *id,
+		       const char *type)
+{
+	return c->uid && c->o && c->ou && !strcmp(c->uid, id) &&
+	       !strcmp(c->o, type) && !strcmp(c->ou, keeper.node);
+}
+
+static bool may_see(const struct call *c, const char *id, const char *type,
+		    uid_t uid, uid_t spawner)
 {
 	const struct conn *conn = call_conn(c);
+	const struct subject *s = conn ? &conn->subject : NULL;
 
-	return conn && (conn->subject.admin || conn->subject.uid == uid ||
-			conn->subject.uid == spawner);
+	if (!s || s->admin)
+		return s;
+	if (s->via == VIA_TLS)
+		return is_himself(&s->cert, id, type);
+	return s->uid == uid || s->uid == spawner;
 }
 
 static bool may(const struct call *c, const struct agent *a)
 {
-	return may_see(c, a->uid, a->spawner);
+	return may_see(c, a->id, a->type, a->uid, a->spawner);
 }
 
 /* What v names, if it has ended and is remembered. */
@@ -128,7 +142,7 @@ static const struct agent_past *past(const struct call *c, struct attr_view v)
 
 	if (call_need(v, "agent", id, sizeof id, &f) == OK)
 		p = agent_past(id);
-	return p && may_see(c, p->uid, p->spawner) ? p : NULL;
+	return p && may_see(c, p->id, p->type, p->uid, p->spawner) ? p : NULL;
 }
 
 static struct agent *named(const struct call *c, struct attr_view v,

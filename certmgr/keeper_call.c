@@ -4,6 +4,7 @@
 
 enum verb_need {
 	NEED_ADMIN = 1,
+	NEED_FDS = 2, /* descriptors beside the call, which HTTP has none of */
 };
 
 static void verb_audit_show(const struct call *c, struct attr_view v)
@@ -17,9 +18,9 @@ static void verb_audit_notes(const struct call *c, struct attr_view v)
 }
 
 static const struct call_verb verbs[] = {
-	{ "agent.spawn", 0, verb_spawn, NULL,
+	{ "agent.spawn", NEED_FDS, verb_spawn, NULL,
 	  " verb fds type uid view name uri lifetime on_renew wait" },
-	{ "agent.claim", 0, verb_claim, NULL, " verb fds agent" },
+	{ "agent.claim", NEED_FDS, verb_claim, NULL, " verb fds agent" },
 	{ "agent.list", 0, verb_list, NULL, " verb type" },
 	{ "agent.show", 0, verb_show, NULL, " verb agent" },
 	{ "agent.renew", 0, verb_renew, NULL, " verb agent" },
@@ -58,9 +59,8 @@ static void refuse(const struct call *c, const struct conn *conn,
 	ENSURE(attrs_add_view(&what, attrs_view(&conn->said)) == OK);
 	if (audit_link_denial(keeper.audit, attrs_view(&what),
 			      attrs_view(&once), NULL, &f) == OK)
-		(void)fault_set(&f, ERR_DENIED,
-				"'%s' is for admins: connect to admin.sock",
-				verb);
+		(void)remote_admin_deny(&conn->subject, "certmgr", keeper.host,
+					verb, &f);
 	call_fault(c, &f);
 	attrs_wipe(&once);
 	attrs_wipe(&what);
@@ -78,6 +78,10 @@ void call_run(const struct conn *conn, const struct msg *m)
 			   "the call names no verb that this version knows");
 	else if (v->need & NEED_ADMIN && !conn->subject.admin)
 		refuse(&c, conn, v->name);
+	else if (v->need & NEED_FDS && conn->subject.via != VIA_SOCKET)
+		call_error(&c, ERR_UNSUPPORTED,
+			   "agents are started and claim over api.sock on "
+			   "their machine: by HTTP no descriptors come");
 	else if (call_verb_check(v, m->attrs, &f) != OK)
 		call_fault(&c, &f);
 	else

@@ -179,7 +179,8 @@ static void record(const struct agent *a, const struct spawn *s)
 	if (s->grant)
 		ENSURE(attrs_add_u64(&more, "grant", s->grant) == OK);
 	else
-		ENSURE(attrs_add_str(&more, "by", "capability") == OK);
+		ENSURE(attrs_add_str(&more, "by",
+				     s->gate ? "gate" : "capability") == OK);
 	ENSURE(attrs_add_u64(&more, "spawner", a->spawner) == OK);
 	call_named(&s->call, &more);
 	agent_record(a, "spawn", attrs_view(&more));

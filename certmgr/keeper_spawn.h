@@ -23,8 +23,9 @@ struct spawn {
 	struct proof proof;
 	char exe[EXE_ASKED];
 	size_t exe_len;
-	uint64_t grant;    /* which allows it; 0: the parent's certificate */
-	bool parent;       /* door looks at the parent now */
+	uint64_t grant; /* which allows it; 0: none, but */
+	bool gate;   /* certmgr's own gate asks; or the parent's certificate */
+	bool parent; /* door looks at the parent now */
 	struct fault deny; /* … and this is said if it is not that agent */
 	struct spawn *next;
 };

@@ -4,6 +4,7 @@
 
 #include "lib/confine.h"
 #include "lib/enc.h"
+#include "lib/remote_status.h"
 
 #include <string.h>
 
@@ -54,6 +55,7 @@ static enum err add_weaker(struct attrs *a)
 				  "refused, not killed for, and memory is not "
 				  "bounded",
 				  confine_variant_name()));
+	TRY(remote_status_weaker(attrs_view(&keeper.start), "keeper", a));
 	if (!keeper.arena_survives)
 		TRY(attrs_add_str(a, "weaker",
 				  "keeper: no memfd_secret: when it dies, "
@@ -104,6 +106,7 @@ static enum err add_counts(struct attrs *a)
 	TRY(attrs_add_str(a, "instance", keeper.instance));
 	TRY(add_node(a));
 	TRY(add_away(a));
+	TRY(remote_status(attrs_view(&keeper.start), &keeper.refusals, a));
 	TRY(attrs_add_u64(a, "agents", keeper.live));
 	TRY(attrs_add_u64(a, "agents_max", keeper.slots));
 	TRY(attrs_add_u64(a, "waiting", waiting()));

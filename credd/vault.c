@@ -42,6 +42,9 @@ static void start(const struct msg *m)
 	}
 	vault.keyfile = attr_find(m->attrs, "keyfile", &a);
 	vault.durable = attr_find(m->attrs, "durable", &a);
+	vault.remote_admin = remote_admin_parse(m->attrs);
+	attrs_init(&vault.start);
+	ENSURE(attrs_add_view(&vault.start, m->attrs) == OK);
 	ENSURE(sodium_init() >= 0);
 	vault.boot_transport = box_keys_random();
 }

@@ -12,6 +12,8 @@
 #include "lib/grant.h"
 #include "lib/grant_set.h"
 #include "lib/map.h"
+#include "lib/refusals.h"
+#include "lib/remote_admin.h"
 #include "lib/set.h"
 #include "lib/slot.h"
 #include "lib/subject.h"
@@ -19,15 +21,17 @@
 enum {
 	VAULT_NAME_MAX = 64,         /* bytes of a credential's name */
 	VAULT_WORKERS = 128,         /* at once, in all */
-	VAULT_USER_WORKERS = 32,     /* … that one uid made start */
+	VAULT_USER_WORKERS = 32,     /* … that one account made start */
 	VAULT_RUNS = 16384,          /* requests in flight */
-	VAULT_USER_RUNS = 4096,      /* … of one uid */
-	VAULT_USER_BYTES = 32 << 20, /* of requests in flight, of one uid */
+	VAULT_REMOTE_RUNS = 8192,    /* … of all who are not here */
+	VAULT_USER_RUNS = 4096,      /* … of one account */
+	VAULT_USER_BYTES = 32 << 20, /* of requests in flight, of one account */
 	VAULT_REQUEST_MAX =
 		ATTR_BYTES_MAX - 512, /* leaves room for op= and the like */
 	VAULT_MODULES = 64,
-	MODULE_OPS = 32,  /* operations of one module */
-	VAULT_JOBS = 256, /* admin calls that wait */
+	MODULE_OPS = 32,         /* operations of one module */
+	VAULT_JOBS = 256,        /* admin calls that wait */
+	VAULT_REMOTE_JOBS = 128, /* as many, and remote ones wait no more */
 	VAULT_SLOTS = 32,
 	VAULT_WORKER_MEMORY = 96 << 20,
 	VAULT_CREDENTIAL_MAX = 64 << 10, /* bytes of its attributes */
@@ -121,7 +125,7 @@ struct worker {
 	struct cred *cred; /* NULL: without a credential */
 	struct version *version;
 	struct attrs secret;     /* of a check: sent at READY, then wiped */
-	uid_t uid;               /* who made it start */
+	uint64_t account;        /* who made it start */
 	struct run *runs, *last; /* given to it, oldest first */
 	unsigned sent;           /* of them that it has */
 	bool cautious; /* gets one at a time: the one before it died */
@@ -142,12 +146,12 @@ enum run_phase {
 	RUN_DENIED,  /* the store writes */
 };
 
-/* What one uid has in flight; there only while it has something. */
+/* What one account (lib/subject.h) has in flight; there only while it has something. */
 struct user {
-	uid_t uid;
+	uint64_t account;
+	bool remote;
 	unsigned runs;
 	size_t bytes;
-	struct user *next;
 };
 
 struct run {
@@ -189,7 +193,6 @@ struct run {
 struct job {
 	struct call call;
 	char verb[32];
-	uint32_t uid;
 	struct buf attrs; /* of the call */
 	bool needs_open;
 	struct attrs box; /* opened, in secret memory */
@@ -249,6 +252,10 @@ struct vault {
 	uint8_t *arena; /* mapped secret page; NULL: none */
 	int64_t started;
 	struct attrs notes; /* weaker= texts */
+	struct attrs
+		start; /* what the supervisor said of HTTP and this machine */
+	unsigned remote_admin; /* bits of enum remote_admin */
+	struct refusals refusals;
 
 	struct conns conns;
 	struct call_server server;
@@ -290,7 +297,8 @@ struct vault {
 	unsigned n_workers;
 	uint64_t last_worker;
 	struct map *runs;
-	struct user *users;
+	struct map *users;
+	unsigned remote_runs;
 	uint64_t last_run;
 
 	struct job *jobs, **jobs_end;

@@ -2,6 +2,8 @@
  * state, and runs it. Everything here was parsed by a front before. */
 #include "credd/vault.h"
 
+#include "lib/dns_name.h"
+
 enum err call_open(struct fault *f)
 {
 	switch (vault.state) {
@@ -31,20 +33,24 @@ enum verb_need {
 	NEED_BOX = 4, /* confidential values, opened before the verb runs */
 };
 
+/* Beside these, what only some may do who are not on this machine: REMOTE_… */
 static const struct call_verb verbs[] = {
 	{ "run", 0, verb_run, NULL, " verb credential op request module" },
 	{ "status", 0, verb_status, NULL, " verb" },
 	{ "credentials", NEED_OPEN, verb_credentials, NULL, " verb" },
 	{ "modules", NEED_OPEN, verb_modules, NULL, " verb" },
 	{ "transport", 0, verb_transport, NULL, " verb" },
-	{ "init", NEED_ADMIN | NEED_BOX, NULL, verb_init, " verb box ops mem" },
-	{ "unseal", NEED_ADMIN | NEED_BOX, NULL, verb_unseal, " verb box" },
-	{ "seal", NEED_ADMIN | NEED_OPEN, NULL, verb_seal, " verb" },
-	{ "slot.add", NEED_ADMIN | NEED_OPEN | NEED_BOX, NULL, verb_slot_add,
+	{ "init", NEED_ADMIN | NEED_BOX | REMOTE_INIT, NULL, verb_init,
 	  " verb box ops mem" },
-	{ "slot.list", NEED_ADMIN, verb_slot_list, NULL, " verb" },
-	{ "slot.remove", NEED_ADMIN | NEED_OPEN, NULL, verb_slot_remove,
-	  " verb slot" },
+	{ "unseal", NEED_ADMIN | NEED_BOX | REMOTE_UNSEAL, NULL, verb_unseal,
+	  " verb box" },
+	{ "seal", NEED_ADMIN | NEED_OPEN, NULL, verb_seal, " verb" },
+	{ "slot.add", NEED_ADMIN | NEED_OPEN | NEED_BOX | REMOTE_SLOT, NULL,
+	  verb_slot_add, " verb box ops mem" },
+	{ "slot.list", NEED_ADMIN | REMOTE_SLOT, verb_slot_list, NULL,
+	  " verb" },
+	{ "slot.remove", NEED_ADMIN | NEED_OPEN | REMOTE_SLOT, NULL,
+	  verb_slot_remove, " verb slot" },
 	{ "credential.add", NEED_ADMIN | NEED_OPEN | NEED_BOX, NULL,
 	  verb_cred_add, " verb name module attributes box" },
 	{ "credential.list", NEED_ADMIN | NEED_OPEN, verb_cred_list, NULL,
@@ -75,13 +81,39 @@ static const struct call_verb verbs[] = {
 	  " verb" },
 };
 
-static enum err verb_allowed(const struct call_verb *v, const struct conn *conn,
-			     struct fault *f)
+static const char *node_name(void)
 {
-	if (v->need & NEED_ADMIN && !conn->subject.admin)
-		return fault_set(f, ERR_DENIED,
-				 "'%s' is for admins: connect to admin.sock",
-				 v->name);
+	static char name[DNS_MAX + 1];
+	struct fault f;
+
+	if (call_text(attrs_view(&vault.start), "node", name, sizeof name,
+		      &f) != OK)
+		return "this node";
+	return name;
+}
+
+/* A grant that lets somebody see a secret is more than other grants. */
+static unsigned verb_needs(const struct call_verb *v, struct attr_view attrs)
+{
+	struct attr_view grant;
+	struct fault f;
+
+	if (v->job == verb_grant_add &&
+	    call_list(attrs, "grant", &grant, &f) == OK &&
+	    attr_count(grant, "reveal"))
+		return v->need | REMOTE_REVEAL;
+	return v->need;
+}
+
+static enum err verb_allowed(const struct call_verb *v, const struct conn *conn,
+			     struct attr_view attrs, struct fault *f)
+{
+	const struct subject *s = &conn->subject;
+
+	if (v->need & NEED_ADMIN && !s->admin)
+		return remote_admin_deny(s, "credd", node_name(), v->name, f);
+	TRY(remote_admin_check(vault.remote_admin, verb_needs(v, attrs), s,
+			       v->name, f));
 	if (v->need & NEED_OPEN)
 		return call_open(f);
 	return OK;
@@ -106,10 +138,10 @@ void call_run(const struct conn *conn, const struct msg *m)
 	if (!v)
 		call_error(&c, ERR_UNSUPPORTED,
 			   "the call names no verb that this version knows");
-	else if (verb_allowed(v, conn, &f) == ERR_DENIED &&
+	else if (verb_allowed(v, conn, m->attrs, &f) == ERR_DENIED &&
 		 vault.state == VAULT_OPEN)
 		run_refuse_verb(&c, v->name, &f);
-	else if (verb_allowed(v, conn, &f) != OK ||
+	else if (verb_allowed(v, conn, m->attrs, &f) != OK ||
 		 call_verb_check(v, m->attrs, &f) != OK)
 		call_fault(&c, &f);
 	else

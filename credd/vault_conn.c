@@ -9,11 +9,18 @@ static void orphaned(void)
 	audit_link_orphan(vault.log);
 }
 
+/* By the verifier; its reason is for the log, the client is told less. */
+static void refused(const struct msg *m)
+{
+	refusals_take(&vault.refusals, vault.log, loop_now(vault.loop), m);
+}
+
 void conn_init(void)
 {
 	static const struct conns_ops ops = { .call = call_run,
 					      .checked = run_proof,
-					      .orphaned = orphaned };
+					      .orphaned = orphaned,
+					      .refused = refused };
 
 	conns_init(&vault.conns, vault.loop, &vault.sup, &ops);
 	call_server_init(&vault.server, &vault.conns);

@@ -77,9 +77,10 @@ void job_start(struct job *j, void (*first)(struct job *j))
 void job_queue(const struct call *c, const char *verb, bool needs_open,
 	       struct attr_view v, void (*first)(struct job *j))
 {
+	bool remote = call_conn(c)->subject.via == VIA_TLS;
 	struct job *j;
 
-	if (vault.n_jobs >= VAULT_JOBS) {
+	if (vault.n_jobs >= (remote ? VAULT_REMOTE_JOBS : VAULT_JOBS)) {
 		call_error(c, ERR_LIMITED,
 			   "too many admin calls are waiting: try again");
 		return;

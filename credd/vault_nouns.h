@@ -7,7 +7,7 @@ void call_run(const struct conn *conn, const struct msg *m);
 /* ERR_SEALED and the like unless the vault is open. */
 enum err call_open(struct fault *f);
 
-/* vault_conn.c: who is behind a connection, and door's proofs */
+/* vault_conn.c: who is behind a connection, door's proofs, whom the verifier refused */
 void conn_init(void);
 /* Asks door about run r's process; run_proof is called with the answer. */
 void conn_check(struct run *r, uint32_t conn, const char *path, size_t len);
@@ -149,7 +149,7 @@ void verb_transport(const struct call *c, struct attr_view v);
 /* vault_worker.c */
 void worker_zygote_came(int fd);
 struct worker *worker_start(struct module *m, struct cred *c, struct version *v,
-			    uid_t uid, struct fault *f);
+			    uint64_t account, struct fault *f);
 void worker_run(struct worker *w, struct run *r, uint32_t kind);
 void worker_forget(struct run *r);
 void worker_kill(struct worker *w, const char *why);
@@ -166,8 +166,9 @@ void workers_new_day(void);
 void worker_job(struct worker *w, struct job *j);
 
 /* vault_run_table.c: the requests in flight */
-/* Who another request of uid counts for; NULL if there is no room for it. */
-struct user *run_room(uid_t uid, struct fault *f);
+/* Who another request of that subject counts for; NULL if there is no room for it. Used
+ * at once: run_new. */
+struct user *run_room(const struct subject *s, struct fault *f);
 struct run *run_new(const struct call *c, struct user *u,
 		    struct attr_view request);
 void run_free(struct run *r);

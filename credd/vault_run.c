@@ -64,8 +64,8 @@ static void run_sign(struct run *r, const struct subject *s)
 		return;
 	}
 	if (!w)
-		w = worker_start(r->cred->module, r->cred, r->version, s->uid,
-				 &f);
+		w = worker_start(r->cred->module, r->cred, r->version,
+				 subject_account(s), &f);
 	if (w)
 		worker_run(w, r, VW_RUN);
 	else
@@ -360,7 +360,7 @@ static struct run *run_begin(const struct call *c, struct attr_view v,
 				VAULT_REQUEST_MAX);
 		return NULL;
 	}
-	u = run_room(conn->subject.uid, f);
+	u = run_room(&conn->subject, f);
 	if (!u)
 		return NULL;
 	r = run_new(c, u, request);
@@ -374,7 +374,7 @@ void run_refuse_verb(const struct call *c, const char *verb,
 		     const struct fault *why)
 {
 	struct fault full;
-	struct user *u = run_room(call_conn(c)->subject.uid, &full);
+	struct user *u = run_room(&call_conn(c)->subject, &full);
 	struct run *r;
 
 	if (!u) {

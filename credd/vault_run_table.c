@@ -1,4 +1,4 @@
-/* Vault: the requests in flight: made, found, counted for each uid, ended. */
+/* Vault: the requests in flight: made, found, counted for each account, ended. */
 #include "credd/vault.h"
 
 #include "lib/secret.h"
@@ -19,54 +19,57 @@ static void run_key(const void *value, const void **key, size_t *len)
 	*len = sizeof r->serial;
 }
 
+static void user_key(const void *value, const void **key, size_t *len)
+{
+	const struct user *u = value;
+
+	*key = &u->account;
+	*len = sizeof u->account;
+}
+
 void run_init(void)
 {
 	vault.runs = map_new(run_key);
+	vault.users = map_new(user_key);
 }
 
-/* Quota: what one uid has in flight, so that nobody fills the table alone. */
-static struct user *user_get(uid_t uid)
+/* Quota: what one account has in flight, so that nobody fills the table alone; nor do
+ * all those who are not on this machine. */
+struct user *run_room(const struct subject *s, struct fault *f)
 {
-	struct user *u = vault.users;
+	uint64_t account = subject_account(s);
+	bool remote = s->via == VIA_TLS;
+	struct user *u = map_find(vault.users, &account, sizeof account);
 
-	while (u && u->uid != uid)
-		u = u->next;
-	if (u)
-		return u;
-	u = xcalloc(1, sizeof *u);
-	u->uid = uid;
-	u->next = vault.users;
-	vault.users = u;
-	return u;
-}
-
-struct user *run_room(uid_t uid, struct fault *f)
-{
-	struct user *u = user_get(uid);
-
-	if (u->runs >= VAULT_USER_RUNS || u->bytes >= VAULT_USER_BYTES) {
+	if (u && (u->runs >= VAULT_USER_RUNS || u->bytes >= VAULT_USER_BYTES)) {
 		(void)fault_set(f, ERR_LIMITED,
 				"%d requests or %d bytes of this user are in "
 				"flight: read answers first",
 				VAULT_USER_RUNS, VAULT_USER_BYTES);
 		return NULL;
 	}
-	if (map_count(vault.runs) < VAULT_RUNS)
+	if (map_count(vault.runs) >= VAULT_RUNS ||
+	    (remote && vault.remote_runs >= VAULT_REMOTE_RUNS)) {
+		(void)fault_set(f, ERR_LIMITED,
+				"%d requests are in flight: try again",
+				remote ? VAULT_REMOTE_RUNS : VAULT_RUNS);
+		return NULL;
+	}
+	if (u)
 		return u;
-	(void)fault_set(f, ERR_LIMITED, "%d requests are in flight: try again",
-			VAULT_RUNS);
-	return NULL;
+	u = xcalloc(1, sizeof *u);
+	u->account = account;
+	u->remote = remote;
+	map_add(vault.users, u);
+	return u;
 }
 
 static void user_drop(struct user *u)
 {
-	struct user **at = &vault.users;
-
+	vault.remote_runs -= u->remote;
 	if (--u->runs)
 		return;
-	while (*at != u)
-		at = &(*at)->next;
-	*at = u->next;
+	(void)map_drop(vault.users, &u->account, sizeof u->account);
 	free(u);
 }
 
@@ -96,6 +99,7 @@ struct run *run_new(const struct call *c, struct user *u,
 {
 	struct run *r = run_make();
 
+	vault.remote_runs += u->remote;
 	u->runs++;
 	u->bytes += request.len;
 	r->user = u;

@@ -4,6 +4,7 @@
 
 #include "lib/confine.h"
 #include "lib/enc.h"
+#include "lib/remote_status.h"
 
 #include <string.h>
 
@@ -56,6 +57,7 @@ static enum err add_weaker(struct attrs *a)
 				  "refused, not killed for, and memory is not "
 				  "bounded",
 				  confine_variant_name()));
+	TRY(remote_status_weaker(attrs_view(&vault.start), "vault", a));
 	if (!vault.arena)
 		TRY(attrs_add_str(a, "weaker",
 				  "vault: no memfd_secret: a vault that dies "
@@ -70,6 +72,7 @@ static enum err add_counts(struct attrs *a)
 {
 	char id[2 * STORE_ID_SIZE + 1];
 
+	TRY(remote_status(attrs_view(&vault.start), &vault.refusals, a));
 	TRY(attrs_add_u64(a, "connections", conns_count(&vault.conns)));
 	TRY(attrs_add_u64(a, "workers", vault.n_workers));
 	TRY(attrs_add_u64(a, "started", (uint64_t)vault.started));

@@ -39,7 +39,7 @@ static void pass_on(struct worker *w, const char *text)
 		worker_forget(r);
 		if (!guilty && !next && w->kept) {
 			next = worker_start(w->module, w->cred, w->version,
-					    w->uid, &f);
+					    w->account, &f);
 			if (next && !w->cred)
 				w->module->facts = next;
 			if (next)

@@ -6,35 +6,35 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-/* The one that has been idle longest; of uid only, if own. */
-static struct worker *idle_worker(uid_t uid, bool own)
+/* The one that has been idle longest; of that account only, if own. */
+static struct worker *idle_worker(uint64_t account, bool own)
 {
 	struct worker *best = NULL;
 
 	for (struct worker *w = vault.workers; w; w = w->next)
 		if (w->state == WORKER_READY && !w->runs && !w->job &&
-		    w->cred && (!own || w->uid == uid) &&
+		    w->cred && (!own || w->account == account) &&
 		    (!best || w->used < best->used))
 			best = w;
 	return best;
 }
 
-static unsigned workers_of(uid_t uid)
+static unsigned workers_of(uint64_t account)
 {
 	unsigned n = 0;
 
 	for (struct worker *w = vault.workers; w; w = w->next)
-		n += w->cred && w->uid == uid;
+		n += w->cred && w->account == account;
 	return n;
 }
 
 /* A subject evicts its own workers first. */
-static enum err make_room(uid_t uid, struct fault *f)
+static enum err make_room(uint64_t account, struct fault *f)
 {
 	struct worker *w;
 
-	if (workers_of(uid) >= VAULT_USER_WORKERS) {
-		w = idle_worker(uid, true);
+	if (workers_of(account) >= VAULT_USER_WORKERS) {
+		w = idle_worker(account, true);
 		if (!w)
 			return fault_set(f, ERR_LIMITED,
 					 "%d credentials of this user are in "
@@ -43,7 +43,7 @@ static enum err make_room(uid_t uid, struct fault *f)
 		worker_end(w, "evicted");
 	}
 	if (vault.n_workers >= VAULT_WORKERS) {
-		w = idle_worker(uid, false);
+		w = idle_worker(account, false);
 		if (!w)
 			return fault_set(f, ERR_LIMITED,
 					 "%d workers are busy: try again",
@@ -81,7 +81,7 @@ static enum err spawn(struct worker *w, int module, struct fault *f)
 }
 
 struct worker *worker_start(struct module *m, struct cred *c, struct version *v,
-			    uid_t uid, struct fault *f)
+			    uint64_t account, struct fault *f)
 {
 	struct worker *w;
 
@@ -92,14 +92,14 @@ struct worker *worker_start(struct module *m, struct cred *c, struct version *v,
 				m->name);
 		return NULL;
 	}
-	if (make_room(uid, f) != OK)
+	if (make_room(account, f) != OK)
 		return NULL;
 	w = xcalloc(1, sizeof *w);
 	w->id = ++vault.last_worker;
 	w->module = m;
 	w->cred = c;
 	w->version = v;
-	w->uid = uid;
+	w->account = account;
 	attrs_init_secret(&w->secret);
 	/* opened now: this version may be gone when the worker is ready */
 	if ((v && cred_attributes(v, &w->secret, f) != OK) ||

@@ -117,14 +117,23 @@ static void add(struct attrs *a, const char *name, const char *value)
 	ENSURE(attrs_add_str(a, name, value) == OK);
 }
 
+static void add_revocation(struct attrs *a)
+{
+	add(a, "revocation", remote.revocation);
+	ENSURE(attrs_add_u64(a, "max_age", remote.max_age) == OK);
+	add(a, "fail", remote.fail_open ? "open" : "closed");
+}
+
 static void start_core(struct attrs *a)
 {
 	add(a, "gate_type", remote.gate_type);
 	if (sup.setup.root)
 		ENSURE(attrs_add_u64(a, "gate_uid",
 				     sup.setup.uid[sup.daemon->gate]) == OK);
-	if (remote.listen)
+	if (remote.listen) {
 		add(a, "https", remote.at);
+		add_revocation(a);
+	}
 	ENSURE(attrs_add_view(a, attrs_view(&remote.admin)) == OK);
 }
 
@@ -142,9 +151,7 @@ void remote_start(const struct sup_child *c, struct attrs *a)
 		add(a, "tls", "yes");
 	if (c->role != sup.daemon->verifier)
 		return;
-	add(a, "revocation", remote.revocation);
-	ENSURE(attrs_add_u64(a, "max_age", remote.max_age) == OK);
-	add(a, "fail", remote.fail_open ? "open" : "closed");
+	add_revocation(a);
 }
 
 size_t remote_gate_fds(const struct sup_child *c, int *fd)

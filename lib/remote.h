@@ -67,7 +67,8 @@ MUST enum err remote_prepare(struct fault *f);
 /* To SUP_START of any child:
  *	gate		[tls=yes, then its descriptor 4 is the listener] node= gate_type=
  *	verifier	node= revocation=ocsp|crl max_age=S fail=closed|open
- *	the core	node= [https=ADDRESS] [remote_admin=NAME …] gate_type= [gate_uid=N] */
+ *	the core	node= [https=ADDRESS revocation= max_age= fail=] [remote_admin=NAME …]
+ *			gate_type= [gate_uid=N] */
 void remote_start(const struct sup_child *c, struct attrs *a);
 size_t remote_gate_fds(const struct sup_child *c, int *fd);
 /* SUP_ROOT to a verifier. */

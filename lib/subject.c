@@ -197,6 +197,10 @@ enum err subject_parse(struct attr_view v, struct subject *s, struct fault *f)
 		return subject_remote(s, v, f);
 	if (!attr_find(v, "uid", &a))
 		return fault_set(f, ERR_INVALID, "subject: 'uid' is missing");
+	if (s->via == VIA_GATE && s->admin)
+		return fault_set(f, ERR_INVALID,
+				 "subject: nobody is an admin over HTTP on "
+				 "this machine");
 	has_gid = attr_find(v, "gid", &a);
 	if (!attr_find(v, "groups", &a))
 		a = (struct attr){ .name = "groups", .name_len = 6 };

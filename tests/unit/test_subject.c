@@ -114,6 +114,7 @@ static void test_refusals(void **state)
 		"via=tls user_unit=a.service",
 		"via=gate cert.o=web",
 		"via=gate",
+		"uid=0 via=gate admin=yes",
 		"cert.o=",
 		"cert.o=a cert.o=b",
 		"cert.ou=a cert.ou=b",
