@@ -7,7 +7,7 @@
 enum {
 	PEM_COLUMNS = 64,
 	PEM_LABEL_MAX = 32,
-	PEM_BODY_MAX = 64 << 10, /* bytes of base64 in one block */
+	PEM_BODY_MAX = 160 << 10, /* bytes of base64 in one block */
 };
 
 /* Appends the DER object as text, label "CERTIFICATE" and the like, 64 columns. */
