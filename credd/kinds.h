@@ -17,6 +17,8 @@ enum credd_sup_kind {
 	/* vault -> supervisor: unsealed, the arena holds the key; sealed */
 	SUP_UNSEALED,
 	SUP_SEALED,
+	/* vault -> supervisor: text=LINE to publish as seal.pub beside api.sock */
+	SUP_SEAL_PUB,
 };
 
 enum vault_zygote_kind {

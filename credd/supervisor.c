@@ -6,6 +6,7 @@
 #include "credd/supervisor.h"
 
 #include "credd/roles.h"
+#include "lib/export.h"
 #include "lib/log.h"
 
 struct credd credd;
@@ -124,6 +125,20 @@ static void publish_transport(const struct msg *m)
 		log_text(LOG_ERR, "transport", "%s", f.text);
 }
 
+/* Other stores seal to these keys: whoever may have the file may have it. */
+static void publish_seal_pub(const struct msg *m)
+{
+	AUTO(buf_wipe) struct buf line = { 0 };
+	struct fault f = { .text = "no line" };
+	struct attr a;
+
+	buf_init(&line, EXPORT_PUB_MAX);
+	if (attr_only(m->attrs, "text", &a) != OK ||
+	    buf_put(&line, a.value, a.len) != OK ||
+	    sup_publish("seal.pub", &line, &f) != OK)
+		log_text(LOG_ERR, "seal_pub", "%s", f.text);
+}
+
 static bool message(struct sup_child *c, const struct msg *m)
 {
 	if (c->role != ROLE_VAULT)
@@ -140,6 +155,9 @@ static bool message(struct sup_child *c, const struct msg *m)
 	case SUP_UNSEALED:
 	case SUP_SEALED:
 		credd.unsealed = m->kind == SUP_UNSEALED;
+		return true;
+	case SUP_SEAL_PUB:
+		publish_seal_pub(m);
 		return true;
 	case SUP_MODULE:
 	case SUP_MODULES_END:

@@ -13,15 +13,37 @@
 #include "lib/log.h"
 
 #include <sodium.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 enum {
-	VAULT_ARENA_SIZE = 4096
+	VAULT_ARENA_SIZE = 4096,
+	VAULT_HOST_MAX = 240,
 };
 
 struct vault vault;
+
+/* What this store is called by others, and where they reach it. */
+static void start_node(struct attr_view v)
+{
+	struct attr a, at;
+	const char *port;
+	int n;
+
+	if (!attr_find(v, "node", &a) || a.len > EXPORT_NODE_MAX)
+		return;
+	memcpy(vault.node, a.value, a.len);
+	if (!attr_find(v, "https", &at))
+		return;
+	port = memrchr(at.value, ':', at.len);
+	ENSURE(port);
+	n = (int)MIN(at.len - (size_t)(port - (const char *)at.value), 6u);
+	if (a.len <= VAULT_HOST_MAX)
+		(void)snprintf(vault.url, sizeof vault.url, "https://%.*s%.*s",
+			       VAULT_HOST_MAX, vault.node, n, port);
+}
 
 /* Before confinement: what needs a system call that is not allowed later. */
 static void start(const struct msg *m)
@@ -45,6 +67,7 @@ static void start(const struct msg *m)
 	vault.remote_admin = remote_admin_parse(m->attrs);
 	attrs_init(&vault.start);
 	ENSURE(attrs_add_view(&vault.start, m->attrs) == OK);
+	start_node(m->attrs);
 	ENSURE(sodium_init() >= 0);
 	vault.boot_transport = box_keys_random();
 }
@@ -170,6 +193,8 @@ int role_vault(void)
 	rows_init();
 	run_init();
 	creds_init();
+	seen_init();
+	peers_init();
 	audit_init();
 	vault.grants = grant_set_new();
 	chan_tell(&vault.sup, SUP_MODULES, 0, (struct attr_view){ 0 });

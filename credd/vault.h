@@ -9,6 +9,7 @@
 #include "lib/call.h"
 #include "lib/chan.h"
 #include "lib/clock.h"
+#include "lib/export.h"
 #include "lib/grant.h"
 #include "lib/grant_set.h"
 #include "lib/map.h"
@@ -37,6 +38,7 @@ enum {
 	VAULT_CREDENTIAL_MAX = 64 << 10, /* bytes of its attributes */
 	VAULT_FACT_KEPT = 256,           /* bytes of a fact in a record */
 	VAULT_VERSIONS = 64,             /* of one credential kept at once */
+	VAULT_PEERS = 1024,
 };
 
 #define VAULT_WORKER_NS (5 * CLOCK_SECOND)   /* for a worker to answer */
@@ -99,15 +101,42 @@ struct version {
 	int64_t destroy_at; /* 0: not before it is replaced */
 	int64_t not_after;  /* the attribute not_after=; 0: none */
 	bool current;
+	uint8_t id[EXPORT_ID]; /* the same in every store that has it */
 	struct worker *worker;
 	struct version *next; /* older ones */
+};
+
+/* A version that is to be made, if it is not simply the next one of now */
+struct version_wanted {
+	uint64_t number; /* 0: the next */
+	int64_t made;    /* 0: now */
+	bool has_id;     /* it is a copy of another store's, with this id */
+	uint8_t id[EXPORT_ID];
+	bool dry; /* checked only */
 };
 
 struct cred {
 	char name[VAULT_NAME_MAX + 1];
 	struct module *module;
 	bool enabled;
+	bool kept_here;          /* exportable=no */
 	struct version *current; /* the newest; the others hang behind it */
+};
+
+/* Other stores (vault_peer.c) */
+
+struct peer {
+	char name[VAULT_NAME_MAX + 1];
+	struct export_pub pub;
+	int64_t added;
+	struct vrow *row;
+};
+
+/* A revealing call that a grant has to allow (vault_export.c) */
+struct export_want {
+	char to[VAULT_NAME_MAX + 1]; /* a peer */
+	uint64_t version;            /* 0: the current one */
+	int64_t not_after;           /* 0: none */
 };
 
 /* Workers (vault_worker.c) */
@@ -179,6 +208,8 @@ struct run {
 	bool answered;          /* the worker's reply is in reply */
 	bool tripwire;          /* the worker withheld it */
 	bool verb; /* stands for an admin verb, refused: op is its name */
+	struct export_want
+		*want; /* owned; not NULL: an export, no worker signs */
 	struct attrs reply;
 	struct fault fault;
 	struct worker *worker;
@@ -217,6 +248,10 @@ struct job {
 	char name[VAULT_NAME_MAX + 1];
 	int64_t now;
 	struct vrow *made, *replaced;
+	struct version_wanted want;
+	bool kept_here; /* exportable=no was said */
+	struct peer *peer;
+	struct peer *peer_made; /* owned */
 	struct grant *grant;
 	size_t tried;
 	struct fault damage; /* of a slot */
@@ -286,6 +321,12 @@ struct vault {
 	struct box_keys *boot_transport; /* of this process, while sealed */
 
 	struct map *creds;
+	struct map *peers; /* struct peer by name */
+	struct map *seen;  /* struct seen by name (vault_seen.c) */
+	struct secret *sealing, *signing; /* rows of keys */
+	struct export_keys *export_keys;  /* … made of them; NULL: none yet */
+	char node[EXPORT_NODE_MAX + 1];   /* this machine's name */
+	char url[EXPORT_URL_MAX + 1];     /* where others reach it; "" */
 	struct grant_set *grants;
 	struct loop_timer sweep;
 

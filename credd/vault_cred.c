@@ -1,12 +1,13 @@
 /* Vault: credentials and their versions. A version is one sealed row; its
  * confidential attributes are sealed once more inside, under a key of their own, and
  * are opened only for the worker that gets them.
- * Row: current=yes|no enabled=yes|no made= [destroy_at=] attributes=LIST
- * confidential=NAME… dek= sealed= */
+ * Row: current=yes|no enabled=yes|no [exportable=no] made= [destroy_at=] [id=]
+ * attributes=LIST confidential=NAME… dek= sealed= */
 #include "credd/vault.h"
 
 #include "lib/log.h"
 
+#include <sodium.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,6 +119,41 @@ static bool flag(struct attr_view v, const char *name)
 	return attr_only(v, name, &a) == OK && attr_is(&a, "yes");
 }
 
+void version_id(const struct vrow *row, uint8_t id[EXPORT_ID])
+{
+	static const char use[] = "cretula-version";
+	const uint64_t n = row->place.row;
+	crypto_generichash_state h;
+	uint8_t be[8];
+
+	for (size_t i = 0; i < sizeof be; i++)
+		be[i] = (uint8_t)(n >> (56 - 8 * i));
+	(void)crypto_generichash_init(&h, NULL, 0, EXPORT_ID);
+	(void)crypto_generichash_update(&h, (const uint8_t *)use, sizeof use);
+	(void)crypto_generichash_update(&h, vault.store_id, STORE_ID_SIZE);
+	(void)crypto_generichash_update(&h, be, sizeof be);
+	(void)crypto_generichash_final(&h, id, EXPORT_ID);
+}
+
+static enum err id_parse(const struct vrow *row, struct attr_view v,
+			 uint8_t id[EXPORT_ID], struct fault *f)
+{
+	struct attr a;
+	enum err e = attr_only(v, "id", &a);
+
+	if (e == ERR_NOT_FOUND) {
+		version_id(row, id);
+		return OK;
+	}
+	if (e != OK || a.len != EXPORT_ID)
+		return fault_set(f, ERR_INVALID,
+				 "a version of credential '%s' has no readable "
+				 "id",
+				 row->name);
+	memcpy(id, a.value, EXPORT_ID);
+	return OK;
+}
+
 static enum err version_parse(struct vrow *row, struct attr_view v,
 			      struct version *out, struct fault *f)
 {
@@ -133,7 +169,7 @@ static enum err version_parse(struct vrow *row, struct attr_view v,
 				 .destroy_at = (int64_t)destroy_at,
 				 .current = flag(v, "current"),
 				 .not_after = cred_end_of(shared) };
-	return OK;
+	return id_parse(row, v, out->id, f);
 }
 
 struct cred *cred_get(const char *name, struct module *m)
@@ -170,8 +206,10 @@ enum err cred_load_row(struct vrow *row, struct fault *f)
 		c = cred_get(row->name, m);
 		v = xmemdup(&parsed, sizeof parsed);
 		cred_link_version(c, v, v->current);
-		if (v->current)
+		if (v->current) {
 			c->enabled = flag(attrs_view(&a), "enabled");
+			c->kept_here = attr_count(attrs_view(&a), "exportable");
+		}
 	}
 	attrs_wipe(&a);
 	return e;

@@ -9,7 +9,7 @@
 
 /* What a version row says besides what is sealed inside it. */
 struct version_says {
-	bool current, enabled;
+	bool current, enabled, kept_here;
 	int64_t made, destroy_at;
 };
 
@@ -17,6 +17,8 @@ static enum err says_format(const struct version_says *s, struct attrs *a)
 {
 	TRY(attrs_add_str(a, "current", s->current ? "yes" : "no"));
 	TRY(attrs_add_str(a, "enabled", s->enabled ? "yes" : "no"));
+	if (s->kept_here)
+		TRY(attrs_add_str(a, "exportable", "no"));
 	TRY(attrs_add_u64(a, "made", (uint64_t)s->made));
 	if (s->destroy_at)
 		TRY(attrs_add_u64(a, "destroy_at", (uint64_t)s->destroy_at));
@@ -59,6 +61,8 @@ static enum err put_new(struct job *j, struct change *c, const char *name,
 				      &dek, &sealed);
 	if (e == OK)
 		e = says_format(says, &a);
+	if (e == OK && j->want.has_id)
+		e = attrs_add(&a, "id", 0, j->want.id, EXPORT_ID);
 	if (e == OK)
 		e = add_part(&a, "attributes", &j->shared.bytes);
 	if (e == OK)
@@ -83,8 +87,9 @@ static enum err put_again(struct change *c, const struct version *v,
 			  const struct version_says *says, struct vrow **made,
 			  struct fault *f)
 {
-	static const char *const says_not[] = { "attributes", "confidential",
-						"dek", "sealed" };
+	static const char *const says_not[] = { "id", "attributes",
+						"confidential", "dek",
+						"sealed" };
 	struct attr_view it;
 	struct attrs old, a;
 	struct attr one;
@@ -127,10 +132,13 @@ static void added(struct job *j)
 
 	*v = (struct version){ .row = j->made,
 			       .number = j->made->version,
-			       .made = j->now,
+			       .made = j->want.made ? j->want.made : j->now,
 			       .current = true,
 			       .not_after =
 				       cred_end_of(attrs_view(&j->shared)) };
+	version_id(j->made, v->id);
+	if (j->want.has_id)
+		memcpy(v->id, j->want.id, EXPORT_ID);
 	if (c->current) { /* a rotation */
 		c->current->current = false;
 		if (j->replaced) {
@@ -146,6 +154,7 @@ static void added(struct job *j)
 		}
 	} else {
 		c->enabled = true;
+		c->kept_here = j->kept_here;
 	}
 	cred_link_version(c, v, true);
 	ENSURE(attrs_add_u64(&j->reply, "version", v->number) == OK);
@@ -153,20 +162,24 @@ static void added(struct job *j)
 
 static enum err put_added(struct job *j, struct change *c)
 {
+	struct cred *old = cred_find(j->name, strlen(j->name));
 	struct version_says says = { .current = true,
 				     .enabled = true,
-				     .made = clock_wall() };
-	struct cred *old = cred_find(j->name, strlen(j->name));
-	uint64_t number = 1;
+				     .kept_here = j->kept_here };
+	uint64_t number = seen_of(j->name).version + 1;
 
-	j->now = says.made;
+	j->now = clock_wall();
+	says.made = j->want.made ? j->want.made : j->now;
+	if (j->want.number)
+		number = j->want.number;
 	if (old) {
 		struct version_says was = { .enabled = old->enabled,
+					    .kept_here = old->kept_here,
 					    .made = old->current->made,
 					    .destroy_at = grace_end(j) };
 
 		says.enabled = old->enabled;
-		number = old->current->number + 1;
+		says.kept_here = old->kept_here;
 		if (j->number)
 			TRY(put_again(c, old->current, &was, &j->replaced,
 				      &j->fault));
@@ -183,7 +196,7 @@ static void add_checked(struct job *j, enum err e)
 {
 	struct change *c;
 
-	if (e != OK) {
+	if (e != OK || j->want.dry) {
 		job_done(j, e);
 		return;
 	}
@@ -198,7 +211,7 @@ static void add_checked(struct job *j, enum err e)
 }
 
 /* The module looks at the attributes, in a worker that then ends. */
-static void check_by_module(struct job *j)
+void cred_make(struct job *j)
 {
 	struct worker *w =
 		worker_start(j->module, NULL, NULL, UINT32_MAX, &j->fault);
@@ -214,6 +227,34 @@ static void check_by_module(struct job *j)
 		return;
 	}
 	worker_job(w, j);
+}
+
+/* exportable=no is fixed when a credential is made, by whatever makes it. */
+enum err cred_take_exportable(struct job *j)
+{
+	struct cred *old = cred_find(j->name, strlen(j->name));
+	AUTO(attrs_wipe) struct attrs rest = { 0 };
+	struct attr_view it = attrs_view(&j->shared);
+	struct attr said, a;
+	enum err e = attr_only(it, "exportable", &said);
+
+	if (e == ERR_NOT_FOUND)
+		return OK;
+	if (e != OK || !(attr_is(&said, "no") || attr_is(&said, "yes")))
+		return fault_set(&j->fault, ERR_INVALID,
+				 "exportable= is 'yes' or 'no'");
+	j->kept_here = attr_is(&said, "no");
+	if (old && old->kept_here != j->kept_here)
+		return fault_set(&j->fault, ERR_INVALID,
+				 "credential '%s' was made with exportable=%s, "
+				 "which never changes",
+				 old->name, old->kept_here ? "no" : "yes");
+	attrs_init(&rest);
+	while (attr_next(&it, &a))
+		if (!attr_named(&a, "exportable"))
+			TRY(attrs_add_attr(&rest, &a));
+	attrs_clear(&j->shared);
+	return attrs_add_view(&j->shared, attrs_view(&rest));
 }
 
 /* Confidential attributes come in the box, marked as such. */
@@ -233,7 +274,7 @@ static enum err take_attributes(struct job *j)
 		return fault_set(&j->fault, ERR_TOO_LARGE,
 				 "the credential is over %d bytes",
 				 VAULT_CREDENTIAL_MAX);
-	return OK;
+	return cred_take_exportable(j);
 }
 
 static enum err parse_add(struct job *j)
@@ -269,7 +310,7 @@ void verb_cred_add(struct job *j)
 	enum err e = parse_add(j);
 
 	if (e == OK)
-		check_by_module(j);
+		cred_make(j);
 	else
 		job_done(j, e);
 }
@@ -333,23 +374,46 @@ static enum err inherit(struct job *j)
 	return e;
 }
 
+enum err cred_room(struct job *j)
+{
+	unsigned n = 0;
+
+	if (!j->number)
+		return OK;
+	for (struct version *v = j->cred->current; v; v = v->next)
+		n++;
+	if (n >= VAULT_VERSIONS)
+		return fault_set(&j->fault, ERR_LIMITED,
+				 "credential '%s' keeps %u versions already: "
+				 "rotate without --grace",
+				 j->name, n);
+	return OK;
+}
+
+/* A number may be left out, none is used twice: who rotates several stores gives the
+ * new version the same number in all of them. */
+static enum err rotate_number(struct job *j)
+{
+	uint64_t now = j->cred->current->number;
+
+	TRY(call_number(job_attrs(j), "version", 0, EXPORT_VERSION_MAX,
+			&j->want.number, &j->fault));
+	if (j->want.number && j->want.number <= now)
+		return fault_set(&j->fault, ERR_CONFLICT,
+				 "credential '%s' has version %llu already: "
+				 "somebody else has rotated it",
+				 j->name, (unsigned long long)now);
+	return OK;
+}
+
 static enum err parse_rotate(struct job *j)
 {
 	TRY(cred_need(j));
 	attrs_clear(&j->what);
 	TRY(call_number(job_attrs(j), "grace", 0, VAULT_GRACE_MAX, &j->number,
 			&j->fault));
-	if (j->number) {
-		unsigned n = 0;
-
-		for (struct version *v = j->cred->current; v; v = v->next)
-			n++;
-		if (n >= VAULT_VERSIONS)
-			return fault_set(&j->fault, ERR_LIMITED,
-					 "credential '%s' keeps %u versions "
-					 "already: rotate without --grace",
-					 j->name, n);
-	}
+	TRY(cred_room(j));
+	TRY(rotate_number(j));
 	TRY(take_attributes(j));
 	TRY(inherit(j));
 	return module_check_attributes(j->module, attrs_view(&j->shared),
@@ -361,7 +425,7 @@ void verb_cred_rotate(struct job *j)
 	enum err e = parse_rotate(j);
 
 	if (e == OK)
-		check_by_module(j);
+		cred_make(j);
 	else
 		job_done(j, e);
 }
@@ -371,6 +435,7 @@ enum err cred_put_enabled(struct change *c, const struct cred *cred,
 {
 	struct version_says says = { .current = true,
 				     .enabled = enabled,
+				     .kept_here = cred->kept_here,
 				     .made = cred->current->made };
 
 	return put_again(c, cred->current, &says, made, f);

@@ -2,6 +2,7 @@
  * destroyed when their grace is over. Opens no confidential value. */
 #include "credd/vault.h"
 
+#include "lib/enc.h"
 #include "lib/log.h"
 
 #include <stdlib.h>
@@ -51,6 +52,7 @@ void verb_cred_disable(struct job *j)
 
 static void removed(struct job *j)
 {
+	seen_apply(j->cred->name, j->made, j->cred->current->made);
 	(void)map_drop(vault.creds, j->cred->name, strlen(j->cred->name));
 	cred_free(j->cred);
 	j->cred = NULL;
@@ -68,6 +70,12 @@ void verb_cred_remove(struct job *j)
 	c = change_new();
 	for (struct version *v = j->cred->current; v; v = v->next)
 		change_drop(c, v->row);
+	e = seen_put(c, j->cred, &j->made, &j->fault);
+	if (e != OK) {
+		change_free(c);
+		job_done(j, e);
+		return;
+	}
 	job_commit(j, c, removed);
 }
 
@@ -228,6 +236,7 @@ static enum err show_attributes(const struct version *v, struct attrs *out,
 static enum err show_item(const struct cred *c, const struct version *v,
 			  struct attrs *item, struct fault *f)
 {
+	char id[2 * EXPORT_ID + 1];
 	struct attrs list;
 	enum err e;
 
@@ -239,6 +248,10 @@ static enum err show_item(const struct cred *c, const struct version *v,
 	TRY(attrs_add_u64(item, "made", (uint64_t)v->made));
 	if (v->destroy_at)
 		TRY(attrs_add_u64(item, "destroy_at", (uint64_t)v->destroy_at));
+	if (c->kept_here)
+		TRY(attrs_add_str(item, "exportable", "no"));
+	enc_hex(v->id, EXPORT_ID, id);
+	TRY(attrs_add_str(item, "id", id));
 	attrs_init(&list);
 	e = show_attributes(v, &list, f);
 	if (e == OK)

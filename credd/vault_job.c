@@ -20,6 +20,7 @@ static void job_free(struct job *j)
 	attrs_wipe(&j->shared);
 	attrs_wipe(&j->said);
 	grant_free(j->grant);
+	free(j->peer_made);
 	free(j);
 }
 

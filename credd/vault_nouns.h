@@ -60,6 +60,7 @@ void seal_ask_opener(struct job *j, uint32_t kind, struct attrs *question);
 /* Opens rows and log with vault.master; `opening` is told how it went. */
 void seal_open_store(void (*opening)(enum err e, const struct fault *f));
 void seal_now_open(void);
+enum err key_load_row(struct vrow *v, struct fault *f);
 void seal_forget(void); /* back to sealed rows and nothing else */
 void seal_set_state(enum vault_state s);
 /* The log is there; or why not. */
@@ -82,6 +83,9 @@ void verb_slot_remove(struct job *j);
 void verb_slot_add(struct job *j);
 void verb_init(struct job *j);
 void verb_slot_list(const struct call *c, struct attr_view v);
+/* A row with a new random key of that name. */
+enum err key_put(struct change *c, uint64_t row, const char *name,
+		 struct fault *f);
 /* The slot with the lowest number above that one, or NULL. */
 struct vrow *slot_after(uint64_t number);
 
@@ -107,6 +111,8 @@ void creds_init(void);
 bool cred_name_ok(const char *name);
 /* The credential of that name, made if there is none. */
 struct cred *cred_get(const char *name, struct module *m);
+/* What a version made here is called everywhere: of store and row, which are used once. */
+void version_id(const struct vrow *row, uint8_t id[EXPORT_ID]);
 /* Keeps the current version first. */
 void cred_link_version(struct cred *c, struct version *v, bool current);
 /* not_after= of a version's shareable attributes; 0: none. */
@@ -124,6 +130,13 @@ struct cred *cred_find(const char *name, size_t len);
 /* The confidential and shareable attributes of a version, in secret memory. */
 enum err cred_attributes(const struct version *v, struct attrs *out,
 			 struct fault *f);
+/* j->shared, j->plain, j->want and j->name of j->module: the module looks at them, then
+ * they become a version; j->number: how long the one it replaces stays. */
+void cred_make(struct job *j);
+/* ERR_LIMITED if j->number is a grace, and j->cred keeps too many versions already. */
+enum err cred_room(struct job *j);
+/* Takes exportable= out of j->shared; it is the credential's and never changes. */
+enum err cred_take_exportable(struct job *j);
 void verb_cred_add(struct job *j);
 void verb_cred_rotate(struct job *j);
 void verb_cred_enable(struct job *j);
@@ -134,6 +147,42 @@ void verb_cred_show(const struct call *c, struct attr_view v);
 void cred_sweep(void);
 /* … at that time of the wall clock, or earlier. */
 void cred_sweep_by(int64_t wall);
+
+/* vault_seen.c: the highest version there ever was of a name */
+void seen_init(void);
+void seen_close(void);
+enum err seen_load_row(struct vrow *v, struct fault *f);
+struct export_seen seen_of(const char *name);
+/* Remembers, in c, what is known of a credential that is being removed; in memory with
+ * seen_apply(*made). */
+enum err seen_put(struct change *c, const struct cred *cred, struct vrow **made,
+		  struct fault *f);
+void seen_apply(const char *name, struct vrow *made, int64_t when);
+
+/* vault_peer.c: other stores, and this store's own keys for exports */
+void peers_init(void);
+void peers_close(void);
+enum err peer_load_row(struct vrow *v, struct fault *f);
+struct peer *peer_find(const char *name);
+struct peer *peer_signing(const uint8_t sign[EXPORT_KEY]);
+/* With the peer's name from an attribute of the call. */
+enum err peer_need(struct job *j, const char *attr);
+/* Adds as=NAME key=ID, for records. */
+enum err peer_audit(const struct peer *p, const char *as, struct attrs *what);
+/* The store is open: its keys are made if it is an older one, and published. */
+void peers_opened(void);
+void verb_peer_add(struct job *j);
+void verb_peer_remove(struct job *j);
+void verb_peer_list(const struct call *c, struct attr_view v);
+void verb_peer_self(const struct call *c, struct attr_view v);
+
+/* vault_export.c, vault_import.c */
+enum err export_ready(struct fault *f);
+void verb_cred_export(const struct call *c, struct attr_view v);
+/* A grant allows r: its answer. */
+enum err export_run(struct run *r, struct fault *f);
+void verb_cred_seal_rotation(struct job *j);
+void verb_cred_import(struct job *j);
 
 /* vault_grant.c */
 enum err grant_load_row(struct vrow *v, struct fault *f);
@@ -189,6 +238,8 @@ void run_init(void);
 void run_refuse_verb(const struct call *c, const char *verb,
 		     const struct fault *why);
 void verb_run(const struct call *c, struct attr_view v);
+/* r->want: subject, credential and what it reveals, then the whole decision. */
+void run_admit_export(struct run *r);
 void run_decide(struct run *r);
 void run_reply(struct run *r, struct attr_view v);
 void run_failed(struct run *r, enum err e, const char *text);

@@ -53,14 +53,32 @@ static void run_deny(struct run *r, const struct fault *why)
 
 /* Signing */
 
+/* What was denied is on record. */
+static void run_refuse_export(struct run *r, const struct fault *f)
+{
+	if (f->code == ERR_DENIED)
+		run_deny(r, f);
+	else
+		run_end_with(r, f);
+}
+
 static void run_sign(struct run *r, const struct subject *s)
 {
 	struct worker *w = r->version->worker;
 	struct fault f = { .code = ERR_UNAVAILABLE };
 
 	r->phase = RUN_SIGNING;
+	if (r->want && export_run(r, &f) != OK) {
+		run_refuse_export(r, &f);
+		return;
+	}
 	if (run_record_allowed(r, &f) != OK) {
 		run_end_with(r, &f);
+		return;
+	}
+	if (r->want) {
+		r->answered = true;
+		run_finish(r);
 		return;
 	}
 	if (!w)
@@ -224,7 +242,7 @@ static void run_facts(struct run *r)
 	struct fault f;
 
 	r->phase = RUN_FACTS;
-	if (!m->has_facts) {
+	if (!m->has_facts || r->want) {
 		run_decide(r);
 		return;
 	}
@@ -310,7 +328,8 @@ static void run_admit(struct run *r)
 	struct grant_request rq = { .credential = r->credential, .op = r->op };
 	struct grant_decision d;
 
-	if (c && module_operation(c->module, r->op, &r->reveals, &no_op) != OK)
+	if (c && !r->want &&
+	    module_operation(c->module, r->op, &r->reveals, &no_op) != OK)
 		r->reveals = CRETULA_REVEAL_SIGNATURE;
 	rq.reveals = r->reveals;
 	grants_admit(vault.grants, s, &rq, r->now, &d);
@@ -341,6 +360,11 @@ static void run_admit(struct run *r)
 	r->version = c->current;
 	r->version_number = c->current->number;
 	run_facts(r);
+}
+
+void run_admit_export(struct run *r)
+{
+	run_admit(r);
 }
 
 static struct run *run_begin(const struct call *c, struct attr_view v,

@@ -19,6 +19,13 @@ static enum err add_facts(struct attrs *a, const struct run *r)
 	return OK;
 }
 
+static enum err add_recipient(struct attrs *a, const char *to)
+{
+	const struct peer *p = peer_find(to);
+
+	return p ? peer_audit(p, "to", a) : attrs_add_str(a, "to", to);
+}
+
 static enum err what_was_asked(struct attrs *a, const struct run *r,
 			       const char *outcome)
 {
@@ -32,10 +39,13 @@ static enum err what_was_asked(struct attrs *a, const struct run *r,
 		TRY(attrs_add_str(a, "outcome", outcome));
 		return attrs_add_view(a, attrs_view(&c->said));
 	}
-	TRY(attrs_add_str(a, "event", "run"));
+	TRY(attrs_add_str(a, "event",
+			  r->want ? "credential.export-sealed" : "run"));
 	TRY(attrs_add_str(a, "outcome", outcome));
 	TRY(attrs_add_str(a, "credential", r->credential));
 	TRY(attrs_add_str(a, "op", r->op));
+	if (r->want)
+		TRY(add_recipient(a, r->want->to));
 	TRY(attrs_add_view(a, attrs_view(&c->said)));
 	return add_facts(a, r);
 }

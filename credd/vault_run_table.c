@@ -121,6 +121,9 @@ static void run_buf_end(struct buf *b)
 
 void run_free(struct run *r)
 {
+	if (!r)
+		return;
+	free(r->want);
 	worker_forget(r);
 	audit_link_forget(vault.log, &r->wait);
 	r->user->bytes -= r->request.len;

@@ -90,6 +90,8 @@ void seal_forget(void)
 	runs_fail(ERR_SEALED, "the store was sealed meanwhile");
 	workers_kill_all();
 	creds_close();
+	seen_close();
+	peers_close();
 	grant_set_free(vault.grants);
 	vault.grants = grant_set_new();
 	modules_close();
@@ -103,7 +105,7 @@ void seal_forget(void)
 
 /* Opening */
 
-static enum err key_load_row(struct vrow *v, struct fault *f)
+enum err key_load_row(struct vrow *v, struct fault *f)
 {
 	struct attrs a;
 	struct attr k;
@@ -121,6 +123,12 @@ static enum err key_load_row(struct vrow *v, struct fault *f)
 	} else if (e == OK && !strcmp(v->name, "transport")) {
 		box_keys_drop(&vault.transport);
 		vault.transport = box_keys_from(k.value);
+	} else if (e == OK && !strcmp(v->name, "sealing")) {
+		secret_drop(&vault.sealing);
+		vault.sealing = secret_from(k.value);
+	} else if (e == OK && !strcmp(v->name, "signing")) {
+		secret_drop(&vault.signing);
+		vault.signing = secret_from(k.value);
 	}
 	attrs_wipe(&a);
 	return e;
@@ -148,6 +156,10 @@ static enum err load_row(struct vrow *v, struct fault *f)
 		return key_load_row(v, f);
 	case ROW_SLOT:
 		return slot_check_row(v, f);
+	case ROW_PEER:
+		return peer_load_row(v, f);
+	case ROW_SEEN:
+		return seen_load_row(v, f);
 	case ROW_STATE:
 	case ROW_AGENT:
 	case ROW_OWED:
@@ -241,6 +253,7 @@ void seal_now_open(void)
 	seal_set_state(VAULT_OPEN);
 	seal_publish();
 	chan_tell(&vault.sup, SUP_UNSEALED, 0, (struct attr_view){ 0 });
+	peers_opened();
 	cred_sweep();
 }
 

@@ -258,8 +258,8 @@ static void init_stored(struct job *j, enum err e)
 	seal_open_store(init_opened);
 }
 
-static enum err put_key(struct change *c, uint64_t row, const char *name,
-			struct fault *f)
+enum err key_put(struct change *c, uint64_t row, const char *name,
+		 struct fault *f)
 {
 	AUTO(secret_drop) struct secret *key = secret_random();
 	struct attrs a;
@@ -288,9 +288,13 @@ static void init_slot_made(struct job *j, enum err e)
 	c->create = true;
 	e = put_slot(j, c);
 	if (e == OK)
-		e = put_key(c, 1, "audit", &j->fault);
+		e = key_put(c, 1, "audit", &j->fault);
 	if (e == OK)
-		e = put_key(c, 2, "transport", &j->fault);
+		e = key_put(c, 2, "transport", &j->fault);
+	if (e == OK)
+		e = key_put(c, 3, "sealing", &j->fault);
+	if (e == OK)
+		e = key_put(c, 4, "signing", &j->fault);
 	if (e == OK)
 		e = modules_put(c, &j->fault);
 	if (e != OK) {

@@ -20,6 +20,8 @@ static const char *const table_name[] = {
 	[ROW_AGENT] = "agent",
 	[ROW_OWED] = "owed",
 	[ROW_META] = "meta",
+	[ROW_PEER] = "peer",
+	[ROW_SEEN] = "seen",
 };
 
 _Static_assert(NELEM(table_name) == ROW__MAX, "every table has a name");

@@ -30,6 +30,8 @@ enum row_table {
 	ROW_AGENT,
 	ROW_OWED, /* revocations owed to the CA */
 	ROW_META,
+	ROW_PEER, /* other stores that exports go to and come from */
+	ROW_SEEN, /* the highest version of a name whose credential is gone */
 	ROW__MAX
 };
 
