@@ -61,7 +61,8 @@ struct cli {
 /* Tables of the nouns (tools/cmd_*.c), each ended by noun NULL. */
 extern const struct verb verbs_store[], verbs_slot[], verbs_status[],
 	verbs_credential[], verbs_grant[], verbs_sign[], verbs_module[],
-	verbs_audit[], verbs_ca[], verbs_agent[], verbs_playground[];
+	verbs_audit[], verbs_ca[], verbs_agent[], verbs_playground[],
+	verbs_peer[], verbs_export[];
 
 /* Reads options and words; returns -1 to go on, or an exit code. */
 int cli_parse(struct cli *cli, int argc, char **argv);

@@ -34,9 +34,10 @@ static const struct verb verbs_own[] = {
 };
 
 static const struct verb *const tables[] = {
-	verbs_store, verbs_slot,  verbs_status,     verbs_credential,
-	verbs_grant, verbs_sign,  verbs_module,     verbs_audit,
-	verbs_ca,    verbs_agent, verbs_playground, verbs_own,
+	verbs_store,      verbs_slot,  verbs_status, verbs_credential,
+	verbs_export,     verbs_peer,  verbs_grant,  verbs_sign,
+	verbs_module,     verbs_audit, verbs_ca,     verbs_agent,
+	verbs_playground, verbs_own,
 };
 
 static void usage(FILE *to)
