@@ -1,6 +1,6 @@
 /* A client's connection: where it goes, how it ends. Runs in whoever asks a daemon;
  * holds no secret but what the caller gives it to seal. */
-#include "lib/client.h"
+#include "lib/client_web.h"
 
 #include "lib/clock.h"
 #include "lib/msg.h"
@@ -102,11 +102,17 @@ static enum cretula_err path_parse(enum client_daemon d, const char *text,
 {
 	if (!strncmp(text, "unix://", 7))
 		text += 7;
-	if (!strncmp(text, "https://", 8) || !strncmp(text, "http://", 7))
+	if (!strncmp(text, "http://", 7))
 		return client_fail(err, ERR_UNSUPPORTED,
-				   "%s at '%s': only sockets are supported: "
-				   "a path, or unix://PATH",
+				   "%s at '%s': nothing is said in the clear: "
+				   "https://HOST:PORT, or the path of a socket",
 				   daemons[d].name, text);
+	if (d == CLIENT_CA && client_is_url(text))
+		return client_fail(
+			err, ERR_UNSUPPORTED,
+			"ca at '%s': it is asked over its socket, on "
+			"its host: a path, or unix://PATH",
+			text);
 	if (!text[0])
 		return client_fail(err, ERR_INVALID,
 				   "the path of %s's socket is empty",
@@ -131,7 +137,7 @@ enum cretula_err client_path(enum client_daemon d, const char *path, bool admin,
 	} else {
 		api = default_path(d);
 	}
-	if (!admin) {
+	if (!admin || client_is_url(api)) {
 		*out = xstrdup(api);
 		return CRETULA_ERR_NONE;
 	}
@@ -141,18 +147,21 @@ enum cretula_err client_path(enum client_daemon d, const char *path, bool admin,
 	return CRETULA_ERR_NONE;
 }
 
-enum cretula_err client_open(enum client_daemon d, const char *path, bool admin,
-			     struct cretula **out, struct cretula_error *err)
+static enum cretula_err open_at(enum client_daemon d, char *path,
+				const struct cretula_tls *tls,
+				struct cretula **out, struct cretula_error *err)
 {
 	struct cretula *c = xcalloc(1, sizeof *c);
-	enum cretula_err e;
+	enum cretula_err e = CRETULA_ERR_NONE;
 
 	c->daemon = d;
+	c->path = path;
 	c->fd = -1;
 	c->timeout_ms = CLIENT_TIMEOUT_MS;
 	buf_init(&c->in, 4 + MSG_MAX + CLIENT_GULP);
 	buf_init(&c->out, CLIENT_OUT_MAX);
-	e = client_path(d, path, admin, &c->path, err);
+	if (client_is_url(path))
+		e = client_web_new(path, tls, &c->web, err);
 	if (!e)
 		e = client_connect(c, false, client_deadline(c), err);
 	if (e) {
@@ -161,6 +170,37 @@ enum cretula_err client_open(enum client_daemon d, const char *path, bool admin,
 	}
 	*out = c;
 	return CRETULA_ERR_NONE;
+}
+
+enum cretula_err client_open(enum client_daemon d, const char *path, bool admin,
+			     struct cretula **c, struct cretula_error *err)
+{
+	char *at = NULL;
+	enum cretula_err e = client_path(d, path, admin, &at, err);
+
+	return e ? e : open_at(d, at, NULL, c, err);
+}
+
+enum cretula_err client_open_tls(enum client_daemon d, const char *url,
+				 const struct cretula_tls *tls,
+				 struct cretula **c, struct cretula_error *err)
+{
+	AUTO(mem_free) char *at = NULL;
+	enum cretula_err e = client_path(d, url, false, &at, err);
+
+	if (e)
+		return e;
+	if (!client_is_url(at))
+		return client_fail(err, ERR_INVALID,
+				   "'%s' is no https://HOST:PORT", at);
+	return open_at(d, xstrdup(at), tls, c, err);
+}
+
+enum cretula_err cretula_open_tls(const char *url,
+				  const struct cretula_tls *tls,
+				  struct cretula **c, struct cretula_error *err)
+{
+	return client_open_tls(CLIENT_CREDD, url, tls, c, err);
 }
 
 enum cretula_err cretula_open(const char *path, struct cretula **c,
@@ -179,6 +219,7 @@ void cretula_close(struct cretula *c)
 {
 	if (!c)
 		return;
+	client_web_free(c->web);
 	fd_close(&c->fd);
 	for (size_t i = 0; i < NELEM(c->call); i++) {
 		buf_wipe(&c->call[i].frame);

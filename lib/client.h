@@ -70,10 +70,13 @@ struct client_fds {
 	bool sent;
 };
 
+struct client_web;
+
 struct cretula {
 	enum client_daemon daemon;
-	char *path;  /* of the socket */
-	int fd;      /* -1: not connected */
+	char *path;             /* of the socket, or https://HOST:PORT */
+	struct client_web *web; /* by HTTPS; NULL: by the socket */
+	int fd;                 /* -1: not connected */
 	pid_t pid;   /* who connected: a forked child connects anew */
 	bool heard;  /* something of this connection: its front has it */
 	bool probed; /* … was asked for */
@@ -96,14 +99,22 @@ const char *client_name(enum client_daemon d);
 /* The variable that says where its socket is; static. */
 const char *client_env(enum client_daemon d);
 
+/* client_fail, and nobody was reached: "credd is not reached at 'PATH': why". */
+enum cretula_err client_unreached(struct cretula_error *err, enum err code,
+				  const struct cretula *c, const char *why);
+
 /* The path of api.sock, or of admin.sock beside it; owned by the caller. path NULL:
  * what the environment says, else the usual place. */
 enum cretula_err client_path(enum client_daemon d, const char *path, bool admin,
 			     char **out, struct cretula_error *err);
 
-/* cretula_open and cretula_open_admin, for any daemon. */
+/* cretula_open and cretula_open_admin, for any daemon; and cretula_open_tls, whose
+ * daemon d is the one that errors name. */
 enum cretula_err client_open(enum client_daemon d, const char *path, bool admin,
 			     struct cretula **c, struct cretula_error *err);
+enum cretula_err client_open_tls(enum client_daemon d, const char *url,
+				 const struct cretula_tls *tls,
+				 struct cretula **c, struct cretula_error *err);
 
 /* Connects to c->path and says hello, by deadline (CLOCK_BOOTTIME ns). again: the
  * daemon was there a moment ago, so that a socket that is not there yet is waited
@@ -139,7 +150,20 @@ enum cretula_err client_call_fds(struct cretula *c, const char *verb,
 				 struct cretula_answer **answer,
 				 struct cretula_error *err);
 
-/* For client_io.c and client_fds.c. */
+/* Answers (client_answer.c). */
+struct cretula_answer *client_answer_new(void);
+/* ERR_TOO_LARGE past CLIENT_ANSWER_MAX. */
+MUST enum err client_answer_item(struct cretula_answer *a, struct attr_view v);
+/* From error= text= request_id= retry_after=. */
+void client_error_read(struct attr_view v, struct cretula_error *err);
+
+/* For client_io.c, client_fds.c and client_web.c. */
+/* The call of that id, if somebody waits for it, is answered with a (taken), or with err
+ * if that is NULL. */
+void client_answered(struct cretula *c, uint32_t id, struct cretula_answer *a,
+		     const struct cretula_error *err);
+/* … every one that waits, with err. */
+void client_fail_waiting(struct cretula *c, const struct cretula_error *err);
 /* The call of that id that waits or is done; NULL. */
 struct client_call *client_find(struct cretula *c, uint32_t id);
 /* client_submit; *at: where its frame begins in c->out. */
@@ -156,7 +180,8 @@ void client_fds_mark(struct cretula *c, const struct client_call *k, size_t at);
 /* If k has descriptors: they may be closed now; what is not written of it never is. */
 void client_fds_forget(struct cretula *c, const struct client_call *k);
 
-/* Seals list to the key in transport.pub beside c's socket, into out. */
+/* Seals list to the key in transport.pub beside c's socket, or that its daemon tells, into
+ * out. */
 enum cretula_err client_box(struct cretula *c, const struct attrs *list,
 			    struct buf *out, struct cretula_error *err);
 

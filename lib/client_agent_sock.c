@@ -4,6 +4,7 @@
  *	agent -> certmgr	agent.claim agent=ID, a socket with the token in it
  *	certmgr -> agent	the payload into that socket; then the reply */
 #include "lib/client_agent.h"
+#include "lib/client_web.h"
 
 #include "lib/clock.h"
 
@@ -56,9 +57,18 @@ static enum cretula_err call(const struct cretula_agent *a, int theirs,
 {
 	struct cretula_answer *answer = NULL;
 	struct cretula *c = NULL;
+	AUTO(mem_free) char *path = NULL;
 	struct attrs args;
-	enum cretula_err e = cretula_open_certmgr(NULL, &c, err);
+	enum cretula_err e =
+		client_path(CLIENT_CERTMGR, NULL, false, &path, err);
 
+	if (!e && client_is_url(path))
+		e = client_fail(err, ERR_UNSUPPORTED,
+				"agents claim over the socket of certmgr on "
+				"their node, not at '%s': see CRETULA_CERTMGR",
+				path);
+	if (!e)
+		e = cretula_open_certmgr(path, &c, err);
 	if (e)
 		return e;
 	attrs_init(&args);

@@ -1,8 +1,9 @@
 /* Blocking calls, and confidential values sealed for the vault on the way. Runs in
  * clients; holds what the caller gives it to seal, sealed at once. */
-#include "lib/client.h"
+#include "lib/client_web.h"
 
 #include "lib/box.h"
+#include "lib/enc.h"
 #include "lib/msg.h"
 
 #include <errno.h>
@@ -45,8 +46,8 @@ static char *pub_path(const struct cretula *c)
 	return path;
 }
 
-static enum cretula_err read_pub(const struct cretula *c, uint8_t pub[32],
-				 struct cretula_error *err)
+static enum cretula_err pub_from_file(const struct cretula *c, uint8_t pub[32],
+				      struct cretula_error *err)
 {
 	AUTO(mem_free) char *path = pub_path(c);
 	AUTO(fd_close) int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -65,11 +66,71 @@ static enum cretula_err read_pub(const struct cretula *c, uint8_t pub[32],
 	return e == OK ? CRETULA_ERR_NONE : client_fault(err, e, &f);
 }
 
+static enum cretula_err call_plain(struct cretula *c, const char *verb,
+				   struct attr_view args,
+				   struct cretula_answer **answer,
+				   struct cretula_error *err)
+{
+	uint32_t id;
+	enum cretula_err e = client_submit(c, verb, args, &id, err);
+
+	return e ? e : cretula_wait(c, id, answer, err);
+}
+
+/* key=: base64, or the bytes as they are. */
+static enum err pub_read(struct attr_view v, uint8_t pub[32], struct fault *f)
+{
+	AUTO(buf_wipe) struct buf b = { 0 };
+	struct attr a;
+
+	buf_init(&b, PUB_TEXT_MAX);
+	if (attr_only(v, "key", &a) != OK ||
+	    (a.len == BOX_KEY ? buf_put(&b, a.value, a.len)
+			      : enc_base64_parse((const char *)a.value, a.len,
+						 &b)) != OK ||
+	    b.len != BOX_KEY)
+		return fault_set(f, ERR_INVALID,
+				 "the daemon's answer has no usable transport "
+				 "key");
+	memcpy(pub, b.p, BOX_KEY);
+	return OK;
+}
+
+/* Asked once for a connection, unless anew. */
+static enum cretula_err pub_from_daemon(struct cretula *c, bool anew,
+					uint8_t pub[32],
+					struct cretula_error *err)
+{
+	struct attr_view none = { 0 };
+	struct cretula_answer *answer = NULL;
+	struct client_web *w = c->web;
+	enum cretula_err e = CRETULA_ERR_NONE;
+	struct fault f = { 0 };
+
+	if (!w->has_pub || anew)
+		e = call_plain(c, "transport", none, &answer, err);
+	if (e)
+		return e;
+	if (answer && pub_read(attrs_view(&answer->reply.a), w->pub, &f) != OK)
+		e = client_fault(err, ERR_INTERNAL, &f);
+	cretula_answer_free(answer);
+	w->has_pub = !e;
+	memcpy(pub, w->pub, sizeof w->pub);
+	return e;
+}
+
+static enum cretula_err read_pub(struct cretula *c, bool anew, uint8_t pub[32],
+				 struct cretula_error *err)
+{
+	return c->web ? pub_from_daemon(c, anew, pub, err)
+		      : pub_from_file(c, pub, err);
+}
+
 enum cretula_err client_box(struct cretula *c, const struct attrs *list,
 			    struct buf *out, struct cretula_error *err)
 {
 	uint8_t pub[32];
-	enum cretula_err e = read_pub(c, pub, err);
+	enum cretula_err e = read_pub(c, false, pub, err);
 	enum err sealed;
 
 	if (e)
@@ -81,17 +142,6 @@ enum cretula_err client_box(struct cretula *c, const struct attrs *list,
 				   "bytes of one message",
 				   MSG_MAX);
 	return CRETULA_ERR_NONE;
-}
-
-static enum cretula_err call_plain(struct cretula *c, const char *verb,
-				   struct attr_view args,
-				   struct cretula_answer **answer,
-				   struct cretula_error *err)
-{
-	uint32_t id;
-	enum cretula_err e = client_submit(c, verb, args, &id, err);
-
-	return e ? e : cretula_wait(c, id, answer, err);
 }
 
 static enum cretula_err call_boxed(struct cretula *c, const char *verb,
@@ -130,10 +180,10 @@ enum cretula_err client_call(struct cretula *c, const char *verb,
 
 	if (!box)
 		return call_plain(c, verb, args, answer, err);
-	e = read_pub(c, before, err);
+	e = read_pub(c, false, before, err);
 	if (!e)
 		e = call_boxed(c, verb, args, box, answer, err);
-	if (e != CRETULA_ERR_CONFLICT || read_pub(c, after, NULL) ||
+	if (e != CRETULA_ERR_CONFLICT || read_pub(c, true, after, NULL) ||
 	    !memcmp(before, after, sizeof before))
 		return e;
 	return call_boxed(c, verb, args, box, answer, err);

@@ -1,6 +1,7 @@
 /* Connecting to the daemon's socket and the hello (docs/protocol.md). Runs in
  * clients; holds nothing. */
-#include "lib/client.h"
+#include "lib/client_web.h"
+
 #include "lib/clock.h"
 #include "lib/msg.h"
 
@@ -24,7 +25,7 @@ enum {
 	REFUSAL_MAX = 1024, /* bytes of an error instead of a hello */
 };
 
-static enum cretula_err unreached(struct cretula_error *err, enum err code,
+enum cretula_err client_unreached(struct cretula_error *err, enum err code,
 				  const struct cretula *c, const char *why)
 {
 	client_fail(err, code, "%s is not reached at '%s': %s",
@@ -46,12 +47,12 @@ static enum cretula_err connect_failed(struct cretula_error *err,
 				   "for root and the group cretula-admin",
 				   c->path);
 	if (no != ENOENT && no != ECONNREFUSED)
-		return unreached(err, ERR_UNAVAILABLE, c, strerror(no));
+		return client_unreached(err, ERR_UNAVAILABLE, c, strerror(no));
 	(void)snprintf(why, sizeof why,
 		       "nobody listens: start %s, or say in %s where its "
 		       "socket is",
 		       client_name(c->daemon), client_env(c->daemon));
-	return unreached(err, ERR_UNAVAILABLE, c, why);
+	return client_unreached(err, ERR_UNAVAILABLE, c, why);
 }
 
 /* The address of path. One too long for an address goes through the descriptor
@@ -166,8 +167,8 @@ static enum cretula_err refused(int fd, const uint8_t first[HELLO_SIZE],
 	    attr_only(m.attrs, "error", &name) != OK ||
 	    attr_only(m.attrs, "text", &text) != OK ||
 	    err_parse((const char *)name.value, name.len, &code) != OK)
-		return unreached(err, ERR_UNSUPPORTED, c,
-				 "it does not speak this protocol");
+		return client_unreached(err, ERR_UNSUPPORTED, c,
+					"it does not speak this protocol");
 	return client_fail(err, code, "%.*s", (int)text.len, text.value);
 }
 
@@ -183,10 +184,12 @@ static enum cretula_err hello(int fd, const struct cretula *c,
 	case OK:
 		break;
 	case ERR_TIMEOUT:
-		return unreached(err, ERR_TIMEOUT, c, "no hello in time");
+		return client_unreached(err, ERR_TIMEOUT, c,
+					"no hello in time");
 	default:
-		return unreached(err, ERR_UNAVAILABLE, c,
-				 "the connection ended before the hello");
+		return client_unreached(
+			err, ERR_UNAVAILABLE, c,
+			"the connection ended before the hello");
 	}
 	ENSURE(rd_bytes(&r, NONCE_SIZE, &nonce) == OK);
 	ENSURE(rd_u16(&r, &low) == OK && rd_u16(&r, &high) == OK);
@@ -203,8 +206,9 @@ static enum cretula_err hello(int fd, const struct cretula *c,
 	out[NONCE_SIZE] = 0;
 	out[NONCE_SIZE + 1] = CLIENT_PROTOCOL;
 	if (send(fd, out, sizeof out, MSG_NOSIGNAL) != (ssize_t)sizeof out)
-		return unreached(err, ERR_UNAVAILABLE, c,
-				 "the connection ended during the hello");
+		return client_unreached(
+			err, ERR_UNAVAILABLE, c,
+			"the connection ended during the hello");
 	return CRETULA_ERR_NONE;
 }
 
@@ -217,6 +221,8 @@ enum cretula_err client_connect(struct cretula *c, bool again,
 	fd_close(&c->fd);
 	buf_clear(&c->in);
 	buf_clear(&c->out);
+	if (c->web)
+		return client_web_connect(c, again, deadline, err);
 	e = connect_until(c, again, deadline, &fd, err);
 	if (!e)
 		e = hello(fd, c, deadline, err);

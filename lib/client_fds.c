@@ -166,6 +166,12 @@ enum cretula_err client_submit_fds(struct cretula *c, const char *verb,
 	enum cretula_err e;
 
 	ENSURE(n >= 1 && n <= CLIENT_FDS_MAX);
+	if (c->web)
+		return client_fail(err, ERR_UNSUPPORTED,
+				   "'%s' takes descriptors, which only its "
+				   "socket on the same host can carry, not "
+				   "'%s'",
+				   verb, c->path);
 	if (c->fds.n)
 		return client_fail(err, ERR_LIMITED,
 				   "another call with descriptors is being "

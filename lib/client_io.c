@@ -2,7 +2,8 @@
  * secret: what is confidential was sealed before it came here.
  *	client -> daemon	CALL id verb=… (up to 128 in flight, written in batches)
  *	daemon -> client	ITEM id …, REPLY id … | ERROR id error= text= */
-#include "lib/client.h"
+#include "lib/client_web.h"
+
 #include "lib/clock.h"
 #include "lib/msg.h"
 
@@ -20,14 +21,6 @@ enum {
 	WIRE_ERROR,
 	WIRE_ITEM,
 };
-
-static struct cretula_answer *answer_new(void)
-{
-	struct cretula_answer *a = xcalloc(1, sizeof *a);
-
-	attrs_init(&a->reply.a);
-	return a;
-}
 
 struct client_call *client_find(struct cretula *c, uint32_t id)
 {
@@ -62,7 +55,7 @@ static void call_end(struct cretula *c, struct client_call *k)
 	k->state = CALL_FREE;
 }
 
-static void fail_waiting(struct cretula *c, const struct cretula_error *err)
+void client_fail_waiting(struct cretula *c, const struct cretula_error *err)
 {
 	for (size_t i = 0; i < NELEM(c->call); i++) {
 		struct client_call *k = &c->call[i];
@@ -72,6 +65,24 @@ static void fail_waiting(struct cretula *c, const struct cretula_error *err)
 		k->err = *err;
 		call_done(c, k);
 	}
+}
+
+void client_answered(struct cretula *c, uint32_t id, struct cretula_answer *a,
+		     const struct cretula_error *err)
+{
+	struct client_call *k = client_find(c, id);
+
+	if (!k || k->state != CALL_WAITS) {
+		cretula_answer_free(a);
+		return;
+	}
+	if (a) {
+		cretula_answer_free(k->answer);
+		k->answer = a;
+	} else {
+		k->err = *err;
+	}
+	call_done(c, k);
 }
 
 /* Puts the calls that may be repeated on the new connection. */
@@ -84,7 +95,7 @@ static void repeat_waiting(struct cretula *c)
 		if (k->state != CALL_WAITS)
 			continue;
 		cretula_answer_free(k->answer);
-		k->answer = answer_new();
+		k->answer = client_answer_new();
 		k->repeats = false;
 		if (buf_put(&c->out, k->frame.p, k->frame.len) != OK) {
 			client_fail(&k->err, ERR_TOO_LARGE,
@@ -119,54 +130,9 @@ static void connection_lost(struct cretula *c)
 	if (!c->waiting)
 		return;
 	if (client_connect(c, true, until, &err))
-		fail_waiting(c, &err);
+		client_fail_waiting(c, &err);
 	else
 		repeat_waiting(c);
-}
-
-static void get_text(struct attr_view v, const char *name, char *out,
-		     size_t size)
-{
-	struct attr a;
-	size_t n = 0;
-
-	if (attr_find(v, name, &a)) {
-		n = MIN(a.len, size - 1);
-		memcpy(out, a.value, n);
-	}
-	out[n] = '\0';
-}
-
-static void read_error(struct attr_view v, struct cretula_error *err)
-{
-	enum err e = ERR_INTERNAL;
-	uint64_t n = 0;
-	struct attr a;
-
-	*err = (struct cretula_error){ .reached = 1 };
-	if (attr_find(v, "error", &a) &&
-	    (err_parse((const char *)a.value, a.len, &e) != OK || e == OK))
-		e = ERR_INTERNAL;
-	err->code = (enum cretula_err)e;
-	get_text(v, "text", err->text, sizeof err->text);
-	get_text(v, "request_id", err->request_id, sizeof err->request_id);
-	if (attr_find(v, "retry_after", &a) &&
-	    attr_u64(&a, UINT32_MAX, &n) == OK)
-		err->retry_after = (unsigned)n;
-	if (!err->text[0])
-		get_text(v, "error", err->text, sizeof err->text);
-}
-
-static enum err add_item(struct cretula_answer *a, struct attr_view v)
-{
-	if (a->bytes + v.len > CLIENT_ANSWER_MAX)
-		return ERR_TOO_LARGE;
-	a->bytes += v.len;
-	if (!(a->count & (a->count - 1)))
-		a->item = xrealloc(a->item, (a->count ? 2 * a->count : 1) *
-						    sizeof *a->item);
-	attrs_init(&a->item[a->count].a);
-	return attrs_add_view(&a->item[a->count++].a, v);
 }
 
 /* One message for a call that waits. */
@@ -176,12 +142,12 @@ static void call_message(struct cretula *c, struct client_call *k,
 	enum err e = OK;
 
 	if (m->kind == WIRE_ERROR) {
-		read_error(m->attrs, &k->err);
+		client_error_read(m->attrs, &k->err);
 		call_done(c, k);
 		return;
 	}
 	if (m->kind == WIRE_ITEM)
-		e = add_item(k->answer, m->attrs);
+		e = client_answer_item(k->answer, m->attrs);
 	else
 		e = attrs_add_view(&k->answer->reply.a, m->attrs);
 	if (e != OK)
@@ -199,9 +165,9 @@ static bool on_message(struct cretula *c, const struct msg *m)
 
 	c->heard = true;
 	if (m->kind == WIRE_ERROR && m->id == CLIENT_NO_ID) {
-		read_error(m->attrs, &err);
+		client_error_read(m->attrs, &err);
 		fd_close(&c->fd);
-		fail_waiting(c, &err);
+		client_fail_waiting(c, &err);
 		return false;
 	}
 	if (m->kind < WIRE_REPLY || m->kind > WIRE_ITEM || m->id > UINT32_MAX) {
@@ -209,7 +175,7 @@ static bool on_message(struct cretula *c, const struct msg *m)
 			    "%s sent a message of unknown kind %u",
 			    client_name(c->daemon), m->kind);
 		fd_close(&c->fd);
-		fail_waiting(c, &err);
+		client_fail_waiting(c, &err);
 		return false;
 	}
 	k = client_find(c, (uint32_t)m->id);
@@ -240,7 +206,7 @@ static void read_messages(struct cretula *c)
 	client_fail(&err, ERR_INTERNAL, "%s's answer is unreadable: %s",
 		    client_name(c->daemon), f.text);
 	fd_close(&c->fd);
-	fail_waiting(c, &err);
+	client_fail_waiting(c, &err);
 }
 
 /* Reads what is there. False when the connection is over. */
@@ -271,9 +237,13 @@ void cretula_process(struct cretula *c)
 
 	if (c->fd < 0)
 		return;
-	up = client_write(c);
-	/* Even when writing failed: the reason may be there to be read. */
-	up = read_some(c) && up;
+	if (c->web) {
+		up = client_web_process(c);
+	} else {
+		up = client_write(c);
+		/* Even when writing failed: the reason may be there to be read. */
+		up = read_some(c) && up;
+	}
 	if (!up && c->fd >= 0)
 		connection_lost(c);
 }
@@ -282,7 +252,11 @@ short cretula_events(const struct cretula *c)
 {
 	bool writes = c->out.len && !client_fds_wait(c);
 
-	return c->fd < 0 ? 0 : (short)(POLLIN | (writes ? POLLOUT : 0));
+	if (c->fd < 0)
+		return 0;
+	if (c->web)
+		return client_web_events(c);
+	return (short)(POLLIN | (writes ? POLLOUT : 0));
 }
 
 /* True if the daemon has closed a connection that nothing waits on. */
@@ -290,8 +264,11 @@ static bool gone_idle(struct cretula *c)
 {
 	char byte;
 
-	return !c->waiting && !c->out.len &&
-	       recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+	if (c->waiting || c->out.len)
+		return false;
+	if (c->web)
+		return client_web_gone(c);
+	return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
 }
 
 static enum cretula_err be_connected(struct cretula *c,
@@ -302,7 +279,7 @@ static enum cretula_err be_connected(struct cretula *c,
 	if (c->fd >= 0 && c->pid != getpid()) {
 		client_fail(&forked, ERR_UNAVAILABLE,
 			    "the process forked with calls in flight");
-		fail_waiting(c, &forked);
+		client_fail_waiting(c, &forked);
 		fd_close(&c->fd);
 	}
 	if (c->fd >= 0 && !gone_idle(c))
@@ -369,7 +346,7 @@ enum cretula_err client_submit_at(struct cretula *c, const char *verb,
 		e = buf_put(&k->frame, c->out.p + before, c->out.len - before);
 		ENSURE(e == OK);
 	}
-	k->answer = answer_new();
+	k->answer = client_answer_new();
 	k->state = CALL_WAITS;
 	c->waiting++;
 	*id = k->id;

@@ -1,4 +1,4 @@
-/* Attribute lists and answers, as the public header shows them. Runs in clients;
+/* Attribute lists, as the public header shows them. Runs in clients;
  * holds what the caller puts in. */
 #include "lib/client.h"
 
@@ -104,32 +104,4 @@ enum cretula_err cretula_list_open(const void *bytes, size_t len,
 	e = attrs_add_view(&(*l)->a, v);
 	ENSURE(e == OK);
 	return CRETULA_ERR_NONE;
-}
-
-const struct cretula_list *cretula_answer_reply(const struct cretula_answer *a)
-{
-	return &a->reply;
-}
-
-unsigned cretula_answer_count(const struct cretula_answer *a)
-{
-	return a->count;
-}
-
-const struct cretula_list *cretula_answer_item(const struct cretula_answer *a,
-					       unsigned i)
-{
-	ENSURE(i < a->count);
-	return &a->item[i];
-}
-
-void cretula_answer_free(struct cretula_answer *a)
-{
-	if (!a)
-		return;
-	for (unsigned i = 0; i < a->count; i++)
-		attrs_wipe(&a->item[i].a);
-	free(a->item);
-	attrs_wipe(&a->reply.a);
-	free(a);
 }

@@ -5,7 +5,8 @@ LIB_SKIP := $(if $(filter release,$(VARIANT)),lib/confine_san.c,lib/confine_vari
 LIB_SRC  := $(filter-out $(LIB_SKIP),$(wildcard lib/*.c))
 LIB_OBJ  := $(LIB_SRC:%.c=$(B)/obj/%.o)
 LIB      := $(B)/libcretula_internal.a
-LIBS     := -lsodium -lcrypto
+# libssl for what has libcretula's sources in it, and for nothing else.
+LIBS     := -lsodium -Wl,--push-state,--as-needed -lssl -Wl,--pop-state -lcrypto
 SUP_LIBS := -lsqlite3 -lseccomp
 GATE_LIBS := -Wl,--as-needed -lmicrohttpd -lgnutls -ljansson -lssl -lcares
 CA_LIBS  := $(GATE_LIBS)

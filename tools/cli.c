@@ -9,11 +9,25 @@
 #include <string.h>
 #include <unistd.h>
 
+enum common_opt {
+	OPT_HELP,
+	OPT_JSON,
+	OPT_FIELD,
+	OPT_CONNECT,
+	OPT_IDENTITY,
+	OPT_CA,
+	OPT__MAX
+};
+
 static const struct opt common[] = {
-	{ "help", NULL, "this text" },
-	{ "json", NULL, "print JSON, one object a line" },
-	{ "field", "NAME", "print only that attribute's value" },
-	{ 0 },
+	[OPT_HELP] = { "help", NULL, "this text" },
+	[OPT_JSON] = { "json", NULL, "print JSON, one object a line" },
+	[OPT_FIELD] = { "field", "NAME", "print only that attribute's value" },
+	[OPT_CONNECT] = { "connect", "URL", "the daemon at https://HOST:PORT" },
+	[OPT_IDENTITY] = { "identity", "FILE",
+			   "… with this key and certificate (PEM)" },
+	[OPT_CA] = { "ca", "FILE", "… whose chain ends in this root (PEM)" },
+	[OPT__MAX] = { 0 },
 };
 
 enum {
@@ -203,6 +217,26 @@ int cli_words(const struct cli *cli, size_t max)
 	return cli_usage(cli, "'%s' is one word too many", cli->word[max]);
 }
 
+static const char **common_slot(struct cli *cli, enum common_opt o,
+				const char **flag)
+{
+	switch (o) {
+	case OPT_FIELD:
+		return &cli->field;
+	case OPT_CONNECT:
+		return &cli->connect;
+	case OPT_IDENTITY:
+		return &cli->identity;
+	case OPT_CA:
+		return &cli->ca;
+	case OPT_HELP:
+	case OPT_JSON:
+	case OPT__MAX:
+		break;
+	}
+	return flag;
+}
+
 /* The option of that name and where its value goes; NULL if unknown. */
 static const struct opt *opt_find(struct cli *cli, const char *name, size_t n,
 				  const char **flag, const char ***slot)
@@ -214,8 +248,10 @@ static const struct opt *opt_find(struct cli *cli, const char *name, size_t n,
 		return &cli->verb->opts[i];
 	}
 	i = opt_place(common, name, n);
-	*slot = i >= 0 && common[i].arg ? &cli->field : flag;
-	return i < 0 ? NULL : &common[i];
+	if (i < 0)
+		return NULL;
+	*slot = common_slot(cli, (enum common_opt)i, flag);
+	return &common[i];
 }
 
 /* Takes --name[=value] [value]; *at moves over the words it took. */
@@ -240,11 +276,11 @@ static int take_option(struct cli *cli, int argc, char **argv, int *at)
 	cli->given[cli->givens++] = (struct given){ o, value };
 	if (!*slot)
 		*slot = value;
-	if (o == &common[0]) {
+	if (o == &common[OPT_HELP]) {
 		cli_help(cli->verb);
 		return EXIT_DONE;
 	}
-	cli->json |= o == &common[1];
+	cli->json |= o == &common[OPT_JSON];
 	return -1;
 }
 
@@ -274,10 +310,12 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 	return -1;
 }
 
-bool cli_expects(enum client_daemon d)
+bool cli_expects(const struct cli *cli, enum client_daemon d)
 {
 	AUTO(mem_free) char *path = NULL;
 
+	if (cli->connect)
+		return d == cli->daemon;
 	if (getenv(client_env(d)))
 		return true;
 	return !client_path(d, NULL, false, &path, NULL) && !access(path, F_OK);
@@ -290,13 +328,49 @@ void cli_turn(struct cli *cli, enum client_daemon d)
 	cli->daemon = d;
 }
 
+/* What hands over descriptors, or asks nobody. */
+int cli_check_connect(const struct cli *cli)
+{
+	const char *noun = cli->verb->noun, *verb = cli->verb->verb;
+
+	if (!cli->connect)
+		return 0;
+	if (!strcmp(noun, "agent") &&
+	    (!strcmp(verb, "run") || !strcmp(verb, "claim")))
+		return cli_usage(cli,
+				 "'agent %s' does not go over --connect: "
+				 "process and token are handed over as "
+				 "descriptors, by the socket of this node's "
+				 "certmgr only",
+				 verb);
+	if (!strcmp(noun, "ca"))
+		return cli_usage(cli, "--connect is for credd and certmgr: ca "
+				      "is asked over its socket, on its host");
+	if (!strcmp(noun, "playground") || !strcmp(noun, "version"))
+		return cli_usage(cli, "'%s' asks no daemon: no --connect",
+				 noun);
+	return 0;
+}
+
+enum cretula_err cli_connect(const struct cli *cli, enum client_daemon d,
+			     bool admin, struct cretula **c,
+			     struct cretula_error *err)
+{
+	const struct cretula_tls tls = { .identity = cli->identity,
+					 .ca = cli->ca };
+
+	if (cli->connect || cli->identity || cli->ca)
+		return client_open_tls(d, cli->connect, &tls, c, err);
+	return client_open(d, NULL, admin, c, err);
+}
+
 int cli_open(struct cli *cli, bool admin)
 {
 	struct cretula_error err;
 
 	if (cli->c)
 		return 0;
-	if (client_open(cli->daemon, NULL, admin, &cli->c, &err))
+	if (cli_connect(cli, cli->daemon, admin, &cli->c, &err))
 		return cli_failed(&err);
 	return 0;
 }

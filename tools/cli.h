@@ -53,6 +53,8 @@ struct cli {
 	size_t givens;
 	bool json;
 	const char *field;
+	/* by HTTPS: where (NULL: what the environment says), as whom, whom we believe */
+	const char *connect, *identity, *ca;
 	enum client_daemon daemon; /* who is asked */
 	struct cretula *c;
 	void (*sigpipe)(int); /* how we found it, for what we execute */
@@ -90,11 +92,18 @@ void cli_say(const char *fmt, ...) PRINTF(1, 2);
  * obey: its control characters are shown. */
 void cli_plain(FILE *f, const void *text, size_t n);
 
-/* Is it said where that daemon is, or is there a socket where it would be? */
-bool cli_expects(enum client_daemon d);
+/* Is it said where that daemon is, or is there a socket where it would be? With --connect
+ * it is the one that is asked. */
+bool cli_expects(const struct cli *cli, enum client_daemon d);
 /* Asks that daemon from now on. */
 void cli_turn(struct cli *cli, enum client_daemon d);
 
+/* Refuses --connect for what cannot go there: 0 or an exit code. */
+int cli_check_connect(const struct cli *cli);
+/* A connection to that daemon, wherever it is said to be. */
+enum cretula_err cli_connect(const struct cli *cli, enum client_daemon d,
+			     bool admin, struct cretula **c,
+			     struct cretula_error *err);
 /* Opens the connection once; 0 or an exit code. */
 int cli_open(struct cli *cli, bool admin);
 

@@ -22,7 +22,8 @@ int agent_ask(struct cli *cli, const char *verb, struct attr_view args,
 	struct cretula_error err;
 
 	cli->daemon = CLIENT_CERTMGR;
-	if (!cli->c && cretula_open_certmgr_admin(NULL, &cli->c, &err))
+	if (!cli->c && !cli->connect &&
+	    cli_connect(cli, cli->daemon, true, &cli->c, &err))
 		cli->c = NULL;
 	return cli_ask(cli, false, verb, args, NULL, answer);
 }

@@ -182,8 +182,10 @@ static int list_of(struct cli *cli, enum client_daemon d,
  * does not answer does not hide what the other says. */
 static int run_list(struct cli *cli)
 {
-	bool agents = cli_expects(CLIENT_CERTMGR) && !says(cli, "credential");
-	bool credentials = cli_expects(CLIENT_CREDD) && !says(cli, "agent");
+	bool agents =
+		cli_expects(cli, CLIENT_CERTMGR) && !says(cli, "credential");
+	bool credentials =
+		cli_expects(cli, CLIENT_CREDD) && !says(cli, "agent");
 	struct attrs args;
 	int rc, other = 0;
 

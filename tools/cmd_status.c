@@ -151,7 +151,7 @@ static void not_reached(const struct cli *cli, enum client_daemon d,
 }
 
 /* Asks; ca tells admins more. */
-static enum cretula_err ask(enum client_daemon d,
+static enum cretula_err ask(const struct cli *cli, enum client_daemon d,
 			    struct cretula_answer **answer,
 			    struct cretula_error *err)
 {
@@ -160,9 +160,9 @@ static enum cretula_err ask(enum client_daemon d,
 	enum cretula_err e = CRETULA_ERR_DENIED;
 
 	if (d == CLIENT_CA)
-		e = client_open(d, NULL, true, &c, err);
+		e = cli_connect(cli, d, true, &c, err);
 	if (e)
-		e = client_open(d, NULL, false, &c, err);
+		e = cli_connect(cli, d, false, &c, err);
 	if (!e)
 		e = client_call(c, "status", none, NULL, answer, err);
 	cretula_close(c);
@@ -195,17 +195,31 @@ static void print_answer(const struct cli *cli, enum client_daemon d,
 	attrs_wipe(&named);
 }
 
+/* Whose answer that is, where the address does not say. */
+static enum client_daemon who_answers(struct attr_view v)
+{
+	struct attr a;
+
+	if (attr_find(v, "daemon", &a))
+		for (enum client_daemon d = 0; d < CLIENT__DAEMONS; d++)
+			if (attr_is(&a, client_name(d)))
+				return d;
+	return attr_count(v, "agents") ? CLIENT_CERTMGR : CLIENT_CREDD;
+}
+
 static void look(const struct cli *cli, enum client_daemon d, struct seen *seen)
 {
 	struct cretula_answer *answer = NULL;
 	struct cretula_error err;
 	struct attr_view v;
 
-	if (ask(d, &answer, &err)) {
+	if (ask(cli, d, &answer, &err)) {
 		not_reached(cli, d, &err, seen);
 		return;
 	}
 	v = attrs_view(&answer->reply.a);
+	if (cli->connect)
+		d = who_answers(v);
 	seen->answers++;
 	print_answer(cli, d, v, seen);
 	seen->attention |= advice(v) || attr_count(v, "attention");
@@ -234,7 +248,7 @@ static int run_status(struct cli *cli)
 	if (rc)
 		return rc;
 	for (enum client_daemon d = 0; d < CLIENT__DAEMONS; d++) {
-		if (!cli_expects(d))
+		if (!cli_expects(cli, d))
 			continue;
 		any = true;
 		look(cli, d, &seen);

@@ -48,7 +48,8 @@ static void usage(FILE *to)
 			fprintf(to, "  %-10s %-8s %s\n", v->noun,
 				v->verb ? v->verb : "", v->help);
 	fprintf(to, "\nEvery verb has --help with an example, --json and "
-		    "--field NAME.\nSee cretula(1).\n");
+		    "--field NAME; what asks a daemon,\n--connect "
+		    "https://HOST:PORT. See cretula(1).\n");
 }
 
 /* How many letters to add, drop or change to make b of a (Levenshtein). */
@@ -158,6 +159,42 @@ static int no_verb(int argc, char **argv)
 	return help ? EXIT_DONE : EXIT_USAGE;
 }
 
+/* How many words stand before the noun: --connect and the like. */
+static int leading(int argc, char **argv)
+{
+	static const char *const with_value[] = { "--connect", "--identity",
+						  "--ca", "--field" };
+	int at = 1;
+
+	while (at < argc && !strncmp(argv[at], "--", 2) && argv[at][2]) {
+		size_t i = 0;
+
+		while (i < NELEM(with_value) &&
+		       strcmp(argv[at], with_value[i]) != 0)
+			i++;
+		at += i < NELEM(with_value) ? 2 : 1;
+	}
+	return MIN(at, argc) - 1;
+}
+
+/* Noun and verb first: those options behind them. */
+static void reorder(int argc, char **argv, int options)
+{
+	int words = MIN(argc - 1 - options, 2);
+	const struct verb *v;
+	int used = 0;
+
+	v = words ? find_verb(argc - options, argv + options, &used) : NULL;
+	if (!v)
+		used = words;
+	for (int i = 1; i <= used; i++) {
+		char *word = argv[options + i];
+
+		memmove(argv + i + 1, argv + i, (size_t)options * sizeof *argv);
+		argv[i] = word;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static char version[] = "version";
@@ -175,10 +212,13 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "--version"))
 		argv[1] = version;
+	reorder(argc, argv, leading(argc, argv));
 	cli.verb = find_verb(argc, argv, &used);
 	if (!cli.verb)
 		return no_verb(argc, argv);
 	rc = cli_parse(&cli, argc - 1 - used, argv + 1 + used);
+	if (rc < 0 && cli_check_connect(&cli))
+		rc = EXIT_USAGE;
 	if (rc < 0)
 		rc = cli.verb->run(&cli);
 	cretula_close(cli.c);

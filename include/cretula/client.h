@@ -140,16 +140,58 @@ CRETULA_API enum cretula_err cretula_list_open(const void *bytes, size_t len,
 
 struct cretula;
 
-/* Connects and says hello. path: of the socket, bare or as unix://PATH; NULL:
+/* Connects and says hello. path: of the socket, bare or as unix://PATH, or
+ * https://HOST:PORT (cretula_open_tls with nothing but presets); NULL:
  * $CRETULA_CREDD, else (not root, and it exists)
  * $XDG_RUNTIME_DIR/cretula/credd/api.sock, else /run/cretula/credd/api.sock. */
 CRETULA_API enum cretula_err cretula_open(const char *path, struct cretula **c,
 					  struct cretula_error *err);
 
-/* The same for admin.sock beside that socket: verbs marked A. */
+/* The same for admin.sock beside that socket: verbs marked A. By https there is one
+ * address: to be an admin is a capability of the certificate (admin:credd@NODE). */
 CRETULA_API enum cretula_err cretula_open_admin(const char *path,
 						struct cretula **c,
 						struct cretula_error *err);
+
+struct cretula_agent; /* <cretula/agent.h> */
+
+/* Who we are by HTTPS, and whom we believe. What is NULL comes from, in this order:
+ * identity: agent; $CRETULA_IDENTITY; $CRETULA_DIR/bundle.pem, if it is there; what
+ *	this process claims as an agent, if it was started as one and nobody called
+ *	cretula_agent_new before.
+ * ca: $CRETULA_CA_ROOT; $CRETULA_DIR/ca.pem, if it is there; the CA certificates
+ *	behind our own; /run/cretula/certmgr/root.pem. */
+struct cretula_tls {
+	/* A PEM file: private key (PKCS #8, not encrypted), its certificate, the CA
+	 * certificates behind it, in any order. */
+	const char *identity;
+	/* A PEM file: the server's chain has to end in a certificate of it. No other
+	 * root of this system is believed. */
+	const char *ca;
+	/* Its certificate; it is claimed, and claimed again when it is time. Stays
+	 * yours, and the same thread's, until the connection is closed. */
+	struct cretula_agent *agent;
+};
+
+/* Connects by TLS 1.2 or 1.3 to url, https://HOST:PORT (NULL: $CRETULA_CREDD), of credd or
+ * certmgr. The server has to be HOST by its certificate, and we show ours. All calls
+ * then travel as HTTP (docs/http.md of Cretula); everything below holds the same, but
+ * - calls are answered one after the other; one that changes something waits until all
+ *   before it are answered, and those behind it wait for it;
+ * - descriptors cannot travel (cretula_agent_spawn, claims: CRETULA_ERR_UNSUPPORTED);
+ * - names are looked up by getaddrinfo(3), which has time limits of its own.
+ * Identity and root are read anew for every connection, so that one that was renewed is
+ * used by the next; the private key is in memory until the handshake is over (an agent's
+ * always, locked). If the server says that our certificate has expired, or cannot be
+ * taken, another one is looked for, claimed if we are an agent, once, and the calls made
+ * again with that.
+ * CRETULA_ERR_UNAUTHENTICATED, with reached 1: the server's chain does not end in our
+ * root, or it is for another name, or ours was refused, and the text says which;
+ * CRETULA_ERR_INVALID: url, identity or ca cannot be used; those of cretula_agent_claim. */
+CRETULA_API enum cretula_err cretula_open_tls(const char *url,
+					      const struct cretula_tls *tls,
+					      struct cretula **c,
+					      struct cretula_error *err);
 
 /* Ends the connection; calls in flight are forgotten. */
 CRETULA_API void cretula_close(struct cretula *c);
@@ -173,7 +215,8 @@ CRETULA_API void cretula_answer_free(struct cretula_answer *a);
 
 /* Calls a verb of docs/protocol.md and waits for its answer. args: its attributes
  * (NULL: none). box: confidential ones (NULL: none), which the library seals to the
- * key in transport.pub beside the socket (libsodium's crypto_box_seal), so that no
+ * key in transport.pub beside the socket, or by HTTPS the one that the verb transport
+ * tells (libsodium's crypto_box_seal), so that no
  * process between you and the vault reads them; if the daemon meanwhile has another
  * key, it is read anew and the call made once more.
  *
