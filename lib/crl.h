@@ -64,6 +64,10 @@ MUST enum err crl_sig_put(struct buf *b, enum sig_alg alg, struct span sig);
 struct crl_reader;
 struct crl_reader *crl_reader_new(uint8_t instance, uint64_t size);
 void crl_reader_free(struct crl_reader **r); /* AUTO-able */
+/* Wants each entry as it is read; what is told counts only if crl_reader_end is OK. */
+void crl_reader_tell(struct crl_reader *r,
+		     void (*on)(void *arg, const struct crl_entry *e),
+		     void *arg);
 MUST enum err crl_reader_add(struct crl_reader *r, const void *p, size_t n,
 			     struct fault *f);
 /* All was given: head tells what it says, entries how many there are (the number, not
@@ -71,5 +75,12 @@ MUST enum err crl_reader_add(struct crl_reader *r, const void *p, size_t n,
 MUST enum err crl_reader_end(struct crl_reader *r, struct crl_head *head,
 			     struct span *issuer_der, uint64_t *entries,
 			     struct fault *f);
+
+/* A whole CertificateList taken apart, borrowed; ERR_INVALID if it is none. */
+struct crl_signed {
+	struct span tbs, sig;
+	enum sig_alg alg;
+};
+MUST enum err crl_split(struct span der, struct crl_signed *s, struct fault *f);
 
 #endif

@@ -1,5 +1,5 @@
 /* Revocation lists, the reading half; run by the signer over what the issuer wants
- * signed. Holds the head and the tail of one list and at most one entry cut in two:
+ * signed, and by verifiers. Holds the head and the tail of one list and at most one entry cut in two:
  * under 8 KiB, however long the list. */
 #include "lib/crl_form.h"
 
@@ -29,6 +29,8 @@ struct crl_reader {
 	struct crl_head head;
 	struct span issuer_der;
 	char room[DN_DOMAIN_MAX + 1];
+	void (*on)(void *arg, const struct crl_entry *e); /* or NULL */
+	void *arg;
 };
 
 struct crl_reader *crl_reader_new(uint8_t instance, uint64_t size)
@@ -44,6 +46,14 @@ void crl_reader_free(struct crl_reader **r)
 {
 	free(*r);
 	*r = NULL;
+}
+
+void crl_reader_tell(struct crl_reader *r,
+		     void (*on)(void *arg, const struct crl_entry *e),
+		     void *arg)
+{
+	r->on = on;
+	r->arg = arg;
 }
 
 /* Tag and length of a value that need not all be here. */
@@ -227,7 +237,10 @@ static enum err entry_read(struct crl_reader *r, const uint8_t *p, size_t n,
 				 "certificate %llu of the revocation list is "
 				 "not as it is written here",
 				 (unsigned long long)r->count + 1);
-	return entry_check(r, &e, f);
+	TRY(entry_check(r, &e, f));
+	if (r->on)
+		r->on(r->arg, &e);
+	return OK;
 }
 
 /* Bytes of the entry that begins there, 0 if its length is none of ours. */
@@ -442,4 +455,23 @@ enum err crl_reader_end(struct crl_reader *r, struct crl_head *head,
 	*issuer_der = r->issuer_der;
 	*entries = r->count;
 	return OK;
+}
+
+static enum err split(struct rd r, struct crl_signed *s)
+{
+	struct rd body;
+
+	TRY(der_get(&r, DER_SEQ, &body));
+	TRY(rd_end(&r));
+	TRY(der_whole(&body, DER_SEQ, &s->tbs));
+	TRY(sig_alg_get(&body, &s->alg));
+	TRY(der_bits(&body, &s->sig));
+	return rd_end(&body);
+}
+
+enum err crl_split(struct span der, struct crl_signed *s, struct fault *f)
+{
+	if (split(span_rd(der), s) == OK)
+		return OK;
+	return fault_set(f, ERR_INVALID, "what came is no revocation list");
 }

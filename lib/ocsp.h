@@ -10,6 +10,7 @@ enum {
 	OCSP_NONCE_MIN = 1,
 	OCSP_NONCE_MAX = 128,
 	OCSP_RESPONSE_MAX = 32 << 10,
+	OCSP_SIGNERS_MAX = 4, /* certificates beside an answer */
 };
 
 enum ocsp_status { /* OCSPResponseStatus */
@@ -17,6 +18,7 @@ enum ocsp_status { /* OCSPResponseStatus */
 	OCSP_MALFORMED = 1,
 	OCSP_INTERNAL = 2,
 	OCSP_TRY_LATER = 3,
+	OCSP_SIG_REQUIRED = 5,
 	OCSP_UNAUTHORIZED = 6,
 };
 
@@ -90,6 +92,23 @@ MUST enum err ocsp_data_parse(struct span der, struct ocsp_basic *b,
 MUST enum err ocsp_response_join(struct span data, enum sig_alg alg,
 				 struct span sig, struct span cert,
 				 struct buf *out);
+/* A request about one certificate, unsigned, appended. id: a whole CertID; nonce: n 0:
+ * none. */
+MUST enum err ocsp_request_put(struct buf *b, struct span id,
+			       struct span nonce);
+
+/* A whole OCSPResponse taken apart; everything is borrowed. */
+struct ocsp_response {
+	unsigned status; /* enum ocsp_status; the rest only if it is OCSP_OK */
+	struct span data, sig;
+	enum sig_alg alg;
+	struct span cert[OCSP_SIGNERS_MAX];
+	unsigned certs;
+};
+/* ERR_INVALID: not DER, another type than basic, an algorithm that is not known. */
+MUST enum err ocsp_response_split(struct span der, struct ocsp_response *r,
+				  struct fault *f);
+
 /* An unsigned error answer, appended. */
 MUST enum err ocsp_error(enum ocsp_status s, struct buf *out);
 
