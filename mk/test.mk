@@ -102,6 +102,13 @@ $(B)/tests/modrun: $(B)/obj/tests/tool/modrun.o $(MODHOST) $(LIB)
 	$(Q)$(CC) -pie $(filter %.o,$^) $(LIB) -o $@ $(LDFLAGS_ALL) $(LIBS) -ldl
 tests: $(B)/tests/modrun $(B)/bin/cretula-request-key
 
+# The clock of one host of several (tests/e2e/lib/hosts.py).
+$(B)/tests/skew.so: $(B)/obj/tests/tool/skew.o
+	@mkdir -p $(@D)
+	$(call say,LD,$@)
+	$(Q)$(CC) -shared $< -o $@ $(LDFLAGS_ALL)
+tests: $(B)/tests/skew.so
+
 tests: $(UNIT) $(REPLAY) $(E2E) $(BAD_SO)
 unit: $(UNIT)
 	scripts/run-tests --build $(B) --kind unit

@@ -203,6 +203,9 @@ class Certmgr(Service):
 
     def popen(self, *command, uid=None, **more):
         """The command, or another program, as that uid."""
+        if self.host:
+            return subprocess.Popen(self.there(*command, uid=uid),
+                                    env=self.environment(), **more)
         who = {} if uid is None else {"user": uid, "group": uid,
                                       "extra_groups": []}
         return subprocess.Popen(command, env=self.environment(), **who, **more)

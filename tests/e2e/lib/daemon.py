@@ -28,11 +28,16 @@ BROKEN_DAEMON = re.compile(r"event=bug\b|event=broken_peer\b")
 OTHER_UID = 61234       # nobody's, below the roles' range
 
 
+def program(name):
+    return os.path.join(os.path.abspath(build()), "bin", name)
+
+
 class Service:
     """One of the daemons. Options become configuration: lists repeat a name."""
 
     NAME = None         # of the program, as a subclass says
     ENV = None          # by which the command finds its socket
+    host = None         # where it runs (lib/hosts.py), unless here
 
     def __init__(self, broken=BROKEN, **options):
         self.broken = broken
@@ -93,11 +98,15 @@ class Service:
             os.chmod(notify, 0o666)
             with open(self.log_path, "ab") as log:
                 self.process = subprocess.Popen(
-                    [os.path.join(build(), "bin", self.NAME),
-                     "--config", self.conf],
+                    self.there(program(self.NAME), "--config", self.conf,
+                               dies=True),
                     stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                     env=dict(os.environ, NOTIFY_SOCKET=notify))
             self.wait_ready(ready)
+
+    def there(self, *command, **how):
+        """The command line that runs it where the daemon is."""
+        return self.host.words(*command, **how) if self.host else list(command)
 
     def wait_ready(self, ready):
         pidfd = os.pidfd_open(self.process.pid)
@@ -138,8 +147,8 @@ class Service:
         full = dict(os.environ)
         full[self.ENV] = self.api
         full.update(env or {})
-        done = subprocess.run([os.path.join(build(), "bin", "cretula")]
-                              + list(arguments), input=stdin, env=full,
+        done = subprocess.run(self.there(program("cretula"), *arguments),
+                              input=stdin, env=full,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                               timeout=timeout)
         if check and done.returncode != 0:
