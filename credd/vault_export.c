@@ -91,7 +91,7 @@ void verb_cred_export(const struct call *c, struct attr_view v)
 {
 	struct export_want *want = xcalloc(1, sizeof *want);
 	struct fault f;
-	struct user *u = run_room(call_conn(c)->subject.uid, &f);
+	struct user *u = run_room(&call_conn(c)->subject, &f);
 	struct run *r = u ? run_new(c, u, v) : NULL;
 
 	if (!r || parse_export(v, r, want, &f) != OK) {

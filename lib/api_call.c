@@ -1,6 +1,7 @@
 /* gate: calls in flight. A connection has at most one: HTTP/1.1 is answered in order, and
  * libmicrohttpd reads the next request when this one is.
- *	gate -> core	CLIENT_CALL conn|n	core -> gate	CLIENT_ITEM … CLIENT_REPLY | _ERROR */
+ *	gate -> core	CLIENT_CALL conn|n
+ *	core -> gate	CLIENT_ITEM … CLIENT_REPLY | CLIENT_ERROR */
 #include "lib/api.h"
 
 #include "lib/call_check.h"

@@ -9,8 +9,8 @@ enum {
 	CLIENT_JSON_DEPTH = 16, /* of what is skipped */
 };
 
-/* Reads {"items":[LIST,…],"reply":LIST}, where LIST is pairs as in lib/json_list.h, into a new answer. Other members are passed over.
- * ERR_INVALID or ERR_TOO_LARGE with the reason. */
+/* Reads {"items":[LIST,…],"reply":LIST}, where LIST is pairs as in lib/json_list.h, into
+ * a new answer. Other members are passed over. ERR_INVALID or ERR_TOO_LARGE with the reason. */
 MUST enum err client_json_answer(const void *text, size_t len,
 				 struct cretula_answer **out, struct fault *f);
 

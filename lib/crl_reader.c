@@ -1,6 +1,6 @@
 /* Revocation lists, the reading half; run by the signer over what the issuer wants
- * signed, and by verifiers. Holds the head and the tail of one list and at most one entry cut in two:
- * under 8 KiB, however long the list. */
+ * signed, and by verifiers. Holds the head and the tail of one list and at most one entry
+ * cut in two: under 8 KiB, however long the list. */
 #include "lib/crl_form.h"
 
 #include "lib/clock.h"
