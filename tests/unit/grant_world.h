@@ -39,8 +39,8 @@ static const char *const cert_uids[] = {
 	"01900000-0000-7000-8000-000000000001",
 	"01900000-0000-7000-8000-000000000002",
 };
-static const char *const cert_caps[] = { "use:a@n1", "use:*@n1", "use:a@*",
-					 "use:b@n2.a", "do:a@n1" };
+static const char *const cert_caps[] = { "use:a@n1",   "use:*@n1", "use:a@*",
+					 "use:b@n2.a", "do:a@n1",  "use:*@*" };
 static const char *const reveals[] = { "token", "secret", "token,secret" };
 
 static inline void put_set(struct attrs *a, const char *name,
