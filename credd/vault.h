@@ -119,7 +119,8 @@ struct cred {
 	char name[VAULT_NAME_MAX + 1];
 	struct module *module;
 	bool enabled;
-	bool kept_here;          /* exportable=no */
+	uint64_t listed; /* the number of the call that has said it last */
+	bool kept_here;  /* exportable=no */
 	struct version *current; /* the newest; the others hang behind it */
 };
 

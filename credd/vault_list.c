@@ -31,26 +31,50 @@ static void item_of(const struct call *c, const struct subject *s,
 		call_item(c, attrs_view(item));
 }
 
-static void say_all(const struct call *c, const struct subject *s,
-		    struct attrs *item)
+/* One subject's credentials, being said: each once, however many grants name it. */
+struct listing {
+	const struct call *call;
+	const struct subject *subject;
+	struct attrs *item;
+};
+
+static void say_of_grant(void *arg, const struct grant *g)
+{
+	const struct listing *l = arg;
+	struct span_set names = g->set[GRANT_CREDENTIAL];
+
+	for (unsigned i = 0; i < names.count; i++) {
+		struct cred *c = cred_find(names.item[i].p, names.item[i].len);
+
+		if (!c || !c->enabled || c->listed == l->call->number)
+			continue;
+		c->listed = l->call->number;
+		item_of(l->call, l->subject, c, l->item);
+	}
+}
+
+static void say_all(const struct listing *l)
 {
 	const struct cred *cred;
 	size_t at = 0;
 
 	while ((cred = map_next(vault.creds, &at)))
-		if (s->admin ||
-		    (cred->enabled && grants_name(vault.grants, s, cred->name)))
-			item_of(c, s, cred, item);
+		item_of(l->call, l->subject, cred, l->item);
 }
 
 void verb_credentials(const struct call *c, struct attr_view v)
 {
+	const struct subject *s = &call_conn(c)->subject;
 	struct attrs item, reply;
+	struct listing l = { .call = c, .subject = s, .item = &item };
 
 	(void)v;
 	attrs_init(&item);
 	attrs_init(&reply);
-	say_all(c, &call_conn(c)->subject, &item);
+	if (s->admin)
+		say_all(&l);
+	else
+		grants_each(vault.grants, s, say_of_grant, &l);
 	call_reply(c, &reply);
 	attrs_wipe(&item);
 	attrs_wipe(&reply);

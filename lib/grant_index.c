@@ -274,7 +274,9 @@ static void each_key(struct grant_index *x, struct grant *g, key_each *each)
 {
 	bool agent = grant_is_agent(g);
 	struct span_set names = g->set[agent ? GRANT_AGENT : GRANT_CREDENTIAL];
+	struct grant_key all = { .agent = agent, .name = { "", 0 } };
 
+	each_subject(x, g, all, each);
 	for (unsigned i = 0; i < names.count; i++) {
 		struct grant_key k = { .agent = agent, .name = names.item[i] };
 

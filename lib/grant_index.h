@@ -3,7 +3,8 @@
  * That thing is, of who is on this machine, a uid if the grant names uids, else a
  * system unit, else a gid; of who has a certificate, its agent id, else a capability,
  * else its node, else its type: every grant has one. Under a capability stand all the
- * grants that it covers, so that one look finds them. */
+ * grants that it covers, so that one look finds them. Under the empty name stand all
+ * grants that name the subject. */
 #ifndef LIB_GRANT_INDEX_H
 #define LIB_GRANT_INDEX_H
 

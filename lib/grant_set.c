@@ -312,14 +312,16 @@ void grants_admit(const struct grant_set *set, const struct subject *s,
 		deny_admission(s, rq, &d->why);
 }
 
-bool grants_name(const struct grant_set *set, const struct subject *s,
-		 const char *credential)
+void grants_each(const struct grant_set *set, const struct subject *s,
+		 void (*each)(void *arg, const struct grant *g), void *arg)
 {
 	struct candidates c;
+	const struct grant *g;
 
 	c.count = 0;
-	candidates_named(&c, set, s, false, credential);
-	return c.count != 0;
+	candidates_named(&c, set, s, false, "");
+	while ((g = candidates_next(&c)))
+		each(arg, g);
 }
 
 bool grants_may(const struct grant_set *set, const struct subject *s,

@@ -50,10 +50,10 @@ void grants_decide(const struct grant_set *set, const struct subject *s,
 		   const struct grant_request *rq, int64_t now,
 		   struct grant_decision *d);
 
-/* Is there a grant that names both this subject and this credential? Whether it holds
- * now, is not looked at. */
-bool grants_name(const struct grant_set *set, const struct subject *s,
-		 const char *credential);
+/* Each grant for credentials whose index has this subject under it, the oldest first.
+ * Whether it holds, and of what, is not looked at. */
+void grants_each(const struct grant_set *set, const struct subject *s,
+		 void (*each)(void *arg, const struct grant *g), void *arg);
 
 /* As grants_admit, without a sentence: true unless it is denied (a proof may be
  * needed). */
