@@ -402,19 +402,25 @@ static enum err find_sent(const struct chain_in *in,
 			   "of none came with it");
 }
 
+/* One that is known but not good any more may have come anew, with the same key. */
 static enum err find_ca(const struct chain_root *root,
 			const struct chain_in *in, const struct cert_peek *leaf,
 			struct chain_end *out, struct fault *f)
 {
+	struct fault why = { .code = OK };
 	unsigned at = 0;
 
 	out->ca = find_known(in, leaf);
+	if (out->ca && chain_ca_check(root, out->ca, in->now, &why) == OK)
+		return OK;
+	if (find_sent(in, leaf, &at, f) == OK &&
+	    chain_ca_new(root, in->der[at], in->now, &out->made, f) == OK) {
+		out->ca = out->made;
+		return OK;
+	}
 	if (out->ca)
-		return chain_ca_check(root, out->ca, in->now, f);
-	TRY(find_sent(in, leaf, &at, f));
-	TRY(chain_ca_new(root, in->der[at], in->now, &out->made, f));
-	out->ca = out->made;
-	return OK;
+		*f = why;
+	return f->code;
 }
 
 static enum err check_leaf_first(const struct chain_in *in,

@@ -73,6 +73,11 @@ static const struct confine_spec specs[] = {
 			     .unshare = CLONE_NEWIPC | CLONE_NEWUTS,
 			     .connects = true,
 			     .no_children = true },
+	/* connections come from the dialer */
+	[CONFINE_VERIFIER] = { .files = CONFINE_FILES_NONE,
+			       .unshare = PRIVATE_NS | CLONE_NEWNS,
+			       .empty_root = true,
+			       .no_children = true },
 	/* its listener was made outside; the helper connects there */
 	[CONFINE_KEEPER] = { .files = CONFINE_FILES_NONE,
 			     .unshare = PRIVATE_NS | CLONE_NEWNS,

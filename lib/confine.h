@@ -21,6 +21,7 @@ enum confine_role {
 	CONFINE_CA_SIGNER,
 	CONFINE_PROBER,
 	CONFINE_DIALER,
+	CONFINE_VERIFIER,
 	CONFINE_KEEPER, /* from here on: certmgr's */
 	CONFINE_NET,
 	CONFINE_VIEW,

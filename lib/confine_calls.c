@@ -200,24 +200,24 @@ static const struct rule dialing[] = {
 	END,
 };
 
-/* TLS over connections it was handed (libcurl), and a few small files below a folder,
- * which Landlock holds it to. libcurl before 8.0 calls connect for a connection that is
- * there already, as it was told: nobody is connected to by that. */
+/* HTTP over connections it was handed (libcurl), which before 8.0 calls connect for a
+ * connection that is there already, as it was told: nobody is connected to by that. */
 static const struct rule fetching[] = {
 	CALL2(setsockopt, IS(1, IPPROTO_TCP), IS(2, TCP_NODELAY)),
 	CALL1(newfstatat, BITS(3, AT_EMPTY_PATH, AT_EMPTY_PATH)),
 	NOTHING(connect),
 	CALL(getsockname),
 	CALL(getpeername),
-	CALL(openat),
 	CALL(fstat),
 	CALL(pread64),
-	CALL(fchmod),
-	CALL(fsync),
-	CALL(renameat),
-	CALL(unlinkat),
 	CALL(geteuid),
 	END,
+};
+
+/* A few small files below a folder, which Landlock holds it to. */
+static const struct rule keeping_files[] = {
+	CALL(openat),   CALL(fchmod),   CALL(fsync),
+	CALL(renameat), CALL(unlinkat), END,
 };
 
 /* What SQLite and a log need below a folder; Landlock says which folder. */
@@ -396,7 +396,10 @@ static const struct confine_calls filters[] = {
 	[CONFINE_KEEPER] = { "keeper",
 			     false,
 			     { self, sockets, memfds, keeping } },
-	[CONFINE_NET] = { "net", false, { self, sockets, fetching } },
+	[CONFINE_VERIFIER] = { "verifier", false, { self, sockets, fetching } },
+	[CONFINE_NET] = { "net",
+			  false,
+			  { self, sockets, fetching, keeping_files } },
 	[CONFINE_VIEW] = { "view",
 			   false,
 			   { self, sockets, reading, watching } },
