@@ -12,8 +12,6 @@
 #include "lib/problem.h"
 #include "lib/secret.h"
 
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +20,6 @@ enum {
 	REPLY_MAX = 512 << 10,
 	REQUEST_ID_MAX = 64,
 	RETRY_MAX = 86400,
-	ADDRESS_MAX = INET6_ADDRSTRLEN,
 };
 
 #define CSR_FIELD                                                              \
@@ -140,28 +137,6 @@ static size_t verb_of(const struct gate_conn *c)
 
 /* Making one */
 
-static void add_address(struct gate_conn *c, struct attrs *a)
-{
-	const union MHD_ConnectionInfo *i = MHD_get_connection_info(
-		c->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-	char text[ADDRESS_MAX];
-	const void *at = NULL;
-	int family;
-
-	if (!i || !i->client_addr)
-		return;
-	family = i->client_addr->sa_family;
-	if (family == AF_INET)
-		at = &((const struct sockaddr_in *)(const void *)i->client_addr)
-			      ->sin_addr;
-	else if (family == AF_INET6)
-		at = &((const struct sockaddr_in6 *)(const void *)
-			       i->client_addr)
-			      ->sin6_addr;
-	if (at && inet_ntop(family, at, text, sizeof text))
-		gate_add(a, "address", text);
-}
-
 /* The issuer hears of a connection's chain once, when it first matters. */
 static enum err tell_peer(struct gate_conn *c, struct fault *f)
 {
@@ -201,13 +176,15 @@ static enum err add_serial(const struct gate_conn *c, struct attrs *a,
 
 static enum err make_call(struct gate_conn *c, struct attrs *a, struct fault *f)
 {
+	char address[GATE_ADDRESS];
 	size_t v = verb_of(c);
 
 	if (verbs[v].peer) {
 		TRY(tell_peer(c, f));
 		gate_add_u64(a, "peer", c->id);
 	}
-	add_address(c, a);
+	if (gate_address(c, address))
+		gate_add(a, "address", address);
 	if (!strcmp(verbs[v].verb, "call"))
 		return gate_verb_make(c, a, f);
 	gate_add(a, "verb", verbs[v].verb);

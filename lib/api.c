@@ -45,8 +45,6 @@ static void came(struct gate_conn *g)
 		g->id = CONN_REMOTE | (g->id & ~CONN_REMOTE & UINT32_MAX);
 	c->listed = true;
 	map_add(api.conns, c);
-	if (api.remote)
-		api_remote_came(c);
 }
 
 /* From here on nobody hears of it, or speaks of it, under that number. */
@@ -65,7 +63,7 @@ static void gone(struct gate_conn *g)
 {
 	struct api_conn *c = api_conn_of(g);
 
-	if (c->listed && api.remote)
+	if (api.remote)
 		api_remote_gone(c);
 	else if (c->listed)
 		api_local_gone(c);
@@ -81,13 +79,16 @@ static void forget(struct gate_conn *g)
 
 	api_call_forget(c);
 	api_answer_drop(c);
-	c->judging = false;
+	if (api.remote)
+		api_remote_forget(c);
 }
 
 void api_conn_drop(struct api_conn *c)
 {
 	unlist(c);
-	if (c->called)
+	if (api.remote)
+		api_remote_drop(c);
+	else if (c->called)
 		api_call_fail(c, ERR_UNAVAILABLE, "this connection has ended");
 	gate_conn_end(&c->http);
 }
@@ -207,6 +208,8 @@ static void start(const struct msg *m)
 /* Each connection, the same while its last words linger; and the rest. */
 static void confine(struct confine_spec *spec)
 {
+	if (api.remote)
+		spec->role = CONFINE_GATE_REMOTE;
 	spec->nofile = 2 * (api.remote ? GATE_CONNS : API_LOCAL_CONNS) +
 		       API_FILES_BESIDE;
 }

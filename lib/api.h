@@ -4,7 +4,8 @@
  *
  *	api.c         the role: its beginning, its channels, its end
  *	api_local.c   connections that door hands over
- *	api_remote.c  the TLS listener, the verifier, the gate's own certificate
+ *	api_remote.c  the TLS listener, the verifier
+ *	api_own.c     the gate's own certificate
  *	api_route.c   the paths of each daemon, and what is called for them
  *	api_call.c    calls in flight
  *	api_answer.c  answers to JSON
@@ -66,9 +67,9 @@ struct api_conn {
 	size_t held; /* bytes of its answer, in api.held */
 	/* of the TLS port only */
 	enum api_known known;
-	bool judging; /* a request waits for what the verifier says */
+	/* a request waits for what the verifier says; its deadline is http.due */
+	bool judging;
 	struct fault why;
-	struct api_conn *next_judged; /* api_remote.c's */
 };
 
 struct api {
@@ -142,12 +143,21 @@ MUST enum err api_remote_open(const struct msg *start, struct fault *f);
 void api_remote_run(void);
 void api_remote_verifier(int fd);         /* a new channel to it; taken */
 bool api_remote_sup(const struct msg *m); /* false: not its */
-/* May c's request go on? API_ASKED: it is set aside until api_remote.c resumes it with
- * gate_resume(c, 0, NULL), which runs it again. */
+/* May c's request go on? API_REFUSED: c->why says why not. API_ASKED: it is to be set
+ * aside until api_remote.c resumes it with gate_resume(c, 0, NULL), which runs it again. */
 enum api_known api_remote_admit(struct api_conn *c);
-void api_remote_came(struct api_conn *c);
+void api_remote_forget(struct api_conn *c); /* its request is over */
+void api_remote_drop(struct api_conn *c);   /* what waits is answered */
 void api_remote_gone(struct api_conn *c);
 const char *api_remote_unready(void); /* a sentence, or NULL: it is ready */
+void api_remote_own(void);            /* there is a certificate of ours */
+
+/* api_own.c */
+MUST enum err api_own_open(struct fault *f);
+/* An agent of that type (borrowed), with a certificate for that name. */
+void api_own_run(const char *type, const char *name);
+void api_own_certmgr(int fd); /* SUP_CERTMGR came; taken; -1: there is none */
+const char *api_own_unready(void);
 
 /* For gate_route.run of what only somebody known may ask: true: go on; else *result is
  * what run returns. */

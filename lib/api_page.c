@@ -31,7 +31,6 @@ bool api_admitted(struct api_conn *c, enum MHD_Result *result)
 	case API_ASKED:
 		break;
 	}
-	c->judging = true;
 	*result = gate_wait(&c->http);
 	return false;
 }

@@ -55,6 +55,11 @@ static const struct confine_spec specs[] = {
 			   .unshare = PRIVATE_NS | CLONE_NEWNS,
 			   .empty_root = true,
 			   .no_children = true },
+	/* a path is its current folder's, certmgr's; sockets have no network */
+	[CONFINE_GATE_REMOTE] = { .files = CONFINE_FILES_NONE,
+				  .unshare = PRIVATE_NS | CLONE_NEWNS,
+				  .empty_root = true,
+				  .no_children = true },
 	[CONFINE_ISSUER] = { .files = CONFINE_FILES_NONE,
 			     .unshare = PRIVATE_NS | CLONE_NEWNS,
 			     .empty_root = true,

@@ -15,7 +15,8 @@ enum confine_role {
 	CONFINE_STORE,
 	CONFINE_OPENER,
 	CONFINE_ZYGOTE,
-	CONFINE_GATE, /* from here on: ca's */
+	CONFINE_GATE,        /* from here on: ca's; and of local clients */
+	CONFINE_GATE_REMOTE, /* not ca's: it asks certmgr for its certificate */
 	CONFINE_ISSUER,
 	CONFINE_CA_STORE,
 	CONFINE_CA_SIGNER,

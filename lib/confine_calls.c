@@ -159,6 +159,18 @@ static const struct rule serving[] = {
 	CALL(dup),         END,
 };
 
+/* Connects UNIX sockets by names below a folder it was handed (the root is empty, and
+ * nothing can be opened), and names itself there. Landlock keeps accepted sockets from
+ * being connected elsewhere. */
+static const struct rule claiming[] = {
+	CALL2(socket, IS(0, AF_UNIX), BITS(1, SOCK_KIND, SOCK_STREAM)),
+	CALL1(socketpair, IS(0, AF_UNIX)),
+	CALL(connect),
+	CALL(fchdir),
+	CALL1(pidfd_open, IS(0, PID_MARK)),
+	END,
+};
+
 /* Holds pidfds, and asks whether a thread is a process's. */
 static const struct rule watching[] = {
 	CALL(pidfd_open),
@@ -382,6 +394,10 @@ static const struct confine_calls filters[] = {
 			     { self, sockets, memfds, reading, loading,
 			       cages } },
 	[CONFINE_GATE] = { "gate", false, { self, sockets, memfds, serving } },
+	[CONFINE_GATE_REMOTE] = { "gate-remote",
+				  false,
+				  { self, sockets, memfds, serving,
+				    claiming } },
 	[CONFINE_ISSUER] = { "issuer",
 			     false,
 			     { self, sockets, memfds, pairs, making } },

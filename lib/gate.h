@@ -42,7 +42,8 @@ enum {
 	GATE_VARS = 4,             /* of one path */
 	GATE_CERTS = 8,            /* of a client's chain */
 	GATE_CHAIN_MAX = 64 << 10, /* its bytes */
-	GATE_OWN_CERTS = 4,        /* of a chain of ours */
+	GATE_OWN_CERTS = 5,        /* of a chain of ours */
+	GATE_ADDRESS = 46,         /* bytes of a client's, with NUL */
 };
 
 enum gate_method {
@@ -171,6 +172,8 @@ void gate_close(void);
 
 /* gate_conn.c */
 void gate_conn_end(struct gate_conn *c); /* soon */
+/* Where its client is, without port. False: on this machine, or not to be told. */
+bool gate_address(const struct gate_conn *c, char out[GATE_ADDRESS]);
 
 /* gate_http.c. Sets the request aside until gate_resume, which takes r. */
 enum MHD_Result gate_wait(struct gate_conn *c);

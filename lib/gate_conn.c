@@ -7,7 +7,9 @@
 
 #include "lib/clock.h"
 
+#include <arpa/inet.h>
 #include <malloc.h>
+#include <netinet/in.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 
@@ -192,6 +194,26 @@ struct gate_conn *gate_conn_of(struct MHD_Connection *mc)
 {
 	return MHD_get_connection_info(mc, MHD_CONNECTION_INFO_SOCKET_CONTEXT)
 		->socket_context;
+}
+
+bool gate_address(const struct gate_conn *c, char out[GATE_ADDRESS])
+{
+	const union MHD_ConnectionInfo *i = MHD_get_connection_info(
+		c->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+	const void *at = i ? i->client_addr : NULL;
+
+	_Static_assert(GATE_ADDRESS >= INET6_ADDRSTRLEN, "it holds both");
+	if (!at)
+		return false;
+	if (i->client_addr->sa_family == AF_INET)
+		return inet_ntop(AF_INET,
+				 &((const struct sockaddr_in *)at)->sin_addr,
+				 out, GATE_ADDRESS) != NULL;
+	if (i->client_addr->sa_family == AF_INET6)
+		return inet_ntop(AF_INET6,
+				 &((const struct sockaddr_in6 *)at)->sin6_addr,
+				 out, GATE_ADDRESS) != NULL;
+	return false;
 }
 
 void gate_conn_whole(struct gate_conn *c)

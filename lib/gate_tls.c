@@ -10,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TLS_PRIORITY                                                           \
-	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:"     \
-	"-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:"            \
+#define TLS_PRIORITY                                                                  \
+	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-KX-ALL:+ECDHE-ECDSA:+ECDHE-RSA:" \
+	"-CIPHER-ALL:+AES-128-GCM:+AES-256-GCM:+CHACHA20-POLY1305:"                   \
 	"-MAC-ALL:+AEAD:%SERVER_PRECEDENCE"
 
 enum {
