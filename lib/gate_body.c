@@ -68,8 +68,7 @@ enum MHD_Result gate_body_take(struct gate_conn *c, const char *data,
 	if (!c->refused && !c->body.max)
 		c->body.max = c->route->body_max;
 	if (!c->refused && n > c->body.max - c->body.len)
-		gate_http_refuse(c, ERR_TOO_LARGE, 0,
-				 "the body is over its limit");
+		gate_http_refuse(c, ERR_TOO_LARGE, 0, NULL);
 	if (!c->refused && !make_room(c, n))
 		gate_http_refuse(
 			c, ERR_UNAVAILABLE, 0,
