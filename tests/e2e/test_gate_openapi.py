@@ -110,7 +110,7 @@ def try_requests(served, o, web, seen):
     @seed(SEED)
     @settings(max_examples=EXAMPLES if o.parameters else 3, database=None,
               deadline=None, suppress_health_check=list(HealthCheck))
-    @given(o.requests(served.known))
+    @given(o.requests(served.known, **served.real))
     def one(request):
         answer = web.ask(o.method, *request)
         o.judge(answer)

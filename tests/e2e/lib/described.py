@@ -170,18 +170,20 @@ class Operation:
         if answer.status in (429, 503):
             check(answer.headers["Retry-After"].isdigit(), "Retry-After")
 
-    def requests(self, known):
+    def requests(self, known, **real):
         """A strategy of (target, body). known: words that mean something."""
         word = st.one_of(st.sampled_from(known),
                          st.text(min_size=1, max_size=40).filter(encodes))
-        values = st.fixed_dictionaries({p["name"]: word
-                                        for p in self.parameters})
-        body = st.none()
-        if self.body:
-            body = st.one_of(self.of_schema(self.body["schema"]),
-                             st.just(self.body["example"]), anything(),
-                             st.binary(max_size=64))
-        return st.tuples(values.map(self.target), body)
+        target = st.one_of(
+            st.fixed_dictionaries({p["name"]: word for p in self.parameters})
+            .map(self.target), st.just(self.example(**real)[0]))
+        if not self.body:
+            return st.tuples(target, st.none())
+        example = self.body["example"]
+        made = self.of_schema(self.body["schema"])
+        return st.tuples(target, st.one_of(
+            made, st.just(example), made.map(lambda m: {**example, **m}),
+            anything(), st.binary(max_size=64)))
 
     def of_schema(self, schema):
         return from_schema(self.of, schema, DEPTH)
