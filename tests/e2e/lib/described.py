@@ -167,7 +167,7 @@ class Operation:
         value = json.loads(text) if "json" in answer.type else text
         wrong = self.of.errors(value, content[answer.type]["schema"])
         check(not wrong, "a body that is described", str(self), answer, wrong)
-        if answer.status in (429, 503):
+        if json_type(value).endswith((":limited", ":unavailable")):
             check(answer.headers["Retry-After"].isdigit(), "Retry-After")
 
     def requests(self, known, **real):
@@ -187,6 +187,10 @@ class Operation:
 
     def of_schema(self, schema):
         return from_schema(self.of, schema, DEPTH)
+
+
+def json_type(value):
+    return value.get("type", "") if isinstance(value, dict) else ""
 
 
 def encodes(text):
