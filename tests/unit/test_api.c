@@ -1,0 +1,504 @@
+/* The gate of credd and certmgr (lib/api*.c), confined as in the daemon, with the test in
+ * the places of supervisor, door, core and clients.
+ * test: not under valgrind: it knows no seccomp and no Landlock */
+#include "lib/api.h"
+#include "lib/clock.h"
+#include "lib/problem.h"
+#include "lib/roles.h"
+
+#include "tests/unit/unit.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+enum {
+	WAIT_S = 60,
+	ANSWER = 32 << 20,
+	CONN = 7,
+};
+
+static struct {
+	pid_t pid;
+	int sup, door, core;
+	struct buf in;
+} w;
+
+/* One answer, as it came. */
+struct answer {
+	unsigned status;
+	char *text; /* head and body, NUL-terminated */
+	const char *body;
+};
+
+static void list(struct attrs *a, const char *text)
+{
+	struct fault f = { 0 };
+
+	attrs_init(a);
+	if (attrs_parse_text(a, text, strlen(text), &f) != OK)
+		fail_msg("%s", f.text);
+}
+
+static void pair(int sv[2])
+{
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv),
+			 0);
+}
+
+static void send_fd(int to, uint32_t kind, uint64_t id, const char *text,
+		    int fd)
+{
+	union {
+		struct cmsghdr align;
+		char room[CMSG_SPACE(sizeof fd)];
+	} ctl = { 0 };
+	struct buf b;
+	struct iovec iov;
+	struct msghdr m = { .msg_iov = &iov,
+			    .msg_iovlen = 1,
+			    .msg_control = &ctl,
+			    .msg_controllen = sizeof ctl };
+	struct attrs a;
+
+	list(&a, text);
+	buf_init(&b, MSG_MAX + 4);
+	assert_int_equal(msg_put(&b, kind, id, attrs_view(&a)), OK);
+	iov = (struct iovec){ .iov_base = b.p, .iov_len = b.len };
+	ctl.align.cmsg_level = SOL_SOCKET;
+	ctl.align.cmsg_type = SCM_RIGHTS;
+	ctl.align.cmsg_len = CMSG_LEN(sizeof fd);
+	memcpy(CMSG_DATA(&ctl.align), &fd, sizeof fd);
+	assert_int_equal(sendmsg(to, &m, 0), (ssize_t)b.len);
+	buf_wipe(&b);
+	attrs_wipe(&a);
+	close(fd);
+}
+
+static void say(int to, uint32_t kind, uint64_t id, const char *text)
+{
+	struct attrs a;
+
+	list(&a, text);
+	assert_int_equal(chan_put1(to, kind, id, attrs_view(&a)), OK);
+	attrs_wipe(&a);
+}
+
+static struct msg hear(int from, uint32_t kind)
+{
+	struct fault f = { .text = "" };
+	struct msg m = { 0 };
+	enum err e = chan_get1(from, &w.in, &m, NULL,
+			       clock_boot() + WAIT_S * CLOCK_SECOND, &f);
+
+	if (e != OK)
+		fail_msg("%s: %s", err_name(e), f.text);
+	if (m.kind != kind)
+		fail_msg("the gate said %u where %u was awaited", m.kind, kind);
+	return m;
+}
+
+/* A new channel from the gate to peer, whose end the test has. */
+static int meet(const char *peer)
+{
+	int sv[2];
+
+	pair(sv);
+	send_fd(w.sup, SUP_PEER, 0, peer, sv[1]);
+	return sv[0];
+}
+
+static void start_alone(void)
+{
+	int sv[2];
+
+	pair(sv);
+	fflush(NULL);
+	w.pid = fork();
+	if (!w.pid) {
+		if (dup2(sv[1], SUP_FD) < 0)
+			_exit(70);
+		close_range(SUP_FD + 1, ~0u, 0);
+		_exit(role_gate());
+	}
+	close(sv[1]);
+	w.sup = sv[0];
+	w.core = -1;
+	buf_init(&w.in, MSG_MAX + MSG_HEAD);
+	say(w.sup, SUP_START, 0,
+	    "daemon=credd role=gate node=n gate_type=gate");
+	(void)hear(w.sup, SUP_READY);
+	w.door = meet("peer=door");
+}
+
+static void start(void)
+{
+	start_alone();
+	w.core = meet("peer=vault");
+}
+
+/* It ends by itself, and not by its filter. */
+static void end(void)
+{
+	int status = -1;
+
+	fd_close(&w.core);
+	fd_close(&w.door);
+	fd_close(&w.sup);
+	assert_int_equal(waitpid(w.pid, &status, 0), w.pid);
+	assert_int_equal(status, 0);
+	buf_wipe(&w.in);
+}
+
+/* Clients */
+
+static int client(uint64_t conn)
+{
+	struct timeval wait = { .tv_sec = WAIT_S };
+	int sv[2];
+
+	pair(sv);
+	assert_int_equal(
+		setsockopt(sv[0], SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof wait),
+		0);
+	send_fd(w.door, DF_CONN, conn, "pid=1", sv[1]);
+	return sv[0];
+}
+
+static void ask(int fd, const char *method, const char *path, const char *body)
+{
+	char text[4096];
+	int n = snprintf(text, sizeof text,
+			 "%s %s HTTP/1.1\r\nHost: x\r\nContent-Type: "
+			 "application/json\r\nContent-Length: %zu\r\n\r\n%s",
+			 method, path, strlen(body), body);
+
+	assert_int_equal(send(fd, text, (size_t)n, MSG_NOSIGNAL), n);
+}
+
+static void get(int fd, const char *path)
+{
+	ask(fd, "GET", path, "");
+}
+
+static size_t more(int fd, char *p, size_t n)
+{
+	ssize_t got = recv(fd, p, n, 0);
+
+	if (got <= 0)
+		fail_msg("an answer is cut short");
+	return (size_t)got;
+}
+
+static void answer(int fd, struct answer *r)
+{
+	char *p = malloc(ANSWER), *at = NULL;
+	uint64_t length = 0, status = 0;
+	size_t n = 0, head;
+
+	assert_non_null(p);
+	while (!at) {
+		n += more(fd, p + n, 1);
+		p[n] = 0;
+		at = n >= 4 ? strstr(p + n - 4, "\r\n\r\n") : NULL;
+	}
+	head = n;
+	assert_int_equal(num_u64(p + 9, 3, 999, &status), OK);
+	at = strcasestr(p, "\r\nContent-Length: ") + 18;
+	assert_int_equal(
+		num_u64(at, strspn(at, "0123456789"), ANSWER / 2, &length), OK);
+	while (n < head + length)
+		n += more(fd, p + n, head + length - n);
+	p[n] = 0;
+	*r = (struct answer){ (unsigned)status, p, p + head };
+}
+
+/* That status, with words in head or body. */
+static void expect(int fd, unsigned status, const char *words)
+{
+	struct answer r;
+
+	answer(fd, &r);
+	if (r.status != status || !strstr(r.text, words))
+		fail_msg("%u '%s' was awaited: %.2000s", status, words, r.text);
+	free(r.text);
+}
+
+static void ended(int fd)
+{
+	char c;
+
+	assert_int_equal(recv(fd, &c, 1, 0), 0);
+	close(fd);
+}
+
+static uint64_t called(const char *verb)
+{
+	struct msg m = hear(w.core, CLIENT_CALL);
+	struct attr a;
+
+	assert_int_equal(attr_only(m.attrs, "verb", &a), OK);
+	assert_true(attr_is(&a, verb));
+	assert_int_equal(m.id >> 32, CONN);
+	return m.id;
+}
+
+/* Tests */
+
+static void a_request_is_a_call_and_its_answers_are_json(void **state)
+{
+	struct attr_view request;
+	struct attr a;
+	struct msg m;
+	uint64_t id;
+	int fd;
+
+	(void)state;
+	start();
+	fd = client(CONN);
+	get(fd, "/credentials");
+	id = called("credentials");
+	say(w.core, CLIENT_ITEM, id, "name=one op=sign");
+	say(w.core, CLIENT_ITEM, id, "name=two op=sign op=presign");
+	say(w.core, CLIENT_REPLY, id, "request_id=r-1");
+	expect(fd, 200,
+	       "{\"credentials\":[{\"name\":\"one\",\"op\":[\"sign\"]},"
+	       "{\"name\":\"two\",\"op\":[\"sign\",\"presign\"]}],"
+	       "\"request_id\":\"r-1\"}\n");
+	get(fd, "/v1/credentials");
+	id = called("credentials");
+	say(w.core, CLIENT_REPLY, id, "");
+	expect(fd, 200, "\r\n\r\n{\"credentials\":[]}\n");
+	ask(fd, "POST", "/modules/m/operations/o/c%2Fd", "{\"x\":[1,\"2\"]}");
+	m = hear(w.core, CLIENT_CALL);
+	assert_true(attr_find(m.attrs, "credential", &a) && attr_is(&a, "c/d"));
+	assert_true(attr_find(m.attrs, "module", &a) && attr_is(&a, "m"));
+	assert_true(attr_find(m.attrs, "op", &a) && attr_is(&a, "o"));
+	assert_true(attr_find(m.attrs, "request", &a));
+	assert_int_equal(attr_parse(a.value, a.len, &request, NULL), OK);
+	assert_int_equal(attr_count(request, "x"), 2);
+	say(w.core, CLIENT_REPLY, m.id, "header=H version=1");
+	expect(fd, 200, "{\"header\":[\"H\"],\"version\":\"1\"}\n");
+	close(fd);
+	end();
+}
+
+static void an_error_is_its_problem(void **state)
+{
+	char text[256], line[64];
+	uint64_t id;
+	int fd;
+
+	(void)state;
+	start();
+	fd = client(CONN);
+	for (unsigned e = OK + 1; e < E__MAX; e++) {
+		get(fd, "/v1/transport");
+		id = called("transport");
+		(void)snprintf(text, sizeof text,
+			       "error=%s text=\"some words\" request_id=r-%u%s",
+			       err_name((enum err)e), e,
+			       e == ERR_LIMITED ? " retry_after=17" : "");
+		say(w.core, CLIENT_ERROR, id, text);
+		(void)snprintf(text, sizeof text,
+			       "\"detail\":\"some words\",\"request_id\":"
+			       "\"r-%u\"}",
+			       e);
+		(void)snprintf(line, sizeof line, "urn:cretula:error:%s\"",
+			       err_name((enum err)e));
+		if (e == ERR_LIMITED)
+			(void)snprintf(line, sizeof line,
+				       "\r\nRetry-After: 17\r\n");
+		if (e == ERR_UNAVAILABLE)
+			(void)snprintf(line, sizeof line,
+				       "\r\nRetry-After: 1\r\n");
+		expect(fd, problem_status((enum err)e), e % 2 ? text : line);
+	}
+	get(fd, "/v1/transport");
+	say(w.core, CLIENT_ERROR, called("transport"), "error=strange");
+	expect(fd, 500, "urn:cretula:error:internal");
+	close(fd);
+	end();
+}
+
+static void answers_to_nobody_are_dropped(void **state)
+{
+	uint64_t id;
+	int fd;
+
+	(void)state;
+	start();
+	fd = client(CONN);
+	get(fd, "/v1/transport");
+	id = called("transport");
+	say(w.core, CLIENT_REPLY, id + 1, "key=wrong");
+	say(w.core, CLIENT_REPLY, id - 1, "key=wrong");
+	say(w.core, CLIENT_ITEM, (uint64_t)(CONN + 1) << 32 | 1, "key=wrong");
+	say(w.core, CLIENT_REPLY, id, "key=right");
+	expect(fd, 200, "{\"key\":\"right\"}\n");
+	say(w.core, CLIENT_REPLY, id, "key=wrong");
+	get(fd, "/v1/transport");
+	say(w.core, CLIENT_REPLY, called("transport"), "key=again");
+	expect(fd, 200, "{\"key\":\"again\"}\n");
+	close(fd);
+	end();
+}
+
+static void an_answer_over_its_bound_is_refused_and_forgotten(void **state)
+{
+	size_t n = 900 << 10, sent = 0;
+	char *item = malloc(n + 16);
+	uint64_t id;
+	int fd;
+
+	(void)state;
+	assert_non_null(item);
+	memcpy(item, "x=", 2);
+	memset(item + 2, 'y', n);
+	item[n + 2] = 0;
+	start();
+	fd = client(CONN);
+	get(fd, "/v1/credentials");
+	id = called("credentials");
+	for (; sent <= API_ANSWER_MAX; sent += n)
+		say(w.core, CLIENT_ITEM, id, item);
+	expect(fd, 413, "the answer is over 16 MiB");
+	say(w.core, CLIENT_REPLY, id, "");
+	get(fd, "/v1/credentials");
+	id = called("credentials");
+	for (sent = n; sent + n < API_ANSWER_MAX; sent += n)
+		say(w.core, CLIENT_ITEM, id, item);
+	say(w.core, CLIENT_REPLY, id, "last=yes");
+	expect(fd, 200, "\"last\":\"yes\"}\n");
+	get(fd, "/metrics");
+	expect(fd, 200, "cretula_credd_gate_answers_held_bytes 0\n");
+	close(fd);
+	free(item);
+	end();
+}
+
+static void who_leaves_is_told_to_door_and_core(void **state)
+{
+	int fd;
+
+	(void)state;
+	start();
+	fd = client(CONN);
+	get(fd, "/healthz");
+	expect(fd, 200, "ok\n");
+	close(fd);
+	assert_int_equal(hear(w.door, DF_CLOSED).id, CONN);
+	assert_int_equal(hear(w.core, FC_CLOSED).id, (uint64_t)CONN << 32);
+	/* its number is free again */
+	fd = client(CONN);
+	get(fd, "/v1/transport");
+	say(w.core, CLIENT_REPLY, called("transport"), "key=k");
+	expect(fd, 200, "\"k\"");
+	close(fd);
+	end();
+}
+
+static void who_is_dropped_ends_also_with_a_call_in_flight(void **state)
+{
+	int fd;
+
+	(void)state;
+	start();
+	for (int by_core = 0; by_core < 2; by_core++) {
+		fd = client(CONN);
+		get(fd, "/v1/transport");
+		(void)called("transport");
+		if (by_core)
+			say(w.core, FC_DROP, (uint64_t)CONN << 32, "");
+		else
+			say(w.door, DF_DROP, CONN, "");
+		assert_int_equal(hear(w.core, FC_CLOSED).id,
+				 (uint64_t)CONN << 32);
+		if (by_core)
+			assert_int_equal(hear(w.door, DF_CLOSED).id, CONN);
+		ended(fd);
+	}
+	/* door has gone: all connections with it */
+	fd = client(CONN);
+	get(fd, "/healthz");
+	expect(fd, 200, "ok\n");
+	fd_close(&w.door);
+	assert_int_equal(hear(w.core, FC_CLOSED).id, (uint64_t)CONN << 32);
+	ended(fd);
+	w.door = meet("peer=door");
+	fd = client(CONN);
+	get(fd, "/healthz");
+	expect(fd, 200, "ok\n");
+	close(fd);
+	end();
+}
+
+static void a_core_that_ends_is_503_and_the_next_one_serves(void **state)
+{
+	int fd;
+
+	(void)state;
+	start();
+	fd = client(CONN);
+	get(fd, "/v1/transport");
+	(void)called("transport");
+	fd_close(&w.core);
+	expect(fd, 503, "\r\nRetry-After: 1\r\n");
+	get(fd, "/readyz");
+	expect(fd, 503, "being started\n");
+	get(fd, "/v1/transport");
+	expect(fd, 503, "credd is being started");
+	w.core = meet("peer=vault");
+	do {
+		struct answer r;
+
+		get(fd, "/readyz");
+		answer(fd, &r);
+		free(r.text);
+		if (r.status == 200)
+			break;
+	} while (true);
+	get(fd, "/v1/transport");
+	say(w.core, CLIENT_REPLY, called("transport"), "key=k");
+	expect(fd, 200, "\"k\"");
+	close(fd);
+	end();
+}
+
+static void who_comes_before_the_core_waits_for_it(void **state)
+{
+	int fd, other;
+
+	(void)state;
+	start_alone();
+	fd = client(CONN);
+	other = client(CONN + 1);
+	get(fd, "/v1/transport");
+	say(w.door, DF_DROP, CONN + 1, "");
+	ended(other);
+	w.core = meet("peer=vault");
+	say(w.core, CLIENT_REPLY, called("transport"), "key=k");
+	expect(fd, 200, "\"k\"");
+	close(fd);
+	end();
+}
+
+int main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_request_is_a_call_and_its_answers_are_json),
+		cmocka_unit_test(an_error_is_its_problem),
+		cmocka_unit_test(answers_to_nobody_are_dropped),
+		cmocka_unit_test(
+			an_answer_over_its_bound_is_refused_and_forgotten),
+		cmocka_unit_test(who_leaves_is_told_to_door_and_core),
+		cmocka_unit_test(
+			who_is_dropped_ends_also_with_a_call_in_flight),
+		cmocka_unit_test(
+			a_core_that_ends_is_503_and_the_next_one_serves),
+		cmocka_unit_test(who_comes_before_the_core_waits_for_it),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
