@@ -379,17 +379,21 @@ ssize_t client_tls_read(struct cretula *c, void *p, size_t n,
 			struct cretula_error *err)
 {
 	size_t got = 0;
+	int good;
 
 	c->web->wants_write = false;
 	ERR_clear_error();
-	return io_done(c, SSL_read_ex(c->web->ssl, p, n, &got), got, err);
+	good = SSL_read_ex(c->web->ssl, p, n, &got);
+	return io_done(c, good, got, err);
 }
 
 ssize_t client_tls_write(struct cretula *c, const void *p, size_t n,
 			 struct cretula_error *err)
 {
 	size_t put = 0;
+	int good;
 
 	ERR_clear_error();
-	return io_done(c, SSL_write_ex(c->web->ssl, p, n, &put), put, err);
+	good = SSL_write_ex(c->web->ssl, p, n, &put);
+	return io_done(c, good, put, err);
 }
