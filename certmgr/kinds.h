@@ -14,9 +14,16 @@ enum certmgr_sup_kind {
 	/* view -> supervisor: the connection to the kernel is gone: end me, and mount
 	 * anew for the next one */
 	SUP_UNMOUNTED,
-	/* supervisor -> net, after SIGHUP; fd: the file with the enrolment token,
-	 * opened anew; no fd: there is none */
-	SUP_TOKEN,
+	/* supervisor -> net, after SIGHUP: given=NAME …, a descriptor beside it for each,
+	 * opened anew: what there is of token (the file of token=), file, cmdline,
+	 * nocloud (bootstrap sources). In SUP_START likewise, and root (of ca_root=) */
+	SUP_GIVEN,
+	/* net -> supervisor: root=DER: the CA's root, which had the hash that was to be:
+	 * to be published. One in a supervisor's life */
+	SUP_CA_ROOT,
+	/* net -> supervisor: a listener for the CA's prober is wanted. supervisor -> net:
+	 * fd: it, port=N; or text=WHY */
+	SUP_PROOF,
 };
 
 enum keeper_net_kind {

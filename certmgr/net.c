@@ -1,14 +1,16 @@
 /* Net: speaks TLS to the CA, with the node's own key and certificate, which it holds;
  * never an agent's private key. Has no socket of its own: the dialer connects.
- *	supervisor -> net	SUP_START ca=https://HOST:PORT [node=NAME] [token=yes],
+ *	supervisor -> net	SUP_START [ca=https://HOST:PORT|dns:NAME] [ca_hash=]
+ *				[node=NAME] [source=NAME]… [imds_url=]
+ *				[given=NAME]…,
  *				SUP_PEER peer=keeper|dialer (again when one died),
- *				SUP_TOKEN (fd: the token's file, maybe a new one)
- *	net -> supervisor	SUP_READY
+ *				SUP_GIVEN (fds: the files opened anew)
+ *	net -> supervisor	SUP_READY, SUP_CA_ROOT
  *	keeper <-> net		enum keeper_net_kind (certmgr/kinds.h)
  *	net <-> dialer		enum dial_kind (lib/kinds.h)
- * Descriptors at start: 3 supervisor, 4 its state folder, 5 the file with the CA's root
- * certificate, and with token=yes 6, the file with the enrolment token. */
-#include "certmgr/net.h"
+ * Descriptors at start: 3 supervisor, 4 its state folder, from 5 on what is given=, in
+ * that order. */
+#include "certmgr/net_boot.h"
 
 #include "certmgr/roles.h"
 #include "lib/child.h"
@@ -20,8 +22,7 @@
 
 enum {
 	FOLDER_FD = 4,
-	ROOT_FD = 5,
-	TOKEN_FD = 6,
+	GIVEN_FD = 5,    /* … and those that follow */
 	FILES_MAX = 128, /* descriptors: a lane has at most four */
 };
 
@@ -71,45 +72,106 @@ static void peer_came(const char *peer, const struct msg *m, int fd)
 		child_broken("supervisor");
 }
 
-static void other(const struct msg *m)
+void net_tell_supervisor(uint32_t kind, struct attr_view a)
 {
-	if (m->kind != SUP_TOKEN)
-		child_broken("supervisor");
-	node_token(chan_take_fd(&sup));
+	chan_tell(&sup, kind, 0, a);
 }
 
-/* node=, kept; NULL: the token says it. */
-static const char *node_of(const struct msg *m)
+/* One file; taken. */
+static void take_given(const struct attr *a, int fd)
 {
-	static char text[WEB_HOST];
+	if (fd < 0)
+		child_broken("supervisor");
+	if (attr_is(a, "token"))
+		node_token(fd);
+	else if (!boot_give(span_of(a->value, a->len), fd))
+		child_broken("supervisor");
+}
+
+static void given_anew(const struct msg *m)
+{
+	struct attr_view it = m->attrs;
 	struct attr a;
 
-	if (!attr_find(m->attrs, "node", &a) || !a.len)
+	node_token(-1);
+	boot_take_back();
+	while (attr_next(&it, &a))
+		if (attr_named(&a, "given"))
+			take_given(&a, chan_take_fd(&sup));
+	node_look_again();
+}
+
+static void other(const struct msg *m)
+{
+	switch ((enum certmgr_sup_kind)m->kind) {
+	case SUP_GIVEN:
+		given_anew(m);
+		return;
+	case SUP_SIGNAL:
+	case SUP_UNMOUNTED:
+	case SUP_CA_ROOT:
+	case SUP_PROOF:
+		break;
+	}
+	child_broken("supervisor");
+}
+
+/* Kept; NULL: it is not said. */
+static const char *text_of(const struct msg *m, const char *name,
+			   char room[WEB_HOST])
+{
+	struct attr a;
+
+	if (!attr_find(m->attrs, name, &a) || !a.len)
 		return NULL;
-	if (a.len >= sizeof text || memchr(a.value, 0, a.len))
+	if (a.len >= WEB_HOST || memchr(a.value, 0, a.len))
 		child_broken("supervisor");
-	memcpy(text, a.value, a.len);
-	text[a.len] = 0;
-	return text;
+	memcpy(room, a.value, a.len);
+	room[a.len] = 0;
+	return room;
+}
+
+/* Files; true: the root certificate was among them. */
+static bool take_files(const struct msg *m)
+{
+	struct attr_view it = m->attrs;
+	int fd = GIVEN_FD;
+	bool root = false;
+	struct fault f;
+	struct attr a;
+
+	while (attr_next(&it, &a)) {
+		if (!attr_named(&a, "given"))
+			continue;
+		if (!attr_is(&a, "root")) {
+			take_given(&a, fd++);
+			continue;
+		}
+		root = true;
+		if (trust_read_root(fd, &f) != OK) {
+			log_text(LOG_CRIT, "not_started", "%s", f.text);
+			_exit(1);
+		}
+		close(fd++);
+	}
+	return root;
 }
 
 /* All that is opened but once, while it can be. */
 static void start(const struct msg *m)
 {
-	struct web_place place;
-	struct attr token;
-	struct fault f;
+	static char node[WEB_HOST];
+	char imds[WEB_HOST];
+	bool root;
 
 	umask(0077);
-	if (web_place_parse("https", child_text(m, "ca"), &place, &f) != OK) {
-		log_text(LOG_CRIT, "not_started", "%s", f.text);
-		_exit(1);
-	}
-	trust_open(ROOT_FD);
-	close(ROOT_FD);
-	net_web_open(loop, &place, trust_root());
-	node_open(loop, attr_find(m->attrs, "token", &token) ? TOKEN_FD : -1,
-		  node_of(m));
+	trust_open();
+	net_web_open(loop);
+	node_open(loop, text_of(m, "node", node));
+	root = take_files(m);
+	boot_open(m->attrs);
+	imds_open(text_of(m, "imds_url", imds));
+	place_open(m->attrs, root);
 }
 
 static void own_folder(struct confine_spec *spec)
@@ -129,6 +191,7 @@ int role_net(void)
 
 	loop = loop_new();
 	child_start(loop, &sup, CONFINE_NET, &ops);
+	place_begin();
 	node_begin();
 	child_ready(&sup);
 	loop_run(loop);

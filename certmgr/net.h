@@ -20,9 +20,10 @@ enum {
 
 /* ---- requests (net_tls.c) */
 
-/* Before confinement: lib/web.h, with TLS. p: where the CA is. root: DER of the only
- * certificate that its chain may end in. */
-void net_web_open(struct loop *l, const struct web_place *p, struct span root);
+/* Before confinement: lib/web.h, with TLS. */
+void net_web_open(struct loop *l);
+/* Where the CA is, and DER of the only certificate that its chain may end in. */
+void net_point(const struct web_place *p, struct span root);
 const struct web_place *net_place(void);
 
 /* The certificate that connections show from now on: those that are kept, made with
@@ -52,15 +53,19 @@ struct answer_cert {
 void answer_cert_wipe(struct answer_cert *c); /* AUTO-able, if zeroed */
 MUST enum err answer_cert_parse(struct span body, struct answer_cert *out,
 				struct fault *f);
-/* GET /v1/ca: the issuing CA's certificate, DER appended. */
+/* GET /v1/ca: the issuing CA's certificate, the root's, DER appended. */
 MUST enum err answer_issuing(struct span body, struct buf *out,
 			     struct fault *f);
+MUST enum err answer_root(struct span body, struct buf *out, struct fault *f);
 
 /* ---- trust (net_trust.c) */
 
-/* Reads the root certificate from the file; ends the process if it has none. */
-void trust_open(int fd);
-struct span trust_root(void);
+void trust_open(void);
+/* The root certificate: in the file, PEM; or DER. Another than before: the issuing CA is
+ * not known any more. */
+MUST enum err trust_read_root(int fd, struct fault *f);
+MUST enum err trust_set_root(struct span der, struct fault *f);
+struct span trust_root(void);    /* empty while none is known */
 struct span trust_issuing(void); /* empty while none is known */
 
 /* A certificate of the issuing CA: signed by the root, a CA's, valid now. Keeps it.
@@ -83,12 +88,18 @@ MUST enum err net_file_write(const char *name, const struct attrs *a,
 			     struct fault *f);
 void net_file_drop(const char *name);
 
+/* ---- the supervisor (net.c) */
+
+void net_tell_supervisor(uint32_t kind, struct attr_view a);
+
 /* ---- this node (net_node.c) */
 
-/* token: its file, or -1. name: of this node; NULL: whatever the token says. */
-void node_open(struct loop *l, int token, const char *name);
-/* After SIGHUP: the token's file, or -1; taken. Looks at it at once. */
+/* name: of this node; NULL: whatever the token says. */
+void node_open(struct loop *l, const char *name);
+/* The token's file, or -1; taken. */
 void node_token(int fd);
+/* After SIGHUP: there may be something new. */
+void node_look_again(void);
 /* After confinement: what there is, and what is to be done first. */
 void node_begin(void);
 /* A new keeper: says what we are. */

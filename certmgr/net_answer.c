@@ -170,3 +170,10 @@ enum err answer_issuing(struct span body, struct buf *out, struct fault *f)
 
 	return j ? member_cert(j, "issuing", out, f) : not_json(f);
 }
+
+enum err answer_root(struct span body, struct buf *out, struct fault *f)
+{
+	AUTO(json_end) json_t *j = object_of(body);
+
+	return j ? member_cert(j, "root", out, f) : not_json(f);
+}

@@ -1,6 +1,6 @@
 /* net: the node's certificate is got by the token, and renewed. Holds the enrolment
  * token while it signs with it, and the next key while it is asked for. */
-#include "certmgr/net_self.h"
+#include "certmgr/net_boot.h"
 
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -18,6 +18,17 @@ enum {
 
 static const char enrol_file[] = "enrol", renew_file[] = "renew";
 
+/* What came with the token that is in use. */
+static struct boot said;
+
+/* The name of this node, if it is known before the CA says it. */
+static const char *wanted(void)
+{
+	if (me.want)
+		return me.want;
+	return said.node[0] ? said.node : NULL;
+}
+
 /* ---- enrolment */
 
 void enrol_forget(void)
@@ -26,19 +37,40 @@ void enrol_forget(void)
 		token_wipe(&me.token);
 }
 
-static void bad_token(const struct fault *f)
+static void mark_bad(void)
 {
 	memcpy(me.bad_id, me.token.id, TOKEN_ID);
 	me.bad = true;
 	me.bad_until = clock_boot() +
 		       node_jitter(node_doubled(REFUSED_MIN, me.bad_times++,
 						REFUSED_MAX));
+}
+
+/* The CA has seen the token with a key that was not ours. */
+static void stolen(const struct fault *f)
+{
+	const char *name = wanted() ? wanted() : "NODE";
+
+	mark_bad();
+	log_text(LOG_CRIT, "token_theft", "%s", f->text);
+	(void)fault_set(&me.why, ERR_CONFLICT,
+			"the token was used by somebody else: on the CA's host "
+			"see 'cretula status' and 'cretula ca list --node %s', "
+			"revoke what is not yours ('cretula ca revoke --node "
+			"%s'), find out who could read the token, and make "
+			"another one ('cretula ca token --node %s')",
+			name, name, name);
+}
+
+static void bad_token(const struct fault *f)
+{
+	mark_bad();
 	(void)fault_set(&me.why, f->code,
 			"the CA does not take the enrolment token: %s: make a "
 			"new one with 'cretula ca token --type node --node "
 			"%s', put it into the token's file and send SIGHUP or "
 			"restart",
-			f->text, me.want ? me.want : "NODE");
+			f->text, wanted() ? wanted() : "NODE");
 }
 
 /* After two thirds of its life, sooner or later by a thirtieth of it. */
@@ -73,7 +105,7 @@ static enum err adopt(const struct web_answer *a, const uint8_t *token,
 	TRY(answer_cert_parse(a->body, &c, f));
 	TRY(trust_take_issuing(span_of(c.issuing.p, c.issuing.len), &changed,
 			       f));
-	e = self_take(&me.next, &c, me.want, token, &me.self, f);
+	e = self_take(&me.next, &c, wanted(), token, &me.self, f);
 	if (e == ERR_UNAVAILABLE) { /* the disk: it is used nevertheless */
 		log_text(LOG_ERR, "not_kept", "%s", f->text);
 		return OK;
@@ -95,7 +127,9 @@ static void enrolled(enum outcome o, const struct web_answer *a,
 {
 	struct fault g = *f;
 
-	if (o == OUTCOME_FINAL || o == OUTCOME_REFUSED)
+	if (o == OUTCOME_FINAL && f->code == ERR_CONFLICT)
+		stolen(f);
+	else if (o == OUTCOME_FINAL || o == OUTCOME_REFUSED)
 		bad_token(f);
 	else if (o != OUTCOME_DONE)
 		enrol_failed(f);
@@ -119,7 +153,7 @@ static enum err send_enrol(const struct web_answer *a, struct fault *f)
 	TRY(answer_issuing(a->body, &issuing, f));
 	TRY(trust_take_issuing(span_of(issuing.p, issuing.len), &changed, f));
 	attrs_init_secret(&me.next);
-	TRY(key_next(enrol_file, me.want, &me.next, f));
+	TRY(key_next(enrol_file, wanted(), &me.next, f));
 	TRY(key_enrol_json(&me.next, &me.token, &body, f));
 	node_ask("/v1/enrol", &body, enrolled);
 	body = (struct buf){ 0 };
@@ -137,26 +171,35 @@ static void know_issuing(enum outcome o, const struct web_answer *a,
 	enrol_forget();
 }
 
-/* Is there a token that has not been used? Takes it. */
+/* May it be tried? Takes it, or wipes it. */
+static bool fresh(struct token *t, struct fault *f)
+{
+	if (me.self.enrolled && !memcmp(t->id, me.self.token, sizeof t->id))
+		(void)fault_set(f, ERR_CONFLICT,
+				"the token in the file is the one it came by, "
+				"which works only once");
+	else if (me.bad && !memcmp(t->id, me.bad_id, sizeof t->id) &&
+		 clock_boot() < me.bad_until)
+		*f = me.why;
+	else {
+		me.token = *t;
+		*t = (struct token){ .seed = NULL };
+		return true;
+	}
+	token_wipe(t);
+	return false;
+}
+
+/* Is there a token in the file that has not been used? Takes it. */
 static bool find_token(struct fault *f)
 {
 	struct token t = { 0 };
 
-	if (key_token(me.token_fd, &t, f) != OK)
+	if (key_token(me.token_fd, &t, f) != OK || !fresh(&t, f))
 		return false;
-	if (me.self.enrolled && !memcmp(t.id, me.self.token, sizeof t.id))
-		(void)fault_set(f, ERR_CONFLICT,
-				"the token in the file is the one it came by, "
-				"which works only once");
-	else if (me.bad && !memcmp(t.id, me.bad_id, sizeof t.id) &&
-		 clock_boot() < me.bad_until)
-		*f = me.why;
-	else {
-		me.token = t;
-		return true;
-	}
-	token_wipe(&t);
-	return false;
+	me.source = BOOT_FILE;
+	boot_wipe(&said);
+	return true;
 }
 
 /* There is no good certificate and no good token. */
@@ -177,26 +220,70 @@ static void at_a_loss(const struct fault *f)
 			f->text, name);
 }
 
-void enrol_begin(void)
+/* Whoever could be asked has none. */
+static void no_token(const struct fault *f)
 {
-	struct fault f = { .code = OK };
-
-	if (find_token(&f)) {
-		/* the old certificate is not shown: a new one is asked for */
-		if (!me.self.there)
-			(void)!web_identify(NULL, (struct span){ 0 },
-					    (struct span){ 0 }, &f);
-		node_ask("/v1/ca", NULL, know_issuing);
-		return;
-	}
 	if (me.self.there) { /* refused; for ever? */
 		node_look();
 		return;
 	}
 	if (node_has_again())
 		return;
-	at_a_loss(&f);
+	at_a_loss(f);
 	node_wait(node_jitter(LOOK));
+}
+
+static void located(enum outcome o, const struct fault *f)
+{
+	if (o == OUTCOME_DONE) {
+		node_ask("/v1/ca", NULL, know_issuing);
+		return;
+	}
+	enrol_failed(f);
+	enrol_forget();
+}
+
+/* There is a token: to the CA. */
+static void begin(void)
+{
+	struct fault f;
+
+	/* the old certificate is not shown: a new one is asked for */
+	if (!me.self.there)
+		(void)!web_identify(NULL, (struct span){ 0 },
+				    (struct span){ 0 }, &f);
+	place_find(&said, located);
+}
+
+static void searched(enum boot_source s, struct boot *b, const struct fault *f)
+{
+	struct fault g = f ? *f : (struct fault){ .code = ERR_NOT_FOUND };
+
+	if (b && !b->token.seed)
+		(void)fault_set(&g, ERR_NOT_FOUND,
+				"the bootstrap source '%s' says no token=",
+				boot_source_name(s));
+	if (!b || !b->token.seed || !fresh(&b->token, &g)) {
+		no_token(&g);
+		return;
+	}
+	me.source = s;
+	boot_wipe(&said);
+	said = *b;
+	*b = (struct boot){ 0 };
+	begin();
+}
+
+void enrol_begin(void)
+{
+	struct fault f = { .code = OK };
+
+	if (find_token(&f))
+		begin();
+	else if (boot_any())
+		boot_find(searched);
+	else
+		no_token(&f);
 }
 
 /* ---- renewal */

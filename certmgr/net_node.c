@@ -1,7 +1,7 @@
 /* net: this node towards the CA: what it is, whether the CA answers, what is to be done
  * next; tells keeper. Holds what net_enrol.c has under way.
  *	net -> keeper	KN_STATE */
-#include "certmgr/net_self.h"
+#include "certmgr/net_boot.h"
 
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -129,14 +129,19 @@ void node_again(void)
 
 /* ---- requests of its own */
 
-static void finished(struct web_ask *w, const struct web_answer *a)
+void node_busy(void)
 {
-	struct fault f = { 0 };
-	enum outcome o = answer_outcome(a, &f);
+	ENSURE(!me.busy);
+	me.busy = true;
+}
 
-	buf_wipe(&w->body);
+void node_not_busy(void)
+{
 	me.busy = false;
-	me.done(o, a, &f);
+}
+
+void node_settle(void)
+{
 	if (!me.busy) /* else it is for what is asked now */
 		attrs_wipe(&me.next);
 	tell();
@@ -144,17 +149,61 @@ static void finished(struct web_ask *w, const struct web_answer *a)
 		node_wait(0);
 }
 
-void node_ask(const char *path, struct buf *body, node_done *done)
+static void finished(struct web_ask *w, const struct web_answer *a)
 {
-	ENSURE(!me.busy && strlen(path) < sizeof me.ask.path);
-	me.ask = (struct web_ask){ .place = net_place(),
+	void (*raw)(const struct web_answer *a) = me.done_raw;
+	struct fault f = { 0 };
+	enum outcome o = answer_outcome(a, &f);
+
+	buf_wipe(&w->body);
+	node_not_busy();
+	me.done_raw = NULL;
+	if (raw)
+		raw(a);
+	else
+		me.done(o, a, &f);
+	node_settle();
+}
+
+static void ask(const struct web_place *p, const char *path)
+{
+	ENSURE(strlen(path) < sizeof me.ask.path);
+	me.ask = (struct web_ask){ .place = p,
 				   .urgent = true,
 				   .done = finished };
 	memcpy(me.ask.path, path, strlen(path) + 1);
+	node_busy();
+}
+
+void node_ask(const char *path, struct buf *body, node_done *done)
+{
+	ask(net_place(), path);
 	if (body)
 		me.ask.body = *body;
 	me.done = done;
-	me.busy = true;
+	web_start(&me.ask);
+}
+
+void node_ask_stranger(const struct web_place *p, const char *path,
+		       node_done *done)
+{
+	ask(p, path);
+	me.ask.unbelieved = true;
+	me.done = done;
+	web_start(&me.ask);
+}
+
+void node_ask_metadata(const struct web_place *p, const char *path, bool put,
+		       const char *header,
+		       void (*done)(const struct web_answer *a))
+{
+	ask(p, path);
+	me.ask.whom = "the metadata service";
+	me.ask.link_local = true;
+	me.ask.unbelieved = true;
+	me.ask.put = put;
+	me.ask.header = header;
+	me.done_raw = done;
 	web_start(&me.ask);
 }
 
@@ -250,6 +299,9 @@ static void give_up(void)
 	buf_wipe(&me.ask.body);
 	attrs_wipe(&me.next);
 	enrol_forget();
+	boot_cancel();
+	place_cancel();
+	me.done_raw = NULL;
 	me.busy = false;
 	web_next();
 }
@@ -308,6 +360,10 @@ void node_token(int fd)
 {
 	fd_close(&me.token_fd);
 	me.token_fd = fd;
+}
+
+void node_look_again(void)
+{
 	me.bad = false;
 	me.bad_times = 0;
 	node_wait(0);
@@ -331,11 +387,10 @@ enum err node_issuing(struct span der, struct fault *f)
 	return OK;
 }
 
-void node_open(struct loop *l, int token, const char *name)
+void node_open(struct loop *l, const char *name)
 {
 	me.loop = l;
 	me.timer.on = next;
-	me.token_fd = token;
 	me.want = name;
 	attrs_init(&me.told);
 }

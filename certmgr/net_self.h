@@ -10,6 +10,16 @@ enum {
 	SELF_NODE_MAX = DN_PART_MAX,
 };
 
+/* Where a node may be told what it needs to begin, in the words of the configuration
+ * (net_boot.h). */
+enum boot_source {
+	BOOT_FILE,
+	BOOT_CMDLINE,
+	BOOT_NOCLOUD,
+	BOOT_IMDS,
+	BOOT__SOURCES
+};
+
 /* ---- the certificate there is (net_self.c) */
 
 struct self {
@@ -58,13 +68,15 @@ struct node {
 	const char *want;  /* node= of the configuration */
 	int token_fd;
 	struct self self;
-	bool refused;       /* the CA does not take the certificate */
-	bool heard;         /* … has answered since the start */
-	int64_t away_since; /* 0: it answers */
-	struct fault why;   /* of none or away */
+	enum boot_source source; /* where the token came from */
+	bool refused;            /* the CA does not take the certificate */
+	bool heard;              /* … has answered since the start */
+	int64_t away_since;      /* 0: it answers */
+	struct fault why;        /* of none or away */
 	/* the request of its own */
 	struct web_ask ask;
 	node_done *done;
+	void (*done_raw)(const struct web_answer *a); /* … instead */
 	bool busy;
 	unsigned tries;     /* in vain, of what is being tried */
 	struct attrs next;  /* key and CSR */
@@ -87,6 +99,19 @@ bool node_has_again(void);
 
 /* One request of its own at a time. body is taken; NULL: GET. */
 void node_ask(const char *path, struct buf *body, node_done *done);
+/* GET from a CA whose root is not known yet. */
+void node_ask_stranger(const struct web_place *p, const char *path,
+		       node_done *done);
+/* GET or PUT, to a cloud's metadata service, with a header that lives on; its answer as it
+ * came. */
+void node_ask_metadata(const struct web_place *p, const char *path, bool put,
+		       const char *header,
+		       void (*done)(const struct web_answer *a));
+/* The same for what is no request: begun; its answer is there, and is dealt with now;
+ * that was it. */
+void node_busy(void);
+void node_not_busy(void);
+void node_settle(void);
 /* What it met: whether the CA answers, and takes us; without a word to keeper yet. */
 void node_learn(enum outcome o, const struct fault *f);
 /* The CA answers. */

@@ -97,14 +97,22 @@ static void warm(void)
 	json_warm_up();
 }
 
-void net_web_open(struct loop *l, const struct web_place *p, struct span root)
+void net_point(const struct web_place *p, struct span root)
+{
+	tls.place = *p;
+	buf_clear(&tls.root);
+	ENSURE(pem_put("CERTIFICATE", root, &tls.root) == OK);
+	web_root_changed();
+}
+
+void net_web_open(struct loop *l)
 {
 	static const struct web_tls how = { .root = root_pem,
 					    .on_context = on_context,
 					    .warm = warm };
 	static const struct web_setup setup = {
 		.agent = "certmgr",
-		.scheme = "https",
+		.scheme = "https,http", /* a metadata service */
 		.header = { "Content-Type: application/json",
 			    "Accept: application/json, "
 			    "application/problem+json" },
@@ -114,8 +122,6 @@ void net_web_open(struct loop *l, const struct web_place *p, struct span root)
 		.tls = &how
 	};
 
-	tls.place = *p;
 	buf_init(&tls.root, 2 * PEM_BODY_MAX);
-	ENSURE(pem_put("CERTIFICATE", root, &tls.root) == OK);
 	web_open(l, &setup);
 }

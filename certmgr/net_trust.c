@@ -3,7 +3,6 @@
 #include "certmgr/net.h"
 
 #include "lib/clock.h"
-#include "lib/log.h"
 #include "lib/pem.h"
 
 #include <openssl/x509.h>
@@ -108,61 +107,91 @@ enum err trust_check(struct span der, struct span spki, struct cert *c,
 	return not_now(c, "the", f);
 }
 
-static void no_root(const char *why)
-{
-	log_text(LOG_CRIT, "not_started",
-		 "the root certificate of the CA (ca_root=) cannot be used: "
-		 "%s: get it with 'cretula ca root' on the CA's host",
-		 why);
-	_exit(1);
-}
-
 static void x509_end(X509 **x)
 {
 	X509_free(*x);
 }
 
-/* Its name and its key, by OpenSSL. */
-static void take_root(void)
+static enum err no_root(const char *why, struct fault *f)
 {
-	const unsigned char *p = root.p, *name;
-	AUTO(x509_end) X509 *x = d2i_X509(NULL, &p, (long)root.len);
-	unsigned char *key = NULL;
-	struct pubkey parsed;
-	struct fault f;
-	size_t len;
-	int n;
-
-	if (!x || p != root.p + root.len || X509_check_ca(x) <= 0)
-		no_root("it is not a CA's certificate");
-	n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &key);
-	if (n <= 0 ||
-	    X509_NAME_get0_der(X509_get_subject_name(x), &name, &len) != 1 ||
-	    buf_put(&root_name, name, len) != OK ||
-	    buf_put(&root_key, key, (size_t)n) != OK)
-		no_root("its name or its key cannot be read");
-	OPENSSL_free(key);
-	if (pubkey_parse(span_of(root_key.p, root_key.len), &parsed, &f) != OK)
-		no_root(f.text);
+	return fault_set(f, ERR_INVALID,
+			 "the root certificate of the CA cannot be used: %s: "
+			 "get it with 'cretula ca root' on the CA's host",
+			 why);
 }
 
-void trust_open(int fd)
+/* Its name and its key, by OpenSSL. */
+static enum err take_apart(struct span der, struct buf *name, struct buf *key,
+			   struct fault *f)
 {
-	struct fault f = { .text = "the file cannot be read" };
+	const unsigned char *p = der.p, *dn;
+	AUTO(x509_end) X509 *x = d2i_X509(NULL, &p, (long)der.n);
+	unsigned char *spki = NULL;
+	struct pubkey parsed;
+	size_t len;
+	enum err e;
+	int n;
+
+	if (!x || p != der.p + der.n || X509_check_ca(x) <= 0)
+		return no_root("it is not a CA's certificate", f);
+	n = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(x), &spki);
+	e = n <= 0 ||
+			    X509_NAME_get0_der(X509_get_subject_name(x), &dn,
+					       &len) != 1 ||
+			    buf_put(name, dn, len) != OK ||
+			    buf_put(key, spki, (size_t)n) != OK
+		    ? no_root("its name or its key cannot be read", f)
+		    : OK;
+	OPENSSL_free(spki);
+	TRY(e);
+	return pubkey_parse(span_of(key->p, key->len), &parsed, f);
+}
+
+enum err trust_set_root(struct span der, struct fault *f)
+{
+	AUTO(buf_wipe) struct buf name = { 0 };
+	AUTO(buf_wipe) struct buf key = { 0 };
+
+	buf_init(&name, CERT_MAX);
+	buf_init(&key, CERT_MAX);
+	if (der.n > CERT_MAX)
+		return no_root("it is too large", f);
+	TRY(take_apart(der, &name, &key, f));
+	buf_clear(&root);
+	buf_clear(&root_name);
+	buf_clear(&root_key);
+	buf_clear(&issuing);
+	ENSURE(buf_put(&root, der.p, der.n) == OK);
+	ENSURE(buf_put(&root_name, name.p, name.len) == OK);
+	ENSURE(buf_put(&root_key, key.p, key.len) == OK);
+	return OK;
+}
+
+enum err trust_read_root(int fd, struct fault *f)
+{
 	AUTO(buf_wipe) struct buf text = { 0 };
+	AUTO(buf_wipe) struct buf der = { 0 };
 	uint8_t *at = NULL;
 	size_t used;
 	ssize_t n;
 
 	buf_init(&text, ROOT_TEXT_MAX);
+	buf_init(&der, CERT_MAX);
+	ENSURE(buf_grow(&text, ROOT_TEXT_MAX, &at) == OK);
+	n = pread(fd, at, ROOT_TEXT_MAX, 0);
+	if (n < 0)
+		return no_root("the file (ca_root=) cannot be read", f);
+	if (pem_get("CERTIFICATE", (const char *)at, (size_t)n, &der, &used,
+		    f) != OK)
+		return no_root("the file (ca_root=) has no certificate in PEM",
+			       f);
+	return trust_set_root(span_of(der.p, der.len), f);
+}
+
+void trust_open(void)
+{
 	buf_init(&root, CERT_MAX);
 	buf_init(&issuing, CERT_MAX);
 	buf_init(&root_name, CERT_MAX);
 	buf_init(&root_key, CERT_MAX);
-	ENSURE(buf_grow(&text, ROOT_TEXT_MAX, &at) == OK);
-	n = pread(fd, at, ROOT_TEXT_MAX, 0);
-	if (n < 0 || pem_get("CERTIFICATE", (const char *)at, (size_t)n, &root,
-			     &used, &f) != OK)
-		no_root(f.text);
-	take_root();
 }

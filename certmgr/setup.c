@@ -29,7 +29,10 @@ const struct conf_decl certmgr_decls[] = {
 	{ .name = "admin_group", .type = CONF_TEXT, .preset = "cretula-admin" },
 	{ .name = "ca", .type = CONF_TEXT },
 	{ .name = "ca_root", .type = CONF_PATH },
+	{ .name = "ca_hash", .type = CONF_TEXT },
 	{ .name = "token", .type = CONF_PATH },
+	{ .name = "bootstrap", .type = CONF_LIST },
+	{ .name = "imds_url", .type = CONF_TEXT },
 	{ .name = "view", .type = CONF_TEXT, .preset = "/run/cretula/fs" },
 	{ .name = "upcall", .type = CONF_BOOL, .preset = "yes" },
 	{ .name = "claim_within",
@@ -50,6 +53,8 @@ static enum err check_url(const char *url, struct fault *f)
 	const char *host = url + 8;
 	size_t n = strlen(url);
 
+	if (n > 4 && n <= SETUP_URL_MAX && !strncmp(url, "dns:", 4))
+		return OK;
 	if (n > 8 && n <= SETUP_URL_MAX && !strncmp(url, "https://", 8) &&
 	    strspn(host, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 			 "0123456789.-:[]") == n - 8)
@@ -63,15 +68,17 @@ static enum err check_url(const char *url, struct fault *f)
 
 static enum err check_ca(struct fault *f)
 {
-	if (!certmgr.ca || !certmgr.ca_root)
+	if (!certmgr.source.count && !certmgr.ca)
 		return fault_set(f, ERR_INVALID,
-				 "say %s: certmgr has its certificates from "
-				 "there",
-				 certmgr.ca ? "ca_root=, a file with the CA's "
-					      "root certificate"
-					    : "ca=, the https:// address of "
-					      "the CA");
-	return check_url(certmgr.ca, f);
+				 "say ca=, the https:// address of the CA, or "
+				 "bootstrap=: certmgr has its certificates "
+				 "from there");
+	if (!certmgr.source.count && !certmgr.ca_root && !certmgr.ca_hash)
+		return fault_set(f, ERR_INVALID,
+				 "say ca_root=, a file with the CA's root "
+				 "certificate, or ca_hash=: certmgr has its "
+				 "certificates from there");
+	return certmgr.ca ? check_url(certmgr.ca, f) : OK;
 }
 
 static enum err take_view(struct attr_view conf, struct fault *f)
@@ -98,6 +105,7 @@ enum err certmgr_configure(struct attr_view conf, struct fault *f)
 	remote_is_certmgr();
 	certmgr.ca = conf_str(conf, "ca");
 	certmgr.ca_root = conf_str(conf, "ca_root");
+	TRY(certmgr_boot_configure(conf, f));
 	certmgr.token = conf_str(conf, "token");
 	certmgr.upcall = conf_bool(conf, "upcall");
 	certmgr.claim_within = conf_u64(conf, "claim_within");
@@ -206,9 +214,12 @@ static enum err take_instance(struct fault *f)
 /* What net trusts is what nobody but root, or who runs us, can change. */
 static enum err open_root(struct fault *f)
 {
-	int fd = open(certmgr.ca_root, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	int fd = -1;
 	struct stat st;
 
+	if (!certmgr.ca_root)
+		return OK;
+	fd = open(certmgr.ca_root, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 	certmgr.root_fd = fd;
 	if (fd < 0 || fstat(fd, &st))
 		return fault_set(f, ERR_UNAVAILABLE,
@@ -224,23 +235,6 @@ static enum err open_root(struct fault *f)
 			 "ca_root='%s' has to be a file of root's or of "
 			 "certmgr's user, that nobody else can write",
 			 certmgr.ca_root);
-}
-
-/* None is needed any more, or it is still to come. */
-enum err certmgr_token(struct fault *f)
-{
-	struct stat st;
-	int fd;
-
-	fd_close(&certmgr.token_fd);
-	if (!certmgr.token || (lstat(certmgr.token, &st) && errno == ENOENT))
-		return OK;
-	if (sup_secret_file(certmgr.token, "token=", &fd, f) != OK) {
-		fd_close(&fd);
-		return f->code;
-	}
-	certmgr.token_fd = fd;
-	return OK;
 }
 
 /* The arena */
@@ -331,7 +325,7 @@ enum err certmgr_prepare(struct fault *f)
 	TRY(open_audit_key(f));
 	TRY(take_instance(f));
 	TRY(open_root(f));
-	TRY(certmgr_token(f));
+	TRY(certmgr_publish_root(f));
 	if (procinfo_boot(certmgr.boot) != OK)
 		return fault_set(f, ERR_UNAVAILABLE,
 				 "the kernel does not say which boot this is: "

@@ -4,7 +4,7 @@
  *	keeper -> supervisor	SUP_SIGNAL
  *	view -> supervisor	SUP_UNMOUNTED
  *	supervisor -> keeper	SUP_NOTE: what this machine does not give
- *	supervisor -> net	SUP_TOKEN */
+ *	supervisor -> net	SUP_GIVEN	net -> supervisor	SUP_CA_ROOT */
 #include "certmgr/supervisor.h"
 
 #include "certmgr/roles.h"
@@ -20,7 +20,6 @@
 struct certmgr certmgr = { .store_fd = -1,
 			   .net_fd = -1,
 			   .root_fd = -1,
-			   .token_fd = -1,
 			   .audit_key_fd = -1,
 			   .arena_fd = -1,
 			   .upcall_fd = -1,
@@ -91,15 +90,43 @@ static void start_keeper(struct attrs *a)
 		ENSURE(attrs_add_str(a, "durable", "yes") == OK);
 }
 
+static void add_if(struct attrs *a, const char *name, const char *value)
+{
+	if (value)
+		ENSURE(attrs_add_str(a, name, value) == OK);
+}
+
+/* What a net that is being started is given: kept until it has started. */
+static struct {
+	int fd[CERTMGR_GIVEN];
+	size_t n;
+	struct attrs names; /* given=NAME … */
+} given;
+
+static void give_back(void)
+{
+	while (given.n)
+		fd_close(&given.fd[--given.n]);
+	attrs_wipe(&given.names);
+}
+
+static void start_net(struct attrs *a)
+{
+	add_if(a, "ca", certmgr.ca);
+	add_if(a, "ca_hash", certmgr.ca_hash);
+	add_if(a, "imds_url", certmgr.imds_url);
+	ENSURE(attrs_add_view(a, attrs_view(&certmgr.source)) == OK);
+	if (certmgr.root_fd >= 0)
+		ENSURE(attrs_add_str(a, "given", "root") == OK);
+	ENSURE(attrs_add_view(a, attrs_view(&given.names)) == OK);
+}
+
 static void start(const struct sup_child *c, struct attrs *a)
 {
 	if (c->role == ROLE_KEEPER)
 		start_keeper(a);
-	if (c->role != ROLE_NET)
-		return;
-	ENSURE(attrs_add_str(a, "ca", certmgr.ca) == OK);
-	if (certmgr.token_fd >= 0)
-		ENSURE(attrs_add_str(a, "token", "yes") == OK);
+	if (c->role == ROLE_NET)
+		start_net(a);
 }
 
 /* Every keeper reads the key from its beginning. */
@@ -116,19 +143,23 @@ static size_t keeper_fds(int *fd)
 	return n;
 }
 
-/* Every net reads the root certificate from its beginning, and the token that is in
- * the file now. */
+/* Every net reads the root certificate from its beginning; then what start_net
+ * announces afterwards. */
 static size_t net_fds(int *fd)
 {
-	struct fault f;
+	size_t n = 0;
 
-	if (certmgr_token(&f) != OK)
-		log_text(LOG_ERR, "token", "%s", f.text);
-	(void)!lseek(certmgr.root_fd, 0, SEEK_SET);
-	fd[0] = certmgr.net_fd;
-	fd[1] = certmgr.root_fd;
-	fd[2] = certmgr.token_fd;
-	return certmgr.token_fd >= 0 ? 3 : 2;
+	fd[n++] = certmgr.net_fd;
+	if (certmgr.root_fd >= 0) {
+		(void)!lseek(certmgr.root_fd, 0, SEEK_SET);
+		fd[n++] = certmgr.root_fd;
+	}
+	give_back();
+	attrs_init(&given.names);
+	given.n = certmgr_given(&given.names, given.fd);
+	for (size_t i = 0; i < given.n; i++)
+		fd[n++] = given.fd[i];
+	return n;
 }
 
 static size_t view_fds(int *fd)
@@ -174,6 +205,8 @@ static void started(struct sup_child *c)
 
 	if (c->role == ROLE_VIEW)
 		fd_close(&certmgr.view_fd);
+	if (c->role == ROLE_NET)
+		give_back();
 	if (c->role != ROLE_KEEPER || !certmgr.weaker.count)
 		return;
 	attrs_init(&a);
@@ -222,6 +255,18 @@ static bool send_signal(struct sup_child *c, const struct msg *m)
 	return true;
 }
 
+static bool take_root(const struct msg *m)
+{
+	struct fault f;
+	struct attr a;
+
+	if (attr_only(m->attrs, "root", &a) != OK || !a.len)
+		return false;
+	if (certmgr_take_root(a.value, a.len, &f) != OK)
+		log_text(LOG_ERR, "not_published", "%s", f.text);
+	return true;
+}
+
 static bool message(struct sup_child *c, const struct msg *m)
 {
 	switch ((enum certmgr_sup_kind)m->kind) {
@@ -235,7 +280,10 @@ static bool message(struct sup_child *c, const struct msg *m)
 			 certmgr.view);
 		proc_kill(&c->proc);
 		return true;
-	case SUP_TOKEN:
+	case SUP_CA_ROOT:
+		return c->role == ROLE_NET && take_root(m);
+	case SUP_PROOF:
+	case SUP_GIVEN:
 		break;
 	}
 	return false;
@@ -254,22 +302,23 @@ static void died(size_t role, unsigned n)
 	certmgr.arena_fd = certmgr_arena();
 }
 
-/* What has come into the token's file is net's to try. */
+/* What has come into the files is net's to try. */
 static void reload(void)
 {
 	struct sup_child *net = sup_child_of(ROLE_NET, 0);
-	struct fault f;
+	AUTO(attrs_wipe) struct attrs a = { 0 };
+	int fd[CERTMGR_GIVEN];
+	size_t n;
 
-	if (certmgr_token(&f) != OK) {
-		log_text(LOG_ERR, "reload", "%s", f.text);
-		return;
-	}
+	attrs_init(&a);
+	n = certmgr_given(&a, fd);
 	log_text(LOG_INFO, "reload", "there is %s token",
-		 certmgr.token_fd >= 0 ? "a" : "no");
+		 n ? "perhaps a" : "no");
 	if (net)
-		(void)!chan_send_fds(&net->chan, SUP_TOKEN, 0,
-				     (struct attr_view){ 0 }, &certmgr.token_fd,
-				     certmgr.token_fd >= 0);
+		(void)!chan_send_fds(&net->chan, SUP_GIVEN, 0, attrs_view(&a),
+				     fd, n);
+	while (n)
+		fd_close(&fd[--n]);
 }
 
 static enum err prepare(struct fault *f)

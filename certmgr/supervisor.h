@@ -18,6 +18,7 @@ enum {
 	CERTMGR_AUDIT_KEY = 32,     /* bytes */
 	CERTMGR_INSTANCE = 8,       /* hex digits */
 	CERTMGR_ROOT_MAX = 1 << 20, /* bytes of ca_root */
+	CERTMGR_GIVEN = 4,          /* token, file, cmdline, nocloud */
 };
 
 enum certmgr_role {
@@ -34,17 +35,22 @@ enum certmgr_role {
 };
 
 struct certmgr {
-	char *ca;      /* https:// URL */
-	char *ca_root; /* path of the CA's root, PEM */
+	char *ca; /* https:// URL, or dns:NAME; NULL: a bootstrap source says it */
+	char *ca_root; /* path of the CA's root, PEM; NULL: its hash is known */
+	char *ca_hash; /* sha256:HEX; NULL: it comes with the token */
 	char *token;   /* path of the enrolment token; NULL: none is said */
-	char *view;    /* where the file view is; NULL: there is none */
-	bool upcall;   /* listen for the kernel's helper */
+	struct attrs source; /* source=NAME …: bootstrap, in order */
+	char *boot_file, *boot_nocloud; /* paths; NULL: none */
+	char *imds_url;                 /* NULL: the usual one */
+	char *view;  /* where the file view is; NULL: there is none */
+	bool upcall; /* listen for the kernel's helper */
 	bool durable;
 	uint64_t claim_within; /* s */
 	char instance[CERTMGR_INSTANCE + 1];
 	char boot[BOOT_ID + 1];
 	int store_fd, net_fd; /* folders */
-	int root_fd, token_fd;
+	int root_fd;
+	struct buf root; /* DER that net said has the right hash */
 	int audit_key_fd;
 	int arena_fd; /* never mapped here */
 	int upcall_fd;
@@ -64,8 +70,15 @@ MUST enum err certmgr_prepare(struct fault *f);
 /* A new arena, or -1, and a note, where there is no memfd_secret. */
 int certmgr_arena(void);
 
-/* Opens the file of the token anew: token_fd, -1 if there is none. */
-MUST enum err certmgr_token(struct fault *f);
+/* What net is given (certmgr/setup_boot.c): the files with the token and of the bootstrap
+ * sources, opened anew: given=NAME … for fd[], which has room for CERTMGR_GIVEN and is
+ * the caller's to close. What cannot be used is logged and left out. */
+size_t certmgr_given(struct attrs *a, int *fd);
+/* bootstrap= and what goes with it, from the configuration. */
+MUST enum err certmgr_boot_configure(struct attr_view conf, struct fault *f);
+/* root.pem, beside the sockets: the file of ca_root=; or what net says. */
+MUST enum err certmgr_publish_root(struct fault *f);
+MUST enum err certmgr_take_root(const void *der, size_t len, struct fault *f);
 
 /* Mounts the file view for a new view process: view_fd. Nothing may hold the old
  * one any more. */

@@ -173,12 +173,17 @@ enum rowstore_kind {
 
 /* Whoever wants a connection (ca's issuer, certmgr's net, a verifier) and the dialer. */
 enum dial_kind {
-	/* -> dialer, id: any: host= port=N [loopback=yes]; DIAL_CONNECTED
+	/* -> dialer, id: any: host= port=N [loopback=yes] [link_local=yes: there a cloud's
+	 * metadata service may be]; DIAL_CONNECTED
 	 * address=TEXT fd: the connection (nonblocking); or DIAL_FAILED text=; within
 	 * 9 s: 4 for its turn, 5 for names and all addresses */
 	DIAL = 1,
 	DIAL_CONNECTED,
 	DIAL_FAILED,
+	/* -> dialer, id: any: name=: its TXT records are wanted; DIAL_TEXTS text=BYTES …
+	 * (at most 16, of 512 bytes) or DIAL_FAILED text=; within 5 s */
+	DIAL_TXT,
+	DIAL_TEXTS,
 };
 
 #endif

@@ -9,12 +9,13 @@
 #include <unistd.h>
 
 enum {
-	LANE_BITS = 8, /* of a dial's id: which lane it is for */
+	LANE_BITS = 8,   /* of a dial's id: which lane it is for */
+	TXT_LANE = 0xff, /* … or none of them: a name is asked for */
 	DIALS_MAX =
 		2, /* of one request: a kept connection may just have died */
 };
 
-_Static_assert(WEB_LANES <= 1 << LANE_BITS, "a dial's id names its lane");
+_Static_assert((int)WEB_LANES < (int)TXT_LANE, "a dial's id names its lane");
 
 static struct {
 	const struct web_setup *setup;
@@ -24,6 +25,9 @@ static struct {
 	struct web_ask *queue;
 	struct loop_timer waiting; /* of the one that waits longest */
 	struct loop_work turn;     /* whose turn is it? */
+	uint64_t txt;              /* the name that is asked for; 0: none */
+	char txt_name[WEB_HOST];
+	void (*txt_done)(const struct msg *m);
 	struct lane lane[WEB_LANES];
 } web;
 
@@ -47,8 +51,8 @@ static void lane_fail(struct lane *l, enum err code, const char *why)
 
 	lane_stop(l);
 	l->dial = 0;
-	(void)fault_set(&a.why, code, "the CA at '%s' is not reached: %s",
-			l->ask->place->url, why);
+	(void)fault_set(&a.why, code, "%s at '%s' is not reached: %s",
+			lane_whom(l), l->ask->place->url, why);
 	lane_end(l, &a);
 }
 
@@ -70,6 +74,8 @@ static void send_dial(const struct lane *l)
 	ENSURE(attrs_add_str(&a, "host", l->ask->place->host) == OK);
 	ENSURE(attrs_add_u64(&a, "port", l->ask->place->port) == OK);
 	ENSURE(attrs_add_str(&a, "loopback", "yes") == OK);
+	if (l->ask->link_local)
+		ENSURE(attrs_add_str(&a, "link_local", "yes") == OK);
 	chan_tell(&web.dialer, DIAL, l->dial, attrs_view(&a));
 	attrs_wipe(&a);
 }
@@ -96,11 +102,50 @@ static struct lane *lane_of_dial(uint64_t id)
 	return l->dial == id ? l : NULL;
 }
 
+static void send_txt(void)
+{
+	struct attrs a;
+
+	attrs_init(&a);
+	ENSURE(attrs_add_str(&a, "name", web.txt_name) == OK);
+	chan_tell(&web.dialer, DIAL_TXT, web.txt, attrs_view(&a));
+	attrs_wipe(&a);
+}
+
+void web_txt(const char *name, void (*done)(const struct msg *m))
+{
+	ENSURE(!web.txt && strlen(name) < sizeof web.txt_name);
+	memcpy(web.txt_name, name, strlen(name) + 1);
+	web.txt = ++web.dials << LANE_BITS | TXT_LANE;
+	web.txt_done = done;
+	if (chan_is_open(&web.dialer))
+		send_txt();
+}
+
+void web_txt_cancel(void)
+{
+	web.txt = 0;
+}
+
+/* An answer about a name, which is no connection. */
+static bool took_txt(const struct msg *m)
+{
+	if ((m->id & TXT_LANE) != TXT_LANE || m->kind == DIAL_CONNECTED)
+		return false;
+	if (m->id == web.txt) {
+		web.txt = 0;
+		web.txt_done(m);
+	}
+	return true;
+}
+
 static void from_dialer(struct chan *c, const struct msg *m)
 {
 	struct lane *l = lane_of_dial(m->id);
 	int fd = m->kind == DIAL_CONNECTED ? chan_take_fd(c) : -1;
 
+	if (took_txt(m))
+		return;
 	if ((m->kind != DIAL_CONNECTED && m->kind != DIAL_FAILED) ||
 	    (m->kind == DIAL_CONNECTED && fd < 0))
 		child_broken("dialer");
@@ -133,6 +178,8 @@ void web_dialer(int fd)
 	for (size_t i = 0; i < WEB_LANES; i++)
 		if (web.lane[i].dial)
 			send_dial(&web.lane[i]);
+	if (web.txt)
+		send_txt();
 }
 
 /* ---- a request's end, by libcurl */
@@ -248,6 +295,11 @@ void web_cancel(struct web_ask *w)
 void web_next(void)
 {
 	loop_defer(web.loop, &web.turn);
+}
+
+void web_root_changed(void)
+{
+	lanes_root_changed();
 }
 
 void web_forget(void)

@@ -51,9 +51,17 @@ struct web_ask {
 	const struct web_place *place; /* stays the owner's */
 	char path[WEB_PATH_MAX];
 	struct buf body; /* of a POST; empty: GET. The owner's to wipe */
+	bool put;        /* PUT, without a body */
+	const char *
+		header; /* one more line of it; the owner's; NULL: none. For one
+			       request at a time */
+	const char *whom; /* for error sentences; NULL: the CA */
+	bool link_local; /* the place may be link-local: a cloud's metadata service */
+	bool unbelieved; /* whoever answers is listened to: nothing that is asked or
+			    answered may be secret, or be believed for that */
 	size_t most;     /* bytes of its answer; 0: the setup's */
 	bool urgent;     /* before those that wait */
-	uint64_t until;  /* waits no longer */
+	uint64_t until; /* waits no longer */
 	struct lane *lane;
 	bool queued;
 	/* Called once, unless cancelled; may free w and start others. */
@@ -62,8 +70,8 @@ struct web_ask {
 
 /* How this process asks; stays valid. */
 struct web_setup {
-	const char *agent;                   /* User-Agent */
-	const char *scheme;                  /* the only one */
+	const char *agent;  /* User-Agent */
+	const char *scheme; /* the only one; or several, with commas */
 	const char *header[WEB_HEADERS_MAX]; /* the rest is NULL */
 	size_t body_max;                     /* of an answer */
 	uint64_t ask_time;         /* ns of one request from its turn on,
@@ -72,7 +80,8 @@ struct web_setup {
 	const struct web_tls *tls; /* NULL: none */
 };
 
-/* TLS, of who wants it. root: PEM of the only certificate that chains may end in.
+/* TLS, of who wants it. root: PEM of the only certificate that chains may end in; empty:
+ * none is known yet, and only what is `unbelieved` can be asked.
  * on_context(SSL_CTX): false if it cannot be used. warm: what OpenSSL does but once. */
 struct web_tls {
 	struct span (*root)(void);
@@ -91,5 +100,13 @@ void web_cancel(struct web_ask *w);
 void web_next(void);
 /* Connections that are kept were made as somebody else: they are not used again. */
 void web_forget(void);
+/* The root is another one now. */
+void web_root_changed(void);
+
+struct msg;
+/* Asks the dialer for the TXT records of a name (DIAL_TXT): done is called once, with its
+ * answer, unless cancelled. One at a time. */
+void web_txt(const char *name, void (*done)(const struct msg *m));
+void web_txt_cancel(void);
 
 #endif

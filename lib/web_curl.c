@@ -29,7 +29,8 @@ enum err web_curl_load(struct fault *f)
 	    FIND(easy_setopt) && FIND(easy_getinfo) && FIND(easy_strerror) &&
 	    FIND(multi_init) && FIND(multi_setopt) && FIND(multi_add_handle) &&
 	    FIND(multi_remove_handle) && FIND(multi_info_read) &&
-	    FIND(multi_socket_action) && FIND(slist_append))
+	    FIND(multi_socket_action) && FIND(slist_append) &&
+	    FIND(slist_free_all))
 		return OK;
 	return fault_set(f, ERR_UNSUPPORTED,
 			 "libcurl cannot be used (Debian package libcurl4): %s",

@@ -23,6 +23,7 @@ struct web_curl {
 					 int *running);
 	struct curl_slist *(*slist_append)(struct curl_slist *list,
 					   const char *line);
+	void (*slist_free_all)(struct curl_slist *list);
 };
 
 extern struct web_curl web_curl;

@@ -19,12 +19,24 @@ static struct {
 	const struct web_setup *setup;
 	struct curl_slist *headers;
 	struct curl_slist *to;
-	unsigned generation;
+	struct curl_slist *extra; /* those, and one header of a request's own */
+	unsigned generation, root;
 } common;
 
 void lanes_forget(void)
 {
 	common.generation++;
+}
+
+void lanes_root_changed(void)
+{
+	common.root++;
+	lanes_forget();
+}
+
+const char *lane_whom(const struct lane *l)
+{
+	return l->ask->whom ? l->ask->whom : "the CA";
 }
 
 /* ---- TLS */
@@ -183,9 +195,9 @@ static void explain(const struct lane *l, CURLcode rc, struct fault *f)
 
 	if (l->over)
 		(void)fault_set(f, ERR_TOO_LARGE,
-				"the answer from '%s' is larger than any of a "
-				"CA's: is it the CA that is there?",
-				url);
+				"the answer from '%s' is larger than any that "
+				"is expected there: is it %s that is there?",
+				url, lane_whom(l));
 	else if (rc == CURLE_PEER_FAILED_VERIFICATION)
 		(void)fault_set(f, ERR_UNAUTHENTICATED,
 				"who answers at '%s' is not the CA whose root "
@@ -193,7 +205,8 @@ static void explain(const struct lane *l, CURLcode rc, struct fault *f)
 				url, why);
 	else
 		(void)fault_set(f, ERR_UNAVAILABLE,
-				"the CA at '%s' is not reached: %s", url, why);
+				"%s at '%s' is not reached: %s", lane_whom(l),
+				url, why);
 }
 
 void lane_answer(struct lane *l, CURLcode rc, struct web_answer *a)
@@ -224,16 +237,71 @@ void lane_answer(struct lane *l, CURLcode rc, struct web_answer *a)
 			return ERR_INTERNAL;                                   \
 	} while (0)
 
+static enum err set_tls(CURL *c)
+{
+	struct span pem = common.setup->tls->root();
+	struct curl_blob root = { .data = (void *)(uintptr_t)pem.p,
+				  .len = pem.n,
+				  .flags = CURL_BLOB_COPY };
+
+	SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+	SET(CAINFO, NULL);
+	SET(CAPATH, NULL);
+	SET(CAINFO_BLOB, pem.n ? &root : NULL);
+	SET(SSL_SESSIONID_CACHE, 0L);
+	SET(SSL_CTX_FUNCTION, on_tls);
+	return OK;
+}
+
+/* A connection to somebody who is not believed is neither found nor left behind. */
+static enum err set_trust(struct lane *l)
+{
+	const bool believed = !l->ask->unbelieved;
+	CURL *c = l->easy;
+
+	if (l->root != common.root)
+		TRY(set_tls(c));
+	l->root = common.root;
+	if (believed && !common.setup->tls->root().n)
+		return ERR_INTERNAL;
+	SET(SSL_VERIFYPEER, believed ? 1L : 0L);
+	SET(SSL_VERIFYHOST, believed ? 2L : 0L);
+	SET(FORBID_REUSE, believed ? 0L : 1L);
+	return OK;
+}
+
+static void add_line(struct curl_slist **list, const char *line)
+{
+	*list = web_curl.slist_append(*list, line);
+	ENSURE(*list);
+}
+
+/* Lives until the next such request: there is one at a time. */
+static struct curl_slist *with_extra(const char *header)
+{
+	web_curl.slist_free_all(common.extra);
+	common.extra = NULL;
+	add_line(&common.extra, header);
+	add_line(&common.extra, "Expect:");
+	return common.extra;
+}
+
 static enum err set_request(struct lane *l)
 {
 	const struct web_ask *w = l->ask;
 	char url[URL_ROOM];
 	CURL *c = l->easy;
 
+	if (common.setup->tls)
+		TRY(set_trust(l));
+
 	(void)snprintf(url, sizeof url, "%s%s", w->place->url, w->path);
 	SET(URL, url);
-	SET(FRESH_CONNECT, l->generation != common.generation ? 1L : 0L);
+	SET(FRESH_CONNECT,
+	    w->unbelieved || l->generation != common.generation ? 1L : 0L);
 	SET(HTTPGET, 1L);
+	SET(CUSTOMREQUEST, w->put ? "PUT" : NULL);
+	SET(HTTPHEADER, w->header ? with_extra(w->header) : common.headers);
 	if (!w->body.len)
 		return OK;
 	SET(POST, 1L);
@@ -273,24 +341,6 @@ void lane_rest(struct lane *l)
 
 /* ---- setting up */
 
-static enum err set_tls(CURL *c)
-{
-	struct span pem = common.setup->tls->root();
-	struct curl_blob root = { .data = (void *)(uintptr_t)pem.p,
-				  .len = pem.n,
-				  .flags = CURL_BLOB_COPY };
-
-	SET(SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-	SET(SSL_VERIFYPEER, 1L);
-	SET(SSL_VERIFYHOST, 2L);
-	SET(CAINFO, NULL);
-	SET(CAPATH, NULL);
-	SET(CAINFO_BLOB, &root);
-	SET(SSL_SESSIONID_CACHE, 0L);
-	SET(SSL_CTX_FUNCTION, on_tls);
-	return OK;
-}
-
 static enum err set_all(struct lane *l)
 {
 	const long ms = (long)(common.setup->ask_time / CLOCK_MS);
@@ -302,7 +352,6 @@ static enum err set_all(struct lane *l)
 	SET(NOSIGNAL, 1L);
 	SET(USERAGENT, common.setup->agent);
 	SET(ERRORBUFFER, l->why);
-	SET(HTTPHEADER, common.headers);
 	SET(CONNECT_TO, common.to);
 	SET(CONNECTTIMEOUT_MS, ms);
 	SET(TIMEOUT_MS, ms);
@@ -315,7 +364,7 @@ static enum err set_all(struct lane *l)
 	SET(SOCKOPTFUNCTION, on_socket_made);
 	SET(CLOSESOCKETFUNCTION, on_socket_close);
 	SET(CLOSESOCKETDATA, l);
-	return common.setup->tls ? set_tls(c) : OK;
+	return OK;
 }
 
 static enum err set_multi(struct lane *l)
@@ -348,12 +397,6 @@ void lane_open(struct lane *l, struct loop *loop,
 	ENSURE(set_multi(l) == OK && set_all(l) == OK);
 }
 
-static void add_line(struct curl_slist **list, const char *line)
-{
-	*list = web_curl.slist_append(*list, line);
-	ENSURE(*list);
-}
-
 void lanes_warm(const struct web_setup *s)
 {
 	struct fault f;
@@ -364,6 +407,7 @@ void lanes_warm(const struct web_setup *s)
 	}
 	common.setup = s;
 	common.generation = 1;
+	common.root = 1;
 	ENSURE(web_curl.global_init(CURL_GLOBAL_ALL) == CURLE_OK);
 	/* an address that is never used: the connection is there already */
 	add_line(&common.to, "::192.0.2.1:");

@@ -26,6 +26,7 @@ struct lane {
 	bool over;           /* the answer is larger than any can be */
 	unsigned generation; /* of the certificate its connection shows */
 	unsigned made;       /* … when the latest connection was begun */
+	unsigned root;       /* which root it was told of */
 	struct buf body;
 	size_t head;
 	char why[CURL_ERROR_SIZE];
@@ -36,6 +37,10 @@ struct lane {
 void lanes_warm(const struct web_setup *s);
 /* Connections that are kept now are not used again. */
 void lanes_forget(void);
+/* … and the root is to be asked for again. */
+void lanes_root_changed(void);
+/* Of its request, for sentences: "the CA", … */
+const char *lane_whom(const struct lane *l);
 void lane_open(struct lane *l, struct loop *loop,
 	       void (*on_done)(struct lane *l, CURLcode rc));
 

@@ -5,6 +5,7 @@
 #include "tools/secrets.h"
 
 #include "lib/enc.h"
+#include "lib/evp.h"
 #include "lib/pem.h"
 #include "lib/token.h"
 
@@ -130,7 +131,18 @@ static int renew(struct cli *cli)
 	return rc;
 }
 
-/* Both as PEM, and where ca listens. */
+/* As certmgr's ca_hash= has it. */
+static enum err add_hash(struct attrs *a, struct span root)
+{
+	uint8_t hash[EVP_MAX_MD_SIZE];
+	char hex[2 * EVP_MAX_MD_SIZE + 1];
+	size_t n = evp_digest(EVP_HASH_SHA256, root, hash);
+
+	enc_hex(hash, n, hex);
+	return attrs_add_fmt(a, "hash", "sha256:%s", hex);
+}
+
+/* Both as PEM, and the root's hash. */
 static int print_chain(const struct cli *cli, struct span root,
 		       struct span issuing)
 {
@@ -141,6 +153,7 @@ static int print_chain(const struct cli *cli, struct span root,
 	attrs_init(&a);
 	buf_init(&b, CLI_FILE_MAX);
 	if (pem_put("CERTIFICATE", root, &b) == OK &&
+	    add_hash(&a, root) == OK &&
 	    attrs_add(&a, "root", 0, b.p, b.len) == OK) {
 		buf_clear(&b);
 		if (pem_put("CERTIFICATE", issuing, &b) == OK &&

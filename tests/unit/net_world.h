@@ -211,7 +211,8 @@ static inline void net_start_as(struct net *n, const char *node)
 	close(pair[1]);
 	n->sup = pair[0];
 	attrs_init(&a);
-	list_of(&a, "daemon=certmgr role=net token=yes ca=" NET_CA_URL);
+	list_of(&a, "daemon=certmgr role=net given=root "
+		    "given=token ca=" NET_CA_URL);
 	if (node)
 		assert_int_equal(attrs_add_str(&a, "node", node), OK);
 	fault_ok(chan_put1(n->sup, SUP_START, 0, attrs_view(&a)), &f);

@@ -180,7 +180,8 @@ static void give_token(struct net *n)
 	net_new_token();
 	fd = net_open("token", O_RDONLY);
 	attrs_init(&a);
-	send_with_fd(n->sup, SUP_TOKEN, &a, fd);
+	list_of(&a, "given=token");
+	send_with_fd(n->sup, SUP_GIVEN, &a, fd);
 	attrs_wipe(&a);
 }
 
@@ -653,7 +654,7 @@ static void test_a_certificate_that_is_good_again_is_used(void **state)
 		assert_int_equal(attr_only(m.attrs, "text", &text), OK);
 	} while (attr_is(&text, "this node is being enrolled"));
 	net_rename("state/away", "state/node");
-	assert_int_equal(chan_put1(n.sup, SUP_TOKEN, 0, none), OK);
+	assert_int_equal(chan_put1(n.sup, SUP_GIVEN, 0, none), OK);
 	(void)net_state(&n, "away", "not been asked yet");
 	net_stop(&n);
 }

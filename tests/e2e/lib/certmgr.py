@@ -102,7 +102,9 @@ class Certmgr(Service):
             self.wait_ready_node()
 
     def enrol(self, **more):
-        """A token for the node, where certmgr finds it."""
+        """A token for the node, where certmgr finds it; of a certificate that begins
+        at once."""
+        more = {"verify_after": "0", **more}
         words = [w for name, value in more.items()
                  for w in ("--" + name.replace("_", "-"), str(value))]
         done = self.ca.cli("ca", "token", "--node", self.node, *words)
