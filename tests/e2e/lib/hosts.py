@@ -70,11 +70,16 @@ def sweep():
 
 
 def call(*words, **more):
-    done = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, timeout=SECONDS, **more)
-    if done.returncode:
-        raise OSError("%s: %s" % (" ".join(words), done.stdout.decode().strip()))
-    return done.stdout.decode()
+    """Its output. Through a file: a pipe has no end as long as any process has it, and a
+    fork in another thread of the test may."""
+    with tempfile.TemporaryFile() as out:
+        code = subprocess.run(words, stdin=subprocess.DEVNULL, stdout=out,
+                              stderr=out, timeout=SECONDS, **more).returncode
+        out.seek(0)
+        said = out.read().decode("utf-8", "replace")
+    if code:
+        raise OSError("%s: %s" % (" ".join(words), said.strip()))
+    return said
 
 
 class Holder:
