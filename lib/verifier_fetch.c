@@ -118,6 +118,7 @@ enum err fetch_start(struct vsource *s, bool urgent, struct fault *f)
 	enum err e = web_url_parse("http", span_str(s->url), &v->place,
 				   v->ask.path, f);
 
+	v->source = s;
 	if (e == OK && !verifier.by_list && ask_ocsp(v) != OK)
 		e = fault_set(f, ERR_INTERNAL, "no question can be made");
 	if (e != OK) {
@@ -126,7 +127,6 @@ enum err fetch_start(struct vsource *s, bool urgent, struct fault *f)
 	}
 	if (verifier.by_list)
 		v->ask.most = REVOKED_LIST_MAX;
-	v->source = s;
 	v->began = clock_boot();
 	v->ask.place = &v->place;
 	v->ask.urgent = urgent;
