@@ -21,6 +21,9 @@ enum certmgr_sup_kind {
 	/* net -> supervisor: root=DER: the CA's root, which had the hash that was to be:
 	 * to be published. One in a supervisor's life */
 	SUP_CA_ROOT,
+	/* net -> supervisor: node=FQDN: of the certificate that this node has now: to be
+	 * published */
+	SUP_NODE,
 	/* net -> supervisor: a listener for the CA's prober is wanted. supervisor -> net:
 	 * fd: it, port=N; or text=WHY */
 	SUP_PROOF,

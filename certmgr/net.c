@@ -5,7 +5,7 @@
  *				[given=NAME]…,
  *				SUP_PEER peer=keeper|dialer (again when one died),
  *				SUP_GIVEN (fds: the files opened anew)
- *	net -> supervisor	SUP_READY, SUP_CA_ROOT
+ *	net -> supervisor	SUP_READY, SUP_CA_ROOT, SUP_NODE
  *	keeper <-> net		enum keeper_net_kind (certmgr/kinds.h)
  *	net <-> dialer		enum dial_kind (lib/kinds.h)
  * Descriptors at start: 3 supervisor, 4 its state folder, from 5 on what is given=, in
@@ -110,6 +110,7 @@ static void other(const struct msg *m)
 	case SUP_SIGNAL:
 	case SUP_UNMOUNTED:
 	case SUP_CA_ROOT:
+	case SUP_NODE:
 	case SUP_PROOF:
 		break;
 	}

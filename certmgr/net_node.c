@@ -73,10 +73,26 @@ static void log_state(void)
 }
 
 /* Only what is new. */
+/* Others on this machine are to know it, too. */
+static void tell_name(void)
+{
+	static char told[SELF_NODE_MAX + 1];
+	struct attrs a;
+
+	if (!me.self.there || !strcmp(told, me.self.node))
+		return;
+	memcpy(told, me.self.node, sizeof told);
+	attrs_init(&a);
+	ENSURE(attrs_add_str(&a, "node", me.self.node) == OK);
+	net_tell_supervisor(SUP_NODE, attrs_view(&a));
+	attrs_wipe(&a);
+}
+
 static void tell(void)
 {
 	struct attrs a;
 
+	tell_name();
 	attrs_init(&a);
 	put_state(&a);
 	if (a.bytes.len != me.told.bytes.len ||

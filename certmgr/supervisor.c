@@ -4,12 +4,13 @@
  *	keeper -> supervisor	SUP_SIGNAL
  *	view -> supervisor	SUP_UNMOUNTED
  *	supervisor -> keeper	SUP_NOTE: what this machine does not give
- *	supervisor -> net	SUP_GIVEN	net -> supervisor	SUP_CA_ROOT */
+ *	supervisor -> net	SUP_GIVEN	net -> supervisor	SUP_CA_ROOT, SUP_NODE */
 #include "certmgr/supervisor.h"
 
 #include "certmgr/roles.h"
 #include "lib/log.h"
 #include "lib/procinfo.h"
+#include "lib/remote.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -267,6 +268,19 @@ static bool take_root(const struct msg *m)
 	return true;
 }
 
+/* It stands in a line of its own. */
+static bool take_node(const struct msg *m)
+{
+	AUTO(mem_free) char *name = NULL;
+	struct attr a;
+
+	if (attr_only(m->attrs, "node", &a) != OK ||
+	    attr_str(&a, &name) != OK || !name[0] || strchr(name, '\n'))
+		return false;
+	remote_publish_node(name);
+	return true;
+}
+
 static bool message(struct sup_child *c, const struct msg *m)
 {
 	switch ((enum certmgr_sup_kind)m->kind) {
@@ -282,6 +296,8 @@ static bool message(struct sup_child *c, const struct msg *m)
 		return true;
 	case SUP_CA_ROOT:
 		return c->role == ROLE_NET && take_root(m);
+	case SUP_NODE:
+		return c->role == ROLE_NET && take_node(m);
 	case SUP_PROOF:
 	case SUP_GIVEN:
 		break;

@@ -4,7 +4,7 @@
  * he is. A broken gate can use what its uid may use; the remote one can lie about who has a
  * certificate's key, since only it sees that proof.
  *	3 supervisor, 4 TLS listener (tls=yes)
- *	supervisor -> gate	SUP_START node= gate_type= [tls=yes] | SUP_PEER
+ *	supervisor -> gate	SUP_START gate_type= [tls=yes] | SUP_PEER
  *	door -> gate		DF_CONN conn + connection	gate -> door	DF_CLOSED conn
  *	gate -> core		CLIENT_CALL conn|n | FC_CLOSED	core -> gate	CLIENT_REPLY …
  *	gate <-> verifier	enum gate_verifier_kind */
@@ -197,8 +197,6 @@ static void start(const struct msg *m)
 
 	api.daemon = daemon_of(m);
 	api.remote = attr_find(m->attrs, "tls", &a) && attr_is(&a, "yes");
-	if (attr_find(m->attrs, "node", &a))
-		api.node = xstrdup(child_text(m, "node"));
 	if (open_gate(m, &f) == OK)
 		return;
 	log_text(LOG_CRIT, "not_started", "%s", f.text);

@@ -21,6 +21,7 @@ enum {
 	API_BODY_MAX = 1 << 20,
 	API_CALL_S =
 		120, /* as long as anything here waits: a person who confirms */
+	API_NODE_MAX = 255,        /* bytes of this machine's name */
 	API_ANSWER_MAX = 16 << 20, /* bytes of JSON of one answer */
 	API_ANSWERS_MAX = 64
 			  << 20, /* … of all that are collected or not read */
@@ -74,7 +75,6 @@ struct api_conn {
 
 struct api {
 	const char *daemon; /* credd, certmgr */
-	char *node;         /* NULL: not told */
 	bool remote; /* of clients by TLS; else of those that door hands over */
 	struct chan sup, door, core;
 	bool up; /* core's channel is open */
@@ -155,8 +155,9 @@ void api_remote_own(void);            /* there is a certificate of ours */
 /* api_own.c */
 MUST enum err api_own_open(struct fault *f);
 /* An agent of that type (borrowed), with a certificate for that name. */
-void api_own_run(const char *type, const char *name);
-void api_own_certmgr(int fd); /* SUP_CERTMGR came; taken; -1: there is none */
+void api_own_run(const char *type);
+void api_own_certmgr(const struct msg *m,
+		     int fd); /* SUP_CERTMGR came; taken; -1: there is none */
 const char *api_own_unready(void);
 
 /* For gate_route.run of what only somebody known may ask: true: go on; else *result is

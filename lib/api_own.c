@@ -8,6 +8,7 @@
 #include "lib/api.h"
 
 #include "lib/agent_ask.h"
+#include "lib/child.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 #include "lib/pem.h"
@@ -33,7 +34,8 @@ static struct {
 	int64_t renew_at; /* wall clock; 0: there is none yet */
 	unsigned failures;
 	char serial[AGENT_SERIAL_TEXT + 1];
-	char why[FAULT_TEXT_MAX]; /* what the last failure said */
+	char why[FAULT_TEXT_MAX];    /* what the last failure said */
+	char node[API_NODE_MAX + 1]; /* this machine's name */
 } own;
 
 static void arm_ms(uint64_t ms)
@@ -166,7 +168,14 @@ static void due(struct loop_timer *t)
 	arm_ms(SUPERVISOR_S * 1000);
 }
 
-void api_own_certmgr(int fd)
+static void take_node(const char *name)
+{
+	if (strlen(name) >= sizeof own.node)
+		child_broken("supervisor");
+	memcpy(own.node, name, strlen(name) + 1);
+}
+
+void api_own_certmgr(const struct msg *m, int fd)
 {
 	struct fault f;
 
@@ -177,12 +186,14 @@ void api_own_certmgr(int fd)
 	own.where = false;
 	loop_disarm(&own.timer);
 	if (fd >= 0) {
+		take_node(child_text(m, "node"));
 		agent_ask_start(&own.ask, fd);
 		return;
 	}
 	(void)fault_set(&f, ERR_UNAVAILABLE,
-			"certmgr is not there: start it, or say in certmgr= "
-			"where its sockets are");
+			"certmgr is not there, or its node has no certificate "
+			"yet: start it, or say in certmgr= where its sockets "
+			"are");
 	failed(&f, 0);
 }
 
@@ -217,11 +228,11 @@ enum err api_own_open(struct fault *f)
 	return OK;
 }
 
-void api_own_run(const char *type, const char *name)
+void api_own_run(const char *type)
 {
 	static const struct agent_ask_ops ops = { came, ask_failed };
 
-	agent_ask_init(&own.ask, gate.loop, &ops, type, name);
+	agent_ask_init(&own.ask, gate.loop, &ops, type, own.node);
 	own.timer.on = due;
 	due(&own.timer);
 }

@@ -22,7 +22,7 @@ enum {
 
 static struct {
 	struct chan verifier;
-	char *node, *type;
+	char *type;
 	struct gate_dues dues; /* requests that wait */
 	bool own_good;
 } far;
@@ -254,7 +254,7 @@ bool api_remote_sup(const struct msg *m)
 {
 	if (m->kind != SUP_CERTMGR)
 		return false;
-	api_own_certmgr(chan_take_fd(&api.sup));
+	api_own_certmgr(m, chan_take_fd(&api.sup));
 	return true;
 }
 
@@ -267,7 +267,6 @@ const char *api_remote_unready(void)
 
 enum err api_remote_open(const struct msg *start, struct fault *f)
 {
-	far.node = xstrdup(child_text(start, "node"));
 	far.type = xstrdup(child_text(start, "gate_type"));
 	TRY(api_own_open(f));
 	return gate_port_tls(&api.port, SUP_FD + 1,
@@ -277,5 +276,5 @@ enum err api_remote_open(const struct msg *start, struct fault *f)
 void api_remote_run(void)
 {
 	gate_dues_init(&far.dues, gate.loop, JUDGE_S * CLOCK_SECOND, overdue);
-	api_own_run(far.type, far.node);
+	api_own_run(far.type);
 }

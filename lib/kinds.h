@@ -35,10 +35,12 @@ enum sup_kind {
 	/* door, core -> supervisor: the front (http=yes: the gate) of uid=N broke the
 	 * dialogue: end it. Door asks for another when one is wanted */
 	SUP_BROKEN,
-	/* gate -> supervisor: where is certmgr? supervisor -> gate, fd: the folder of its
-	 * sockets (O_PATH); no fd: it is not there: ask again later */
+	/* gate -> supervisor: where is certmgr? supervisor -> gate, node=NAME (of this
+	 * machine), fd: the folder of certmgr's sockets (O_PATH); no fd: it is not there,
+	 * or has no node's certificate yet: ask again later */
 	SUP_CERTMGR,
-	/* supervisor -> verifier, at its start and after SIGHUP; fd: the file with the CA's
+	/* supervisor -> verifier, at its start, after SIGHUP and until both are known: [node=
+	 * NAME: of this machine]; fd: the file with the CA's
 	 * root certificate (PEM), to be read from its beginning; until it is there nobody
 	 * comes in */
 	SUP_ROOT,

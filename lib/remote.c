@@ -15,6 +15,11 @@
 struct remote remote = { .tls_fd = -1 };
 
 #define CERTMGR_RUN "/run/cretula/certmgr"
+#define NODE_FILE   "node"
+
+enum {
+	NODE_MAX = 255, /* bytes of a name */
+};
 
 /* Configuration */
 
@@ -74,8 +79,6 @@ enum err remote_configure(struct attr_view conf, struct fault *f)
 	remote.revocation = conf_str(conf, "revocation");
 	remote.max_age = conf_u64(conf, "revocation_max_age");
 	remote.fail_open = !strcmp(fail, "open");
-	if (!remote.node)
-		remote.node = listen_host_name();
 	if (!remote.certmgr)
 		remote.certmgr = xstrdup(CERTMGR_RUN);
 	if (!remote.ca_root)
@@ -105,6 +108,49 @@ enum err remote_prepare(struct fault *f)
 	return sup_publish("addresses", &line, f);
 }
 
+/* This machine's name */
+
+void remote_publish_node(const char *name)
+{
+	AUTO(buf_wipe) struct buf line = { 0 };
+	struct fault f;
+
+	buf_init(&line, SUP_LINE_MAX);
+	if (buf_fmt(&line, "%s\n", name) != OK ||
+	    sup_publish(NODE_FILE, &line, &f) != OK)
+		log_text(LOG_ERR, "not_published", "'%s': %s", NODE_FILE,
+			 f.text);
+}
+
+/* What certmgr has published; false: nothing yet. */
+static bool read_node(char name[NODE_MAX + 1])
+{
+	AUTO(fd_close)
+	int dir = open(remote.certmgr, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	AUTO(fd_close) int fd = -1;
+	size_t size = 0;
+	ssize_t n;
+
+	if (dir < 0 || faccessat(dir, NODE_FILE, F_OK, 0))
+		return false;
+	fd = sup_trusted_file(dir, NODE_FILE, NODE_MAX, &size);
+	n = fd < 0 ? -1 : read(fd, name, NODE_MAX);
+	if (n < 2 || name[n - 1] != '\n')
+		return false;
+	name[n - 1] = 0;
+	return strlen(name) == (size_t)n - 1;
+}
+
+/* NULL while it is not known; static. */
+static const char *node_name(void)
+{
+	static char name[NODE_MAX + 1];
+
+	if (remote.node)
+		return remote.node;
+	return read_node(name) ? name : NULL;
+}
+
 /* What children get */
 
 static bool is_remote_gate(const struct sup_child *c)
@@ -124,8 +170,22 @@ static void add_revocation(struct attrs *a)
 	add(a, "fail", remote.fail_open ? "open" : "closed");
 }
 
+static void add_node(struct attrs *a)
+{
+	const char *node = node_name();
+
+	if (node)
+		add(a, "node", node);
+}
+
 static void start_core(struct attrs *a)
 {
+	AUTO(mem_free) char *host = node_name() ? NULL : listen_host_name();
+
+	if (host)
+		add(a, "node", host);
+	else
+		add_node(a);
 	add(a, "gate_type", remote.gate_type);
 	if (sup.setup.root)
 		ENSURE(attrs_add_u64(a, "gate_uid",
@@ -142,7 +202,6 @@ void remote_start(const struct sup_child *c, struct attrs *a)
 	if (c->role != sup.daemon->gate && c->role != sup.daemon->verifier &&
 	    c->role != sup.daemon->core)
 		return;
-	add(a, "node", remote.node);
 	if (c->role == sup.daemon->core)
 		start_core(a);
 	if (c->role == sup.daemon->gate)
@@ -165,19 +224,23 @@ size_t remote_gate_fds(const struct sup_child *c, int *fd)
 bool remote_certmgr(const struct sup_child *c)
 {
 	struct sup_child *to = sup_child_of(c->role, c->front_uid);
+	struct attrs a;
 	int fd;
 
 	if (!is_remote_gate(c) || to != c)
 		return false;
+	attrs_init(&a);
+	add_node(&a);
 	fd = open(remote.certmgr, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	(void)!chan_send_fds(&to->chan, SUP_CERTMGR, 0, (struct attr_view){ 0 },
-			     &fd, fd >= 0);
+	(void)!chan_send_fds(&to->chan, SUP_CERTMGR, 0, attrs_view(&a), &fd,
+			     fd >= 0 && a.count);
 	fd_close(&fd);
+	attrs_wipe(&a);
 	return true;
 }
 
-/* The CA's root: where it is not there yet, it is looked for again, as certmgr gets it when
- * its node is enrolled. */
+/* The CA's root and the node's name: what is not there yet is looked for again, as certmgr
+ * has them when its node is enrolled. */
 
 static void look(struct loop_timer *t)
 {
@@ -214,17 +277,21 @@ static int open_root(void)
 void remote_reload(void)
 {
 	struct sup_child *c = sup_child_of(sup.daemon->verifier, 0);
+	struct attrs a;
 	int fd;
 
 	if (!c)
 		return;
+	attrs_init(&a);
+	add_node(&a);
 	fd = open_root();
-	if (fd < 0)
+	if (fd >= 0)
+		(void)!chan_send_fds(&c->chan, SUP_ROOT, 0, attrs_view(&a), &fd,
+				     1);
+	if (fd < 0 || !a.count)
 		look_later();
-	else
-		(void)!chan_send_fds(&c->chan, SUP_ROOT, 0,
-				     (struct attr_view){ 0 }, &fd, 1);
 	fd_close(&fd);
+	attrs_wipe(&a);
 }
 
 void remote_started(const struct sup_child *c)

@@ -14,8 +14,9 @@ enum {
 };
 
 struct remote {
-	char *listen;     /* where, by TLS; NULL: not at all */
-	char *node;       /* this machine's name in certificates */
+	char *listen; /* where, by TLS; NULL: not at all */
+	char *node;   /* this machine's name in certificates; NULL: what certmgr
+			     says in the file `node` beside its sockets */
 	char *ca_root;    /* path of the CA's root certificate, PEM */
 	char *certmgr;    /* folder of certmgr's sockets */
 	char *gate_type;  /* agent type of the gate */
@@ -65,8 +66,8 @@ void remote_is_certmgr(void);
 MUST enum err remote_prepare(struct fault *f);
 
 /* To SUP_START of any child:
- *	gate		[tls=yes, then its descriptor 4 is the listener] node= gate_type=
- *	verifier	node= revocation=ocsp|crl max_age=S fail=closed|open
+ *	gate		[tls=yes, then its descriptor 4 is the listener] gate_type=
+ *	verifier	revocation=ocsp|crl max_age=S fail=closed|open
  *	the core	node= [https=ADDRESS revocation= max_age= fail=] [remote_admin=NAME …]
  *			gate_type= [gate_uid=N] */
 void remote_start(const struct sup_child *c, struct attrs *a);
@@ -76,6 +77,9 @@ void remote_started(const struct sup_child *c);
 
 /* SUP_CERTMGR of a gate; false: c is none. */
 bool remote_certmgr(const struct sup_child *c);
+
+/* What certmgr knows of its node: the file `node` beside its sockets. */
+void remote_publish_node(const char *name);
 
 /* SIGHUP, or the root is there: SUP_ROOT. */
 void remote_reload(void);

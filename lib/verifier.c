@@ -3,7 +3,7 @@
  * revoked, by plain HTTP over connections that the dialer made, and keeps the answers no
  * longer than max_age. Reads what strangers send: certificates, OCSP answers, lists. Holds the CA's
  * certificates and what it knows of revocation; no secret; no socket of its own.
- *	supervisor -> verifier	SUP_START daemon= node=NAME revocation=ocsp|crl
+ *	supervisor -> verifier	SUP_START daemon= revocation=ocsp|crl
  *				max_age=SECONDS fail=closed|open,
  *				SUP_PEER peer=gate uid=4294967295 (others are left),
  *				peer=vault|keeper (the core), peer=dialer (again when
@@ -188,15 +188,6 @@ static void peer_came(const char *peer, const struct msg *m, int fd)
 	}
 }
 
-static void other(const struct msg *m)
-{
-	AUTO(fd_close) int fd = chan_take_fd(&verifier.sup);
-
-	if (m->kind != SUP_ROOT)
-		child_broken("supervisor");
-	take_root(fd);
-}
-
 static void take_name(const struct msg *m, const char *name,
 		      char out[VERIFIER_NAME])
 {
@@ -205,6 +196,17 @@ static void take_name(const struct msg *m, const char *name,
 	if (strlen(text) >= VERIFIER_NAME)
 		child_broken("supervisor");
 	memcpy(out, text, strlen(text) + 1);
+}
+
+static void other(const struct msg *m)
+{
+	AUTO(fd_close) int fd = chan_take_fd(&verifier.sup);
+
+	if (m->kind != SUP_ROOT)
+		child_broken("supervisor");
+	if (attr_count(m->attrs, "node"))
+		take_name(m, "node", verifier.node);
+	take_root(fd);
 }
 
 /* One of two words. */
@@ -221,7 +223,6 @@ static bool take_word(const struct msg *m, const char *name, const char *no,
 static void start(const struct msg *m)
 {
 	take_name(m, "daemon", verifier.daemon);
-	take_name(m, "node", verifier.node);
 	verifier.by_list = take_word(m, "revocation", "ocsp", "crl");
 	verifier.open = take_word(m, "fail", "closed", "open");
 	verifier.max_age = (int64_t)child_number(m, "max_age", MAX_AGE_MAX);
