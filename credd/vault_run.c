@@ -149,6 +149,8 @@ static void ask_door(struct run *r, const struct grant_decision *d)
 {
 	size_t n = d->verdict == GRANT_NEEDS_EXE ? d->exe.len : 0;
 
+	/* of who is no process here, no grant wants a proof (lib/grant_subject.c) */
+	ENSURE(run_subject(r)->via == VIA_SOCKET);
 	if (n >= sizeof r->wanted) {
 		proof_set(&r->proof, d->exe.p, n, true, false);
 		run_decide(r);
