@@ -511,4 +511,67 @@ static inline void ver_good(struct ver *v)
 	ver_ocsp(v, &none);
 }
 
+/* ---- the revocation list of shard 3 */
+
+struct list {
+	uint64_t number;
+	int64_t age; /* of thisUpdate, s */
+	bool revoked,
+		later;     /* the leaf is in it; so is one of a higher number */
+	const char *point; /* another URL */
+	const struct world_key *by; /* another signer */
+};
+
+static inline void list_entry(uint64_t number, int64_t at, struct buf *out)
+{
+	static const uint8_t tail[SERIAL_TAIL] = { 0xa5, 1, 2, 3, 4,  5,
+						   6,    7, 8, 9, 10, 11 };
+	struct crl_entry e = { .at = at, .reason = 4 };
+
+	serial_make(3, number, tail, &e.serial);
+	assert_int_equal(crl_entry_put(out, &e), OK);
+}
+
+static inline void list_make(const struct list *l, struct buf *out)
+{
+	const char *point =
+		l->point ? l->point : "http://ca.corp.example:8080/crl/3";
+	const struct world_key *by = l->by ? l->by : &ca.w.issuing;
+	AUTO(buf_wipe) struct buf entries = { .max = 4096 };
+	AUTO(buf_wipe) struct buf tbs = { .max = 8192 };
+	AUTO(buf_wipe) struct buf sig = { .max = 1024 };
+	struct crl_head h = { .alg = signkey_alg(by->key),
+			      .issuer = world_ca_name("issuing"),
+			      .this_update = clock_wall() - l->age,
+			      .number = l->number,
+			      .authority_key = span_of(ca.w.issuing.id, 20),
+			      .point = span_str(point) };
+
+	h.next_update = h.this_update + 3600;
+	list_entry(5, h.this_update - 9, &entries);
+	if (l->revoked)
+		list_entry(77, h.this_update - 9, &entries);
+	if (l->later)
+		list_entry(78, h.this_update - 9, &entries);
+	assert_int_equal(crl_head_put(&tbs, &h, entries.len), OK);
+	assert_int_equal(buf_put(&tbs, entries.p, entries.len), OK);
+	assert_int_equal(crl_tail_put(&tbs, &h), OK);
+	assert_int_equal(signkey_sign(by->key, span_buf(&tbs), &sig), OK);
+	assert_int_equal(crl_outer_put(out, tbs.len, h.alg, sig.len), OK);
+	assert_int_equal(buf_put(out, tbs.p, tbs.len), OK);
+	assert_int_equal(crl_sig_put(out, h.alg, span_buf(&sig)), OK);
+}
+
+static inline void ver_list(struct ver *v, const struct list *l)
+{
+	AUTO(buf_wipe) struct buf in = { .max = VER_REQUEST_MAX };
+	AUTO(buf_wipe) struct buf out = { .max = 16384 };
+	AUTO(fd_close) int fd = ver_dialled(v);
+	size_t body = http_read(fd, &in);
+
+	assert_non_null(memmem(in.p, body, "GET /crl/3 HTTP/1.1\r\n", 21));
+	list_make(l, &out);
+	http_say(fd, "200 OK", out.p, out.len);
+}
+
 #endif
