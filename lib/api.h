@@ -34,19 +34,21 @@ enum {
 
 /* Where the call of a request and its answer take their form from. */
 struct api_form {
-	const char *name; /* gate_route.verb */
-	const char *verb; /* of the call; NULL: the path says it */
-	const char *var
-		[GATE_VARS]; /* attributes that are in the path; "": not sent */
+	const char *name;           /* gate_route.verb */
+	const char *verb;           /* of the call; NULL: the path says it */
+	const char *var[GATE_VARS]; /* attributes that are in the path */
 	enum {
 		API_NO_BODY,
 		API_MEMBERS, /* the body's members are the call's attributes */
 		API_REQUEST, /* the body is the attribute `request` */
 		API_PAIRS,   /* lossless, and so is the answer */
 	} body;
-	const char
-		*items; /* member that the items go to; NULL: there are none */
-	const char *arrays; /* names that are arrays even if there is one */
+	/* names that the query may have, each between blanks; NULL: none */
+	const char *query;
+	/* names that are arrays even if there is one; NULL: none */
+	const char *arrays;
+	/* member that the items go to; NULL: there are none */
+	const char *items;
 	bool one_module; /* of the items only that of var 0, its operations */
 };
 

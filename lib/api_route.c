@@ -5,6 +5,7 @@
 #include "lib/enc.h"
 #include "lib/json_list.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define JSON_TYPE "application/json"
@@ -66,7 +67,10 @@ static const struct api_form forms[] = {
 	  .items = "operations",
 	  .one_module = true },
 	{ .name = "transport", .verb = "transport" },
-	{ .name = "agents", .verb = "agent.list", .items = "agents" },
+	{ .name = "agents",
+	  .verb = "agent.list",
+	  .query = " type ",
+	  .items = "agents" },
 	{ .name = "agent",
 	  .verb = "agent.show",
 	  .var = { "agent" },
@@ -114,26 +118,33 @@ static enum err decode(struct rd *r, char *out)
 	return b ? OK : ERR_INVALID;
 }
 
-enum err api_var(const struct api_conn *c, unsigned i,
-		 char out[API_NAME_MAX + 1], struct fault *f)
+static enum err decode_all(struct span from, const char *what,
+			   char out[API_NAME_MAX + 1], struct fault *f)
 {
-	struct rd r = span_rd(c->http.var[i]);
+	struct rd r = span_rd(from);
 	size_t n = 0;
 
 	while (rd_left(&r)) {
 		if (n == API_NAME_MAX)
 			return fault_set(f, ERR_TOO_LARGE,
-					 "a segment of the path is over %d "
-					 "bytes",
+					 "%s is over %d bytes", what,
 					 API_NAME_MAX);
 		if (decode(&r, &out[n++]) != OK)
 			return fault_set(f, ERR_INVALID,
-					 "a segment of the path has a '%%' "
-					 "that is not followed by two hex "
-					 "digits, or that means NUL");
+					 "%s has a '%%' that is not followed "
+					 "by two hex digits, or that means NUL",
+					 what);
 	}
 	out[n] = 0;
+	if (!enc_utf8_ok(out, n))
+		return fault_set(f, ERR_INVALID, "%s is not UTF-8", what);
 	return OK;
+}
+
+enum err api_var(const struct api_conn *c, unsigned i,
+		 char out[API_NAME_MAX + 1], struct fault *f)
+{
+	return decode_all(c->http.var[i], "a segment of the path", out, f);
 }
 
 static enum err add_var(const struct api_conn *c, unsigned i, const char *name,
@@ -142,9 +153,6 @@ static enum err add_var(const struct api_conn *c, unsigned i, const char *name,
 	char value[API_NAME_MAX + 1];
 
 	TRY(api_var(c, i, value, f));
-	if (!enc_utf8_ok(value, strlen(value)))
-		return fault_set(f, ERR_INVALID,
-				 "a segment of the path is not UTF-8");
 	return attrs_add_str(out, name, value);
 }
 
@@ -157,6 +165,54 @@ static enum err add_path(const struct api_conn *c, const struct api_form *form,
 	for (unsigned i = 0; i < GATE_VARS && form->var[i]; i++)
 		TRY(add_var(c, i, form->var[i], out, f));
 	return OK;
+}
+
+/* The query: what is not known is refused, as it may be a misspelt limit. */
+
+struct query {
+	const char *names;
+	struct attrs *out;
+	struct fault *f;
+	enum err e;
+};
+
+static enum err add_query(struct query *q, const char *name, const char *value)
+{
+	char text[API_NAME_MAX + 1], wanted[ATTR_NAME_MAX + 3];
+
+	(void)snprintf(wanted, sizeof wanted, " %.*s ", ATTR_NAME_MAX, name);
+	if (!q->names || !attr_name_ok(name, strlen(name)) ||
+	    !strstr(q->names, wanted))
+		return fault_set(q->f, ERR_INVALID,
+				 "the query has '%.*s', which this path does "
+				 "not take",
+				 ATTR_NAME_MAX, name);
+	if (!value)
+		return fault_set(q->f, ERR_INVALID,
+				 "'%s' has no value in the query", name);
+	TRY(decode_all(span_str(value), "a value of the query", text, q->f));
+	return attrs_add_str(q->out, name, text);
+}
+
+static enum MHD_Result each_query(void *cls, enum MHD_ValueKind kind,
+				  const char *name, const char *value)
+{
+	struct query *q = cls;
+
+	(void)kind;
+	q->e = add_query(q, name, value);
+	return q->e == OK ? MHD_YES : MHD_NO;
+}
+
+static enum err add_queries(const struct api_conn *c,
+			    const struct api_form *form, struct attrs *out,
+			    struct fault *f)
+{
+	struct query q = { form->query, out, f, OK };
+
+	(void)MHD_get_connection_values(c->http.mhd, MHD_GET_ARGUMENT_KIND,
+					each_query, &q);
+	return q.e;
 }
 
 /* The body */
@@ -215,6 +271,7 @@ enum err api_call_make(const struct api_conn *c, struct attrs *out,
 	const struct api_form *form = api_form_of(c);
 
 	TRY(add_path(c, form, out, f));
+	TRY(add_queries(c, form, out, f));
 	switch (form->body) {
 	case API_NO_BODY:
 		return OK;

@@ -165,6 +165,7 @@ WRONG = (
     ("GET", "/v1", None, "not_found", "/openapi.json"),
     ("GET", "/v1/credentials/", None, "not_found", "/openapi.json"),
     ("GET", "/transport", None, "not_found", "/openapi.json"),
+    ("GET", "/credentials?name=raw", None, "invalid", "'name'"),
 )
 
 

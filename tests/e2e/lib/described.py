@@ -51,8 +51,8 @@ STRUCTURE = {
                 "parameters": {"items": {"$ref": "#/$defs/parameter"}},
                 **{m: {"$ref": "#/$defs/operation"} for m in METHODS}}}]},
         "parameter": {"required": ["name", "in", "required", "schema"],
-                      "properties": {"in": {"enum": ["path"]},
-                                     "required": {"const": True}}},
+                      "properties": {"in": {"enum": ["path", "query"]},
+                                     "required": {"type": "boolean"}}},
         "operation": {
             "type": "object", "additionalProperties": False,
             "required": ["operationId", "summary", "responses", "tags"],
@@ -142,9 +142,14 @@ class Operation:
                 yield "%s %d %s" % (self, status, kind), content
 
     def target(self, values):
-        """The path, with values for its parameters."""
-        return re.sub(r"\{(\w+)\}", lambda m: urllib.parse.quote(
+        """The path and query, with values for its parameters."""
+        path = re.sub(r"\{(\w+)\}", lambda m: urllib.parse.quote(
             values[m.group(1)], safe=""), self.path)
+        query = ["%s=%s" % (p["name"], urllib.parse.quote(values[p["name"]],
+                                                         safe=""))
+                 for p in self.parameters
+                 if p["in"] == "query" and p["name"] in values]
+        return path + ("?" + "&".join(query) if query else "")
 
     def example(self, **real):
         """(target, body) of the description's own examples; real: values that
@@ -175,8 +180,10 @@ class Operation:
         word = st.one_of(st.sampled_from(known),
                          st.text(min_size=1, max_size=40).filter(encodes))
         target = st.one_of(
-            st.fixed_dictionaries({p["name"]: word for p in self.parameters})
-            .map(self.target), st.just(self.example(**real)[0]))
+            st.fixed_dictionaries(
+                {p["name"]: word for p in self.parameters if p["required"]},
+                optional={p["name"]: word for p in self.parameters
+                          if not p["required"]}).map(self.target), st.just(self.example(**real)[0]))
         if not self.body:
             return st.tuples(target, st.none())
         example = self.body["example"]
