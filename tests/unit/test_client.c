@@ -307,7 +307,7 @@ static void nobody_there_is_not_reached(void **state)
 	assert_int_equal(cretula_open("/tmp/cretula-none/api.sock", &c, &err),
 			 CRETULA_ERR_UNAVAILABLE);
 	assert_int_equal(err.reached, 0);
-	assert_int_equal(cretula_open("https://example.com", &c, &err),
+	assert_int_equal(cretula_open("http://example.com", &c, &err),
 			 CRETULA_ERR_UNSUPPORTED);
 	memset(path, 'x', sizeof path);
 	path[0] = '/';

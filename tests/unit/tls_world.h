@@ -8,6 +8,8 @@
 #include "tests/unit/unit.h"
 
 #include <arpa/inet.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <openssl/err.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -256,6 +258,8 @@ static inline void *serve(void *arg)
 
 		if (fd < 0)
 			break;
+		(void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 },
+				 sizeof(int));
 		g.current = fd;
 		serve_one(ctx, fd, g.conns++);
 		g.current = -1;
