@@ -192,7 +192,8 @@ static enum cretula_err alerted(const struct cretula *c, int alert,
 	const char *word = SSL_alert_desc_string_long(alert);
 	char ours[CLIENT_WHY_MAX], why[CLIENT_WHY_MAX];
 
-	if (about_ours(alert)) {
+	c->web->refused = about_ours(alert);
+	if (c->web->refused) {
 		client_identity_name(c->web, ours);
 		return client_fail(err,
 				   alert == SSL_AD_CERTIFICATE_EXPIRED
@@ -329,6 +330,7 @@ enum cretula_err client_tls_start(struct cretula *c, int fd,
 	ctx_new(w);
 	w->fd = fd;
 	w->doubt = (struct client_doubt){ .code = X509_V_OK };
+	w->refused = false;
 	ERR_clear_error();
 	if (prepare(w, id)) {
 		e = shake(c, deadline, err);

@@ -4,7 +4,6 @@
 #include "lib/client_web.h"
 
 #include "lib/client_http.h"
-#include "lib/client_json.h"
 
 #include "lib/clock.h"
 #include "lib/json_list.h"
@@ -18,9 +17,10 @@
 
 enum {
 	REQUEST_MAX = 4 << 20,
+	FRUITLESS_MAX = 2,
 };
 
-static void flight_end(struct client_web *w)
+void client_flight_end(struct client_web *w)
 {
 	buf_wipe(&w->flight[0].frame);
 	w->flights--;
@@ -31,7 +31,45 @@ static void flight_end(struct client_web *w)
 static void flights_end(struct client_web *w)
 {
 	while (w->flights)
-		flight_end(w);
+		client_flight_end(w);
+}
+
+bool client_web_renewed(struct client_web *w)
+{
+	struct client_identity id = { .key = NULL };
+	bool other;
+
+	if (w->renewed)
+		return false;
+	w->renewed = true;
+	other = !client_identity_load(w, true, &id, NULL) &&
+		memcmp(id.mark, w->mark, sizeof w->mark);
+	client_identity_wipe(&id);
+	return other;
+}
+
+static enum cretula_err connect_once(struct cretula *c, bool again,
+				     uint64_t deadline,
+				     struct cretula_error *err)
+{
+	struct client_identity id = { .key = NULL };
+	AUTO(fd_close) int fd = -1;
+	enum cretula_err e = client_identity_load(c->web, false, &id, err);
+
+	if (!e) {
+		memcpy(c->web->mark, id.mark, sizeof id.mark);
+		c->web->not_after = id.not_after;
+		e = client_tcp_connect(c, again, deadline, &fd, err);
+	}
+	if (!e)
+		e = client_tls_start(c, fd, &id, deadline, err);
+	client_identity_wipe(&id);
+	if (e)
+		return e;
+	c->fd = fd;
+	c->pid = getpid();
+	fd = -1;
+	return CRETULA_ERR_NONE;
 }
 
 enum cretula_err client_web_connect(struct cretula *c, bool again,
@@ -39,28 +77,17 @@ enum cretula_err client_web_connect(struct cretula *c, bool again,
 				    struct cretula_error *err)
 {
 	struct client_web *w = c->web;
-	struct client_identity id = { .key = NULL };
-	AUTO(fd_close) int fd = -1;
 	enum cretula_err e;
 
 	client_tls_end(w);
 	flights_end(w);
 	buf_clear(&w->in);
 	buf_clear(&w->out);
-	w->blocked = w->wants_write = false;
-	e = client_identity_load(w, false, &id, err);
-	if (!e)
-		e = client_tcp_connect(c, again, deadline, &fd, err);
-	if (!e)
-		e = client_tls_start(c, fd, &id, deadline, err);
-	if (!e) {
-		memcpy(w->mark, id.mark, sizeof w->mark);
-		w->not_after = id.not_after;
-		c->fd = fd;
-		c->pid = getpid();
-		fd = -1;
-	}
-	client_identity_wipe(&id);
+	w->blocked = w->wants_write = w->heard = w->refused = false;
+	e = connect_once(c, again, deadline, err);
+	/* TLS 1.2 refuses ours in the handshake. */
+	if (w->refused && client_web_renewed(w))
+		e = connect_once(c, again, deadline, err);
 	return e;
 }
 
@@ -175,136 +202,6 @@ static void fill(struct cretula *c)
 
 /* --- answers */
 
-/* Statuses of errors that carry no name of ours. */
-static enum err code_of(unsigned status)
-{
-	switch (status) {
-	case 400:
-		return ERR_INVALID;
-	case 401:
-		return ERR_UNAUTHENTICATED;
-	case 403:
-		return ERR_DENIED;
-	case 404:
-	case 405:
-		return ERR_UNSUPPORTED;
-	case 408:
-	case 504:
-		return ERR_TIMEOUT;
-	case 413:
-		return ERR_TOO_LARGE;
-	case 429:
-		return ERR_LIMITED;
-	case 502:
-	case 503:
-		return ERR_UNAVAILABLE;
-	default:
-		return ERR_INTERNAL;
-	}
-}
-
-/* Of an answer that is no success. */
-static void read_problem(const struct cretula *c, const struct client_http *h,
-			 const struct buf *body, struct cretula_error *err)
-{
-	const char *url = c->path;
-	enum err code = code_of(h->status);
-
-	if (h->problem &&
-	    client_json_problem(body->p, body->len, code, err) == OK) {
-		if (!err->retry_after)
-			err->retry_after = h->retry_after;
-		return;
-	}
-	if (h->status == 404 || h->status == 405)
-		client_fail(err, code,
-			    "'%s' has no calls of ours (status %u): is it the "
-			    "https address of credd or certmgr?",
-			    url, h->status);
-	else
-		client_fail(err, code, "'%s' answers with status %u", url,
-			    h->status);
-	err->retry_after = h->retry_after;
-}
-
-/* A verb that it does not know is another daemon's. */
-static void explain(const struct cretula *c, const struct client_http *h,
-		    struct cretula_error *err)
-{
-	char text[sizeof err->text];
-
-	if (err->code != CRETULA_ERR_UNSUPPORTED || h->status == 404 ||
-	    !strstr(err->text, "verb"))
-		return;
-	memcpy(text, err->text, sizeof text);
-	(void)snprintf(err->text, sizeof err->text,
-		       "%.300s: '%.120s' may not be %s's address", text,
-		       c->path, client_name(c->daemon));
-}
-
-/* Would another certificate be answered otherwise? */
-static bool refuses_ours(const struct client_web *w,
-			 const struct client_http *h,
-			 const struct cretula_error *err)
-{
-	if (h->status == 401 || err->code == CRETULA_ERR_EXPIRED)
-		return true;
-	return h->status == 403 &&
-	       (clock_wall() >= w->not_after || strstr(err->text, "expired"));
-}
-
-/* Is there another one than we showed? Asked once until something succeeds. */
-static bool renewed(struct client_web *w)
-{
-	struct client_identity id = { .key = NULL };
-	bool other;
-
-	if (w->renewed)
-		return false;
-	w->renewed = true;
-	other = !client_identity_load(w, true, &id, NULL) &&
-		memcmp(id.mark, w->mark, sizeof w->mark);
-	client_identity_wipe(&id);
-	return other;
-}
-
-enum outcome {
-	GOES_ON,
-	OVER,     /* the connection; it may be told why */
-	UNSERVED, /* … and what waits has not been served */
-};
-
-static enum outcome on_answer(struct cretula *c, const struct client_http *h,
-			      const struct buf *body)
-{
-	struct client_web *w = c->web;
-	struct cretula_error err = { .code = CRETULA_ERR_NONE };
-	struct cretula_answer *a = NULL;
-	struct fault f = { 0 };
-	enum err e;
-
-	if (h->status == 200 && !h->problem) {
-		w->renewed = false;
-		e = client_json_answer(body->p, body->len, &a, &f);
-		if (e != OK)
-			client_fail(&err, e == ERR_TOO_LARGE ? e : ERR_INTERNAL,
-				    "the answer of '%s' is unreadable: %s",
-				    c->path, f.text);
-	} else {
-		read_problem(c, h, body, &err);
-		if (refuses_ours(w, h, &err)) {
-			if (renewed(w))
-				return UNSERVED;
-		} else {
-			w->renewed = false;
-		}
-		explain(c, h, &err);
-	}
-	client_answered(c, w->flight[0].id, a, &err);
-	flight_end(w);
-	return h->close ? UNSERVED : GOES_ON;
-}
-
 /* What cannot be an answer: the connection is of no more use. */
 static void unreadable(struct cretula *c, const char *why)
 {
@@ -316,14 +213,14 @@ static void unreadable(struct cretula *c, const char *why)
 	client_fail_waiting(c, &err);
 }
 
-static enum outcome take_answers(struct cretula *c, bool ended)
+static enum client_outcome take_answers(struct cretula *c, bool ended)
 {
 	struct client_web *w = c->web;
-	enum outcome o = GOES_ON;
+	enum client_outcome o = CLIENT_GOES_ON;
 	struct buf body;
 
 	buf_init(&body, CLIENT_ANSWER_MAX);
-	while (o == GOES_ON && w->in.len) {
+	while (o == CLIENT_GOES_ON && w->in.len) {
 		struct client_http h = { .status = 0 };
 		struct fault f = { 0 };
 		enum err e;
@@ -332,7 +229,7 @@ static enum outcome take_answers(struct cretula *c, bool ended)
 		e = w->flights ? client_http_take(&w->in, ended, &h, &body, &f)
 			       : ERR_PENDING;
 		if (!w->flights) /* nobody asked: it says that it ends */
-			o = OVER;
+			o = CLIENT_OVER;
 		else if (e == ERR_PENDING &&
 			 w->in.len <= CLIENT_WEB_IN_MAX - CLIENT_GULP)
 			break;
@@ -340,9 +237,9 @@ static enum outcome take_answers(struct cretula *c, bool ended)
 			unreadable(c, e == ERR_PENDING ? "it is too long"
 						       : f.text);
 		else if (h.status >= 200)
-			o = on_answer(c, &h, &body);
+			o = client_web_answer(c, &h, &body);
 		if (c->fd < 0)
-			o = OVER;
+			o = CLIENT_OVER;
 	}
 	buf_wipe(&body);
 	return o;
@@ -416,9 +313,7 @@ static void keep_frames(struct cretula *c, bool written)
  * certificate may help. True if all is answered. */
 static bool refused(struct cretula *c, const struct cretula_error *err)
 {
-	if ((err->code == CRETULA_ERR_EXPIRED ||
-	     err->code == CRETULA_ERR_UNAUTHENTICATED) &&
-	    renewed(c->web)) {
+	if (c->web->refused && client_web_renewed(c->web)) {
 		keep_frames(c, true);
 		return false;
 	}
@@ -429,32 +324,39 @@ static bool refused(struct cretula *c, const struct cretula_error *err)
 
 /* What came is taken, what may go is written; the last words of a server that has hung
  * up are heard. */
-static enum outcome turn(struct cretula *c, struct cretula_error *err)
+static enum client_outcome turn(struct cretula *c, struct cretula_error *err)
 {
 	bool up = read_in(c, err);
-	enum outcome o = take_answers(c, !up);
+	enum client_outcome o = take_answers(c, !up);
 
-	if (o != GOES_ON || !up || c->fd < 0)
-		return o == GOES_ON ? OVER : o;
+	if (o != CLIENT_GOES_ON || !up || c->fd < 0)
+		return o == CLIENT_GOES_ON ? CLIENT_OVER : o;
 	fill(c);
 	if (write_out(c, err))
-		return GOES_ON;
+		return CLIENT_GOES_ON;
 	if (!err->code)
 		(void)read_in(c, err);
 	o = take_answers(c, true);
-	return o == GOES_ON ? OVER : o;
+	return o == CLIENT_GOES_ON ? CLIENT_OVER : o;
 }
 
 bool client_web_process(struct cretula *c)
 {
 	struct cretula_error err = { .code = CRETULA_ERR_NONE };
-	enum outcome o = turn(c, &err);
+	enum client_outcome o = turn(c, &err);
 
-	if (c->fd < 0 || o == GOES_ON)
+	if (c->fd < 0 || o == CLIENT_GOES_ON)
 		return true;
 	if (err.code)
 		return refused(c, &err);
-	keep_frames(c, o == UNSERVED);
+	if (!c->web->heard && ++c->web->fruitless > FRUITLESS_MAX) {
+		client_unreached(&err, ERR_UNAVAILABLE, c,
+				 "it ends every connection without an answer");
+		fd_close(&c->fd);
+		client_fail_waiting(c, &err);
+		return true;
+	}
+	keep_frames(c, o == CLIENT_UNSERVED);
 	return false;
 }
 

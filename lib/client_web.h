@@ -6,6 +6,7 @@
 #define LIB_CLIENT_WEB_H
 
 #include "lib/client.h"
+#include "lib/client_http.h"
 
 #include <cretula/agent.h>
 
@@ -51,6 +52,9 @@ struct client_web {
 	uint8_t mark[CLIENT_MARK]; /* of the certificate that we showed */
 	int64_t not_after;         /* … when it ends */
 	bool renewed; /* another one was looked for; nothing was answered since */
+	bool heard;   /* an answer on this connection */
+	unsigned fruitless; /* connections that ended without one, in a row */
+	bool refused;       /* ours was, by an alert of TLS */
 	bool wants_write;
 	bool blocked; /* what is queued has to wait for an answer */
 	struct buf in, out;
@@ -68,6 +72,13 @@ struct client_identity {
 	X509_STORE *roots;
 	uint8_t mark[CLIENT_MARK];
 	int64_t not_after;
+};
+
+/* What comes of an answer for its connection. */
+enum client_outcome {
+	CLIENT_GOES_ON,
+	CLIENT_OVER,
+	CLIENT_UNSERVED, /* over, and what waits has not been served */
 };
 
 /* "https://HOST[:PORT][/]" ? */
@@ -89,6 +100,15 @@ bool client_web_process(struct cretula *c);
 short client_web_events(const struct cretula *c);
 /* Nothing is waited for: is the connection of no more use? */
 bool client_web_gone(struct cretula *c);
+
+/* The first flight's call has this answer (client_web_answer.c). */
+enum client_outcome client_web_answer(struct cretula *c,
+				      const struct client_http *h,
+				      const struct buf *body);
+void client_flight_end(struct client_web *w);
+/* Is there another certificate than the one we showed? Asked once until something
+ * succeeds. */
+bool client_web_renewed(struct client_web *w);
 
 /* client_identity.c. again: what we have was refused. Wiped by the caller in any case. */
 enum cretula_err client_identity_load(const struct client_web *w, bool again,

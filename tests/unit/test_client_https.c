@@ -576,6 +576,43 @@ static void a_renewed_identity_is_shown_when_the_old_one_is_refused(
 	cretula_close(c);
 }
 
+static void a_renewed_identity_is_shown_after_an_alert(void **state)
+{
+	struct cretula_tls tls = { .identity = path_of("more.pem"),
+				   .ca = path_of("root.pem") };
+	struct cretula *c = NULL;
+	struct cretula_error err;
+
+	(void)state;
+	write_client("more.pem", "client", g.root, g.root_key);
+	g.believes = g.other;
+	g.only = TLS1_3_VERSION;
+	serving(replies);
+	if (cretula_open_tls(g.url, &tls, &c, &err))
+		fail_msg("%s", err.text);
+	write_client("more.pem", "client", g.other, g.other_key);
+	if (call(c, "seal", &err))
+		fail_msg("%s", err.text);
+	cretula_close(c);
+}
+
+static void hangs_up(struct peer *p)
+{
+	(void)p;
+}
+
+static void a_server_that_hangs_up_is_not_asked_for_ever(void **state)
+{
+	struct cretula *c = connected(hangs_up);
+	struct cretula_error err;
+
+	(void)state;
+	cretula_timeout(c, -1);
+	assert_int_equal(call(c, "status", &err), CRETULA_ERR_UNAVAILABLE);
+	assert_true(g.conns <= 3);
+	cretula_close(c);
+}
+
 /* --- boxes, descriptors, addresses */
 
 static struct box_keys *keys[2];
@@ -742,6 +779,8 @@ int main(void)
 		WITH_GATE(presets_come_from_the_environment),
 		WITH_GATE(
 			a_renewed_identity_is_shown_when_the_old_one_is_refused),
+		WITH_GATE(a_renewed_identity_is_shown_after_an_alert),
+		WITH_GATE(a_server_that_hangs_up_is_not_asked_for_ever),
 		WITH_GATE(a_box_is_sealed_to_the_key_that_the_daemon_tells),
 		WITH_GATE(descriptors_do_not_travel),
 		cmocka_unit_test(addresses_are_read_strictly),
