@@ -48,6 +48,7 @@ static const struct json_field enrol_fields[] = {
 	{ .name = "agent", .kind = JSON_TEXT, .max = DN_PART_MAX },
 	{ .name = "lifetime", .kind = JSON_DURATION, .max = 16 },
 	{ .name = "endpoint", .kind = JSON_TEXT, .max = DNS_NAME_MAX + 6 },
+	{ .name = "source", .kind = JSON_TEXT, .max = 16 },
 };
 
 static const struct json_field issue_fields[] = {

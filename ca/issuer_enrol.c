@@ -21,6 +21,7 @@ struct enrolment {
 	bool bearer;
 	struct token shown; /* bearer: the token itself */
 	bool known;         /* the database has it */
+	bool open; /* others may have read the token on its way, as its user says */
 	struct attrs row;
 	bool found;             /* the certificate of the first use */
 	struct enrolment *next; /* waiting for the same token */
@@ -300,6 +301,7 @@ static enum err take_bound(struct enrolment *n, struct fault *f)
 	struct order *o = n->order;
 	uint64_t end, life;
 	char agent[AGENT_ID_LEN + 1];
+	struct attr a;
 
 	TRY(call_need(row, "node", o->node, sizeof o->node, f));
 	TRY(call_need(row, "type", o->profile, sizeof o->profile, f));
@@ -318,6 +320,13 @@ static enum err take_bound(struct enrolment *n, struct fault *f)
 		return fault_set(f, ERR_EXPIRED,
 				 "the token has expired: make another with "
 				 "'cretula ca token'");
+	if (n->open &&
+	    (attr_only(row, "open", &a) != OK || !attr_is(&a, "yes")))
+		return fault_set(f, ERR_DENIED,
+				 "this token came by a way that others can "
+				 "read: such a one is made by 'cretula ca "
+				 "token --for cmdline' or '--for user-data': "
+				 "for minutes, and with --verify-after");
 	if (!o->delay)
 		return OK;
 	if (!o->endpoint[0])
@@ -442,6 +451,7 @@ static enum err take(struct enrolment *n, struct attr_view v, struct fault *f)
 	TRY(take_signature(n, v, f));
 	o->has_token = true;
 	TRY(order_take(o, v, f));
+	n->open = attr_find(v, "source", &a);
 	if (!attr_find(v, "endpoint", &a))
 		return OK;
 	return call_need(v, "endpoint", o->endpoint, sizeof o->endpoint, f);

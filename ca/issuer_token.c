@@ -10,12 +10,22 @@
 enum {
 	TOKEN_LIFE = 3600, /* seconds, unless the admin says */
 	TOKEN_LIFE_MAX = 30 * 86400,
+	TOKEN_OPEN_LIFE = 600, /* … by a way that others may read */
+	TOKEN_NODE_DELAY =
+		30, /* --verify-after of a node, unless the admin says */
+};
+
+/* How long it may be used, when its certificate begins, and how it may travel. */
+struct token_terms {
+	uint64_t ttl, life, delay;
+	bool open; /* others may read it on its way */
 };
 
 struct token_job {
 	struct txn_entry entry; /* first member */
 	struct ask ask;
 	char end[CLOCK_TEXT];
+	uint64_t delay;
 };
 
 static void token_made(struct txn_entry *e, const struct fault *f)
@@ -28,6 +38,7 @@ static void token_made(struct txn_entry *e, const struct fault *f)
 	} else {
 		attrs_init(&reply);
 		ENSURE(attrs_add_str(&reply, "expires", j->end) == OK);
+		ENSURE(attrs_add_u64(&reply, "verify_after", j->delay) == OK);
 		ask_reply(&j->ask, &reply);
 		attrs_wipe(&reply);
 	}
@@ -35,12 +46,50 @@ static void token_made(struct txn_entry *e, const struct fault *f)
 	free(j);
 }
 
+/* for=file|cmdline|user-data: the last two can be read by others on the machine, or by
+ * whoever can ask the cloud: there a token counts for minutes, and its certificate only
+ * if the machine of that name proves the key. */
+static enum err read_way(struct attr_view v, bool *open, struct fault *f)
+{
+	struct attr a;
+
+	*open = false;
+	if (!attr_find(v, "for", &a) || attr_is(&a, "file"))
+		return OK;
+	*open = attr_is(&a, "cmdline") || attr_is(&a, "user-data");
+	return *open ? OK
+		     : fault_set(f, ERR_INVALID,
+				 "a token is for a file, cmdline or user-data");
+}
+
+static enum err read_terms(struct attr_view v, const char *type,
+			   struct token_terms *t, struct fault *f)
+{
+	bool node = !strcmp(type, "node"), open;
+
+	TRY(read_way(v, &open, f));
+	TRY(call_number(v, "ttl", open ? TOKEN_OPEN_LIFE : TOKEN_LIFE,
+			TOKEN_LIFE_MAX, &t->ttl, f));
+	TRY(call_number(v, "lifetime", 0, PROFILE_LIFE_MAX, &t->life, f));
+	TRY(call_number(v, "verify_after", node || open ? TOKEN_NODE_DELAY : 0,
+			TOKEN_DELAY_MAX, &t->delay, f));
+	t->open = t->delay && t->ttl <= TOKEN_OPEN_LIFE;
+	if (open && !t->open)
+		return fault_set(f, ERR_DENIED,
+				 "a token that others may read on its way "
+				 "(--for cmdline, user-data) has to be of the "
+				 "kind --verify-after, and may be used for %d "
+				 "minutes at most (--ttl)",
+				 TOKEN_OPEN_LIFE / 60);
+	return OK;
+}
+
 static enum err token_row(struct token_job *j, struct attr_view v,
 			  struct attrs *row, struct fault *f)
 {
 	char node[DN_PART_MAX + 1], type[PROFILE_NAME_MAX + 1] = "node";
 	char agent[AGENT_ID_LEN + 1] = "";
-	uint64_t ttl, life, delay;
+	struct token_terms t = { 0 };
 	struct attr id, pub, bearer;
 	bool is_bearer = attr_only(v, "bearer", &bearer) == OK &&
 			 attr_is(&bearer, "yes");
@@ -66,19 +115,20 @@ static enum err token_row(struct token_job *j, struct attr_view v,
 		TRY(call_need(v, "agent", agent, sizeof agent, f));
 	if (agent[0])
 		TRY(agent_id_check(span_str(agent), f));
-	TRY(call_number(v, "ttl", TOKEN_LIFE, TOKEN_LIFE_MAX, &ttl, f));
-	TRY(call_number(v, "lifetime", 0, PROFILE_LIFE_MAX, &life, f));
-	TRY(call_number(v, "verify_after", 0, TOKEN_DELAY_MAX, &delay, f));
-	clock_format(clock_wall() + (int64_t)ttl, j->end);
+	TRY(read_terms(v, type, &t, f));
+	j->delay = t.delay;
+	clock_format(clock_wall() + (int64_t)t.ttl, j->end);
 	TRY(attrs_add(row, "id", 0, id.value, id.len));
 	TRY(attrs_add(row, "public", 0, pub.value, pub.len));
 	TRY(attrs_add_str(row, "node", node));
 	TRY(attrs_add_str(row, "type", type));
 	if (agent[0])
 		TRY(attrs_add_str(row, "agent", agent));
-	TRY(attrs_add_u64(row, "expires", (uint64_t)clock_wall() + ttl));
-	TRY(attrs_add_u64(row, "life", life));
-	TRY(attrs_add_u64(row, "delay", delay));
+	TRY(attrs_add_u64(row, "expires", (uint64_t)clock_wall() + t.ttl));
+	TRY(attrs_add_u64(row, "life", t.life));
+	TRY(attrs_add_u64(row, "delay", t.delay));
+	if (t.open)
+		TRY(attrs_add_str(row, "open", "yes"));
 	return is_bearer ? attrs_add_str(row, "bearer", "yes") : OK;
 }
 

@@ -1,16 +1,19 @@
 /* Net: speaks TLS to the CA, with the node's own key and certificate, which it holds;
  * never an agent's private key. Has no socket of its own: the dialer connects.
  *	supervisor -> net	SUP_START [ca=https://HOST:PORT|dns:NAME] [ca_hash=]
- *				[node=NAME] [source=NAME]… [imds_url=]
+ *				[node=NAME] [host=NAME] [verify_endpoint=HOST:PORT]
+ *				[source=NAME]… [imds_url=]
  *				[given=NAME]…,
  *				SUP_PEER peer=keeper|dialer (again when one died),
  *				SUP_GIVEN (fds: the files opened anew)
  *	net -> supervisor	SUP_READY, SUP_CA_ROOT, SUP_NODE
+ *	net <-> supervisor	SUP_PROOF
  *	keeper <-> net		enum keeper_net_kind (certmgr/kinds.h)
  *	net <-> dialer		enum dial_kind (lib/kinds.h)
  * Descriptors at start: 3 supervisor, 4 its state folder, from 5 on what is given=, in
  * that order. */
 #include "certmgr/net_boot.h"
+#include "certmgr/net_prove.h"
 
 #include "certmgr/roles.h"
 #include "lib/child.h"
@@ -107,11 +110,13 @@ static void other(const struct msg *m)
 	case SUP_GIVEN:
 		given_anew(m);
 		return;
+	case SUP_PROOF:
+		prove_given(m, chan_take_fd(&sup));
+		return;
 	case SUP_SIGNAL:
 	case SUP_UNMOUNTED:
 	case SUP_CA_ROOT:
 	case SUP_NODE:
-	case SUP_PROOF:
 		break;
 	}
 	child_broken("supervisor");
@@ -171,6 +176,8 @@ static void start(const struct msg *m)
 	node_open(loop, text_of(m, "node", node));
 	root = take_files(m);
 	boot_open(m->attrs);
+	prove_open(loop);
+	enrol_open(m->attrs);
 	imds_open(text_of(m, "imds_url", imds));
 	place_open(m->attrs, root);
 }

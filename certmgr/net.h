@@ -26,6 +26,9 @@ void net_web_open(struct loop *l);
 void net_point(const struct web_place *p, struct span root);
 const struct web_place *net_place(void);
 
+/* An SSL_CTX gets the certificate and key that are shown now; false: there are none. */
+bool net_show_certificate(void *ctx);
+
 /* The certificate that connections show from now on: those that are kept, made with
  * another or without one, are not used again. key: PKCS#8; NULL: none is shown. */
 MUST enum err web_identify(const struct span *key, struct span cert,

@@ -1,10 +1,13 @@
 /* net: the node's certificate is got by the token, and renewed. Holds the enrolment
  * token while it signs with it, and the next key while it is asked for. */
 #include "certmgr/net_boot.h"
+#include "certmgr/net_prove.h"
 
+#include "lib/child.h"
 #include "lib/clock.h"
 #include "lib/log.h"
 
+#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -20,6 +23,30 @@ static const char enrol_file[] = "enrol", renew_file[] = "renew";
 
 /* What came with the token that is in use. */
 static struct boot said;
+
+/* The configuration's word. */
+static char host[WEB_HOST], verify_endpoint[SELF_ENDPOINT];
+/* Where the key can be proven, as the CA was told; "": nowhere. */
+static char endpoint[SELF_ENDPOINT];
+
+static void keep_text(struct attr_view said_so, const char *name, char *out,
+		      size_t room)
+{
+	struct attr a;
+
+	if (!attr_find(said_so, name, &a))
+		return;
+	if (a.len >= room || memchr(a.value, 0, a.len))
+		child_broken("supervisor");
+	memcpy(out, a.value, a.len);
+}
+
+void enrol_open(struct attr_view said_so)
+{
+	keep_text(said_so, "host", host, sizeof host);
+	keep_text(said_so, "verify_endpoint", verify_endpoint,
+		  sizeof verify_endpoint);
+}
 
 /* The name of this node, if it is known before the CA says it. */
 static const char *wanted(void)
@@ -105,7 +132,13 @@ static enum err adopt(const struct web_answer *a, const uint8_t *token,
 	TRY(answer_cert_parse(a->body, &c, f));
 	TRY(trust_take_issuing(span_of(c.issuing.p, c.issuing.len), &changed,
 			       f));
-	e = self_take(&me.next, &c, wanted(), token, &me.self, f);
+	if (token && boot_source_open(me.source) && !c.verify_by)
+		return fault_set(f, ERR_INVALID,
+				 "it is not of the kind --verify-after, and "
+				 "came by a way that others can read (%s): "
+				 "the certificate is not used: revoke it",
+				 boot_source_name(me.source));
+	e = self_take(&me.next, &c, wanted(), token, endpoint, &me.self, f);
 	if (e == ERR_UNAVAILABLE) { /* the disk: it is used nevertheless */
 		log_text(LOG_ERR, "not_kept", "%s", f->text);
 		return OK;
@@ -133,31 +166,74 @@ static void enrolled(enum outcome o, const struct web_answer *a,
 		bad_token(f);
 	else if (o != OUTCOME_DONE)
 		enrol_failed(f);
-	else if (adopt(a, me.token.id, &g) == OK)
+	else if (adopt(a, me.token.id, &g) == OK) {
 		have_certificate();
-	else if (g.code == ERR_CONFLICT || g.code == ERR_INVALID)
+		proof_begin();
+	} else if (g.code == ERR_CONFLICT || g.code == ERR_INVALID)
 		bad_token(&g);
 	else
 		enrol_failed(&g);
 	enrol_forget();
+	if (!me.proving)
+		prove_stop();
 }
 
-static enum err send_enrol(const struct web_answer *a, struct fault *f)
+static enum err send_enrol(struct fault *f)
 {
-	AUTO(buf_wipe) struct buf issuing = { 0 };
 	AUTO(buf_wipe) struct buf body = { 0 };
-	bool changed;
 
-	buf_init(&issuing, CERT_MAX);
 	buf_init(&body, NET_ASK_MAX);
-	TRY(answer_issuing(a->body, &issuing, f));
-	TRY(trust_take_issuing(span_of(issuing.p, issuing.len), &changed, f));
 	attrs_init_secret(&me.next);
 	TRY(key_next(enrol_file, wanted(), &me.next, f));
-	TRY(key_enrol_json(&me.next, &me.token, &body, f));
+	TRY(key_enrol_json(&me.next, &me.token, endpoint[0] ? endpoint : NULL,
+			   boot_source_open(me.source)
+				   ? boot_source_name(me.source)
+				   : NULL,
+			   &body, f));
 	node_ask("/v1/enrol", &body, enrolled);
 	body = (struct buf){ 0 };
 	return OK;
+}
+
+static void not_sent(const struct fault *f)
+{
+	enrol_failed(f);
+	enrol_forget();
+	prove_stop();
+}
+
+/* What the place has said, then the configuration, then our name. */
+static void name_endpoint(uint16_t port)
+{
+	const char *name = wanted() ? wanted() : host;
+	const char *whole = said.endpoint[0] ? said.endpoint : verify_endpoint;
+
+	endpoint[0] = 0;
+	if (whole[0])
+		(void)snprintf(endpoint, sizeof endpoint, "%s", whole);
+	else if (port && name[0])
+		(void)snprintf(endpoint, sizeof endpoint, "%s:%u", name, port);
+}
+
+static void listening(uint16_t port)
+{
+	struct fault f = { .code = OK };
+
+	node_not_busy();
+	name_endpoint(port);
+	if (send_enrol(&f) != OK)
+		not_sent(&f);
+	node_settle();
+}
+
+static enum err take_issuing(const struct web_answer *a, struct fault *f)
+{
+	AUTO(buf_wipe) struct buf issuing = { 0 };
+	bool changed;
+
+	buf_init(&issuing, CERT_MAX);
+	TRY(answer_issuing(a->body, &issuing, f));
+	return trust_take_issuing(span_of(issuing.p, issuing.len), &changed, f);
 }
 
 static void know_issuing(enum outcome o, const struct web_answer *a,
@@ -165,10 +241,13 @@ static void know_issuing(enum outcome o, const struct web_answer *a,
 {
 	struct fault g = *f;
 
-	if (o == OUTCOME_DONE && send_enrol(a, &g) == OK)
+	if (o != OUTCOME_DONE || take_issuing(a, &g) != OK) {
+		not_sent(&g);
 		return;
-	enrol_failed(&g);
-	enrol_forget();
+	}
+	prove_stop();
+	node_busy();
+	prove_listen(listening);
 }
 
 /* May it be tried? Takes it, or wipes it. */
@@ -284,6 +363,114 @@ void enrol_begin(void)
 		boot_find(searched);
 	else
 		no_token(&f);
+}
+
+/* ---- proof */
+
+enum {
+	/* seconds */
+	PROOF_LOOK = 10, /* has it begun? at the latest */
+	PROOF_LATE = 15, /* … since it should have */
+};
+
+static void say_waiting(void)
+{
+	char text[CLOCK_TEXT];
+
+	clock_format(me.self.not_before, text);
+	(void)fault_set(&me.why, ERR_PENDING,
+			"its certificate begins at %s: until then the CA looks "
+			"for the key at '%s'",
+			text, me.self.endpoint);
+}
+
+static void listening_again(uint16_t port)
+{
+	(void)port;
+	if (me.proving)
+		prove_serve();
+	else
+		prove_stop();
+}
+
+void proof_begin(void)
+{
+	me.proving = me.self.endpoint[0] &&
+		     clock_wall() < me.self.not_before + PROOF_LATE;
+	me.looked_early = false;
+	if (!me.proving)
+		return;
+	say_waiting();
+	if (prove_has_listener())
+		prove_serve();
+	else
+		prove_listen(listening_again);
+	node_wait(0);
+}
+
+static void unproven(void)
+{
+	unsigned proven, came = prove_calls(&proven);
+
+	prove_stop();
+	me.refused = true;
+	(void)fault_set(&me.why, ERR_UNAUTHENTICATED,
+			"the CA has not found this node's key at '%s' in time, "
+			"and has revoked the certificate before it began (%u "
+			"connections came, %u saw the key): the CA's host has "
+			"to get there (verify_listen=, verify_endpoint=, "
+			"firewalls); then make another token with 'cretula ca "
+			"token --node %s'",
+			me.self.endpoint, came, proven, me.self.node);
+	log_text(LOG_ERR, "unproven", "%s", me.why.text);
+}
+
+static void proof_wait(void)
+{
+	int64_t left = me.self.not_before + 1 - clock_wall();
+
+	node_wait((uint64_t)MAX(1, MIN(left, (int64_t)PROOF_LOOK)) *
+		  CLOCK_SECOND);
+}
+
+static void proof_looked(enum outcome o, const struct web_answer *a,
+			 const struct fault *f)
+{
+	(void)a;
+	if (o == OUTCOME_DONE) {
+		me.proving = false;
+		prove_stop();
+		node_answers();
+		renew_plan();
+		return;
+	}
+	if (o == OUTCOME_REFUSED &&
+	    clock_wall() > me.self.not_before + PROOF_LATE) {
+		node_answers();
+		unproven();
+		node_wait(node_jitter(LOOK));
+		return;
+	}
+	(void)f;
+	say_waiting();
+	proof_wait();
+}
+
+/* Every other time it waits: the CA's clock says when it begins, ours may be wrong. */
+void proof_look(void)
+{
+	char path[NET_PATH_MAX];
+
+	if (clock_wall() < me.self.not_before && !me.looked_early) {
+		me.looked_early = true;
+		proof_wait();
+		return;
+	}
+	me.looked_early = false;
+	web_forget(); /* the CA has judged the connection that there is */
+	(void)snprintf(path, sizeof path, "/v1/certificates/%s",
+		       me.self.serial);
+	node_ask(path, NULL, proof_looked);
 }
 
 /* ---- renewal */

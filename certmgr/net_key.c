@@ -87,6 +87,8 @@ static const struct json_field enrol_fields[] = {
 	{ .name = "token_id", .kind = JSON_HEX },
 	{ .name = "csr", .kind = JSON_BASE64 },
 	{ .name = "signature", .kind = JSON_BASE64 },
+	{ .name = "endpoint", .kind = JSON_TEXT },
+	{ .name = "source", .kind = JSON_TEXT },
 };
 
 static const struct json_field renew_fields[] = {
@@ -108,6 +110,7 @@ static enum err sign(const struct token *t, const struct attr *csr,
 }
 
 enum err key_enrol_json(const struct attrs *next, const struct token *t,
+			const char *endpoint, const char *source,
 			struct buf *out, struct fault *f)
 {
 	AUTO(attrs_wipe) struct attrs a = { 0 };
@@ -120,6 +123,10 @@ enum err key_enrol_json(const struct attrs *next, const struct token *t,
 	TRY(attrs_add(&a, "token_id", 0, t->id, TOKEN_ID));
 	TRY(attrs_add_attr(&a, &csr));
 	TRY(attrs_add(&a, "signature", 0, sig, sizeof sig));
+	if (endpoint)
+		TRY(attrs_add_str(&a, "endpoint", endpoint));
+	if (source)
+		TRY(attrs_add_str(&a, "source", source));
 	return json_attrs_format(attrs_view(&a), enrol_fields,
 				 NELEM(enrol_fields), out);
 }

@@ -2,6 +2,7 @@
  * next; tells keeper. Holds what net_enrol.c has under way.
  *	net -> keeper	KN_STATE */
 #include "certmgr/net_boot.h"
+#include "certmgr/net_prove.h"
 
 #include "lib/clock.h"
 #include "lib/log.h"
@@ -26,7 +27,7 @@ struct node me = { .token_fd = -1 };
 
 bool node_usable(void)
 {
-	return me.self.there && !me.refused;
+	return me.self.there && !me.refused && !me.proving;
 }
 
 static bool away(void)
@@ -285,7 +286,7 @@ static void looked(enum outcome o, const struct web_answer *a,
 {
 	(void)a;
 	if (o == OUTCOME_DONE)
-		me.refused = false;
+		me.refused = me.proving = false;
 	node_learn(o, f);
 	if (away())
 		node_again();
@@ -317,6 +318,7 @@ static void give_up(void)
 	enrol_forget();
 	boot_cancel();
 	place_cancel();
+	prove_cancel();
 	me.done_raw = NULL;
 	me.busy = false;
 	web_next();
@@ -350,7 +352,8 @@ static void see_the_end(void)
 		node_wait((uint64_t)MIN(left + 1, REST_MAX) * CLOCK_SECOND);
 		return;
 	}
-	me.self.there = me.refused = false;
+	me.self.there = me.refused = me.proving = false;
+	prove_stop();
 	(void)!web_identify(NULL, (struct span){ 0 }, (struct span){ 0 }, &f);
 	give_up();
 }
@@ -360,7 +363,9 @@ static void next(struct loop_timer *t)
 	(void)t;
 	see_the_end();
 	if (!me.busy) {
-		if (!node_usable())
+		if (me.proving && !me.refused)
+			proof_look();
+		else if (!node_usable())
 			enrol_begin();
 		else if (renewal_due())
 			renew_begin();
@@ -436,6 +441,7 @@ void node_begin(void)
 
 	if (e == OK) {
 		begin_with_certificate();
+		proof_begin();
 	} else if (e == ERR_NOT_FOUND) {
 		(void)fault_set(&me.why, ERR_PENDING,
 				"this node is being enrolled");

@@ -94,12 +94,18 @@ enum err self_load(const char *want, struct self *s, struct fault *f)
 		memcpy(s->token, a.value, TOKEN_ID);
 		s->enrolled = true;
 	}
+	s->endpoint[0] = 0;
+	if (attr_only(attrs_view(&kept), "endpoint", &a) == OK &&
+	    a.len < sizeof s->endpoint) {
+		memcpy(s->endpoint, a.value, a.len);
+		s->endpoint[a.len] = 0;
+	}
 	return use(&kept, want, s, f);
 }
 
 enum err self_take(const struct attrs *pending, const struct answer_cert *c,
-		   const char *want, const uint8_t *token, struct self *s,
-		   struct fault *f)
+		   const char *want, const uint8_t *token, const char *endpoint,
+		   struct self *s, struct fault *f)
 {
 	AUTO(attrs_wipe) struct attrs kept = { 0 };
 	struct self next = *s;
@@ -109,6 +115,10 @@ enum err self_take(const struct attrs *pending, const struct answer_cert *c,
 		memcpy(next.token, token, TOKEN_ID);
 		next.enrolled = true;
 	}
+	next.endpoint[0] = 0;
+	if (endpoint && c->verify_by)
+		(void)snprintf(next.endpoint, sizeof next.endpoint, "%s",
+			       endpoint);
 	attrs_init_secret(&kept);
 	if (attr_only(attrs_view(pending), "key", &key) != OK)
 		return broken(f);
@@ -117,6 +127,8 @@ enum err self_take(const struct attrs *pending, const struct answer_cert *c,
 	TRY(attrs_add(&kept, "issuing", 0, c->issuing.p, c->issuing.len));
 	if (next.enrolled)
 		TRY(attrs_add(&kept, "token", 0, next.token, TOKEN_ID));
+	if (next.endpoint[0])
+		TRY(attrs_add_str(&kept, "endpoint", next.endpoint));
 	TRY(use(&kept, want, &next, f));
 	/* A disk that is full takes no certificate away: it is used, and asked
 	 * for again after the next start. */

@@ -8,6 +8,7 @@
 
 enum {
 	SELF_NODE_MAX = DN_PART_MAX,
+	SELF_ENDPOINT = WEB_HOST + 8,
 };
 
 /* Where a node may be told what it needs to begin, in the words of the configuration
@@ -29,6 +30,8 @@ struct self {
 	int64_t not_before, not_after;
 	bool enrolled;           /* by that token, which is used up */
 	uint8_t token[TOKEN_ID]; /* also known of a certificate that ended */
+	char endpoint[SELF_ENDPOINT]; /* where the CA looks for the key until it
+					 begins; "": it began at once */
 };
 
 /* The one in the folder. want: the name it must be of, or NULL. ERR_NOT_FOUND: there is
@@ -38,7 +41,8 @@ MUST enum err self_load(const char *want, struct self *s, struct fault *f);
  * s is as it was if it is not good. */
 MUST enum err self_take(const struct attrs *pending,
 			const struct answer_cert *c, const char *want,
-			const uint8_t *token, struct self *s, struct fault *f);
+			const uint8_t *token, const char *endpoint,
+			struct self *s, struct fault *f);
 
 /* ---- the next one's key (net_key.c) */
 
@@ -48,7 +52,10 @@ MUST enum err self_take(const struct attrs *pending,
 MUST enum err key_next(const char *name, const char *node, struct attrs *out,
 		       struct fault *f);
 /* JSON of POST /v1/enrol, /v1/certificates/renew. */
+/* endpoint: where the key can be proven; source: how the token came, if others may have
+ * seen it; each may be NULL. */
 MUST enum err key_enrol_json(const struct attrs *next, const struct token *t,
+			     const char *endpoint, const char *source,
 			     struct buf *out, struct fault *f);
 MUST enum err key_renew_json(const struct attrs *next, struct buf *out,
 			     struct fault *f);
@@ -70,6 +77,8 @@ struct node {
 	struct self self;
 	enum boot_source source; /* where the token came from */
 	bool refused;            /* the CA does not take the certificate */
+	bool proving;            /* it begins later, and has to be proven */
+	bool looked_early;       /* … and time was given to it */
 	bool heard;              /* … has answered since the start */
 	int64_t away_since;      /* 0: it answers */
 	struct fault why;        /* of none or away */
@@ -129,6 +138,11 @@ uint64_t node_doubled(uint64_t s, unsigned times, uint64_t max);
 
 /* ---- its certificate is to be had (net_enrol.c) */
 
+/* host= verify_endpoint= of SUP_START. */
+void enrol_open(struct attr_view said);
+/* The certificate is there and does not count yet: has the CA found its key? */
+void proof_begin(void);
+void proof_look(void);
 /* By a token, if there is one that was not used; else says what is missing. */
 void enrol_begin(void);
 void renew_begin(void);

@@ -66,6 +66,11 @@ static bool on_context(void *ctx)
 			    SSL_CTX_add1_chain_cert(c, tls.issuing) == 1);
 }
 
+bool net_show_certificate(void *ctx)
+{
+	return tls.key && on_context(ctx);
+}
+
 static struct span root_pem(void)
 {
 	return span_of(tls.root.p, tls.root.len);

@@ -91,6 +91,10 @@ enum err certmgr_boot_configure(struct attr_view conf, struct fault *f)
 	attrs_init(&certmgr.source);
 	certmgr.ca_hash = conf_str(conf, "ca_hash");
 	certmgr.imds_url = conf_str(conf, "imds_url");
+	certmgr.verify_endpoint = conf_str(conf, "verify_endpoint");
+	certmgr.verify_listen = conf_str(conf, "verify_listen");
+	if (!strcmp(certmgr.verify_listen, "no"))
+		mem_free(&certmgr.verify_listen);
 	while (attr_next(&it, &a))
 		if (attr_named(&a, "bootstrap") && a.len)
 			TRY(take_value(&a, f));

@@ -4,10 +4,12 @@
  *	keeper -> supervisor	SUP_SIGNAL
  *	view -> supervisor	SUP_UNMOUNTED
  *	supervisor -> keeper	SUP_NOTE: what this machine does not give
- *	supervisor -> net	SUP_GIVEN	net -> supervisor	SUP_CA_ROOT, SUP_NODE */
+ *	supervisor -> net	SUP_GIVEN	net -> supervisor	SUP_CA_ROOT, SUP_NODE
+ *	net <-> supervisor	SUP_PROOF */
 #include "certmgr/supervisor.h"
 
 #include "certmgr/roles.h"
+#include "lib/listen.h"
 #include "lib/log.h"
 #include "lib/procinfo.h"
 #include "lib/remote.h"
@@ -116,6 +118,8 @@ static void start_net(struct attrs *a)
 	add_if(a, "ca", certmgr.ca);
 	add_if(a, "ca_hash", certmgr.ca_hash);
 	add_if(a, "imds_url", certmgr.imds_url);
+	add_if(a, "host", remote.node);
+	add_if(a, "verify_endpoint", certmgr.verify_endpoint);
 	ENSURE(attrs_add_view(a, attrs_view(&certmgr.source)) == OK);
 	if (certmgr.root_fd >= 0)
 		ENSURE(attrs_add_str(a, "given", "root") == OK);
@@ -256,6 +260,25 @@ static bool send_signal(struct sup_child *c, const struct msg *m)
 	return true;
 }
 
+/* For as long as net keeps it. */
+static bool listen_for_proof(struct sup_child *c)
+{
+	AUTO(attrs_wipe) struct attrs a = { 0 };
+	AUTO(fd_close) int fd = -1;
+	char at[LISTEN_AT] = "";
+	struct fault f = { .text = "verify_listen=no" };
+
+	attrs_init(&a);
+	if (certmgr.verify_listen &&
+	    listen_tcp(certmgr.verify_listen, &fd, at, &f) == OK)
+		ENSURE(attrs_add_str(&a, "port", strrchr(at, ':') + 1) == OK);
+	else
+		ENSURE(attrs_add_str(&a, "text", f.text) == OK);
+	(void)!chan_send_fds(&c->chan, SUP_PROOF, 0, attrs_view(&a), &fd,
+			     fd >= 0);
+	return true;
+}
+
 static bool take_root(const struct msg *m)
 {
 	struct fault f;
@@ -299,6 +322,7 @@ static bool message(struct sup_child *c, const struct msg *m)
 	case SUP_NODE:
 		return c->role == ROLE_NET && take_node(m);
 	case SUP_PROOF:
+		return c->role == ROLE_NET && listen_for_proof(c);
 	case SUP_GIVEN:
 		break;
 	}

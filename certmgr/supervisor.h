@@ -42,8 +42,10 @@ struct certmgr {
 	struct attrs source; /* source=NAME …: bootstrap, in order */
 	char *boot_file, *boot_nocloud; /* paths; NULL: none */
 	char *imds_url;                 /* NULL: the usual one */
-	char *view;  /* where the file view is; NULL: there is none */
-	bool upcall; /* listen for the kernel's helper */
+	char *verify_listen;            /* ADDRESS:PORT; NULL: not at all */
+	char *verify_endpoint; /* HOST:PORT; NULL: our name and that port */
+	char *view;            /* where the file view is; NULL: there is none */
+	bool upcall;           /* listen for the kernel's helper */
 	bool durable;
 	uint64_t claim_within; /* s */
 	char instance[CERTMGR_INSTANCE + 1];

@@ -218,6 +218,7 @@ static const struct rule fetching[] = {
 	CALL2(setsockopt, IS(1, IPPROTO_TCP), IS(2, TCP_NODELAY)),
 	CALL1(newfstatat, BITS(3, AT_EMPTY_PATH, AT_EMPTY_PATH)),
 	NOTHING(connect),
+	CALL(accept4), /* the CA's prober */
 	CALL(getsockname),
 	CALL(getpeername),
 	CALL(fstat),

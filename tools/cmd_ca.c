@@ -78,7 +78,12 @@ static const struct opt token_opts[] = {
 	{ "ttl", "TIME", "how long it may be used; default 1h" },
 	{ "lifetime", "TIME", "of the certificate, at most" },
 	{ "verify-after", "TIME",
-	  "the certificate is good from then on, if its host proves the key" },
+	  "the certificate is good from then on, if its host proves the key; "
+	  "of type node: 30s, unless 0 or no" },
+	{ "for", "WAY",
+	  "print what certmgr needs, as it stands in a file, on the kernel's "
+	  "cmdline or in user-data" },
+	{ "url", "URL", "with --for: https://HOST:PORT of ca, or dns:NAME" },
 	{ "bearer", NULL, "may be sent itself, by clients that cannot sign" },
 	{ 0 },
 };

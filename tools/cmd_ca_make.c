@@ -1,21 +1,13 @@
-/* cretula ca init, token, root. Runs in cretula; holds the root key's passphrase in
- * locked memory until it is sealed for the signer, and a token, likewise, until it is
- * printed: the daemon gets no more of it than its public key. */
+/* cretula ca init, root. Runs in cretula; holds the root key's passphrase in locked memory
+ * until it is sealed for the signer. */
 #include "tools/ca.h"
 #include "tools/secrets.h"
 
 #include "lib/enc.h"
 #include "lib/evp.h"
 #include "lib/pem.h"
-#include "lib/token.h"
 
-#include <errno.h>
 #include <string.h>
-#include <unistd.h>
-
-enum {
-	TOKEN_ROOM = 1024, /* a token as JSON, with what goes beside it */
-};
 
 /* The passphrase of the root key, as LIST passphrase=. */
 static int root_secret(const struct cli *cli, bool twice, struct attrs *box)
@@ -190,125 +182,5 @@ int ca_root_run(struct cli *cli)
 					    cli_opt(cli, "issuing") ? issuing
 								    : root);
 	cretula_answer_free(answer);
-	return rc;
-}
-
-/* token */
-
-static int token_args(struct cli *cli, const struct token *t,
-		      struct attrs *args)
-{
-	uint8_t public[TOKEN_PUBLIC];
-	int rc;
-
-	token_public(t, public);
-	ENSURE(attrs_add(args, "id", 0, t->id, TOKEN_ID) == OK);
-	ENSURE(attrs_add(args, "public", 0, public, sizeof public) == OK);
-	rc = cli_add(cli, "node", "node", args);
-	if (!rc)
-		rc = cli_add(cli, "type", "type", args);
-	if (!rc)
-		rc = cli_add(cli, "agent", "agent", args);
-	if (!rc)
-		rc = cli_add_time(cli, "ttl", "ttl", false, args);
-	if (!rc)
-		rc = cli_add_time(cli, "lifetime", "lifetime", false, args);
-	if (!rc)
-		rc = cli_add_time(cli, "verify-after", "verify_after", true,
-				  args);
-	if (!rc && cli_opt(cli, "bearer"))
-		ENSURE(attrs_add_str(args, "bearer", "yes") == OK);
-	return rc;
-}
-
-/* Not through stdio: its buffer is neither locked nor wiped. */
-static int print_secret(const struct buf *b)
-{
-	size_t at = 0;
-
-	while (at < b->len) {
-		ssize_t n = write(STDOUT_FILENO, b->p + at, b->len - at);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n <= 0) {
-			cli_say("standard output cannot be written to: %s",
-				strerror(errno));
-			return EXIT_FAILED;
-		}
-		at += (size_t)n;
-	}
-	return EXIT_DONE;
-}
-
-static enum err token_json(const struct token *t, const struct buf *text,
-			   struct attr_view reply, struct buf *out)
-{
-	char id[2 * TOKEN_ID + 1];
-	struct attrs a;
-	struct attr end;
-	enum err e;
-
-	enc_hex(t->id, TOKEN_ID, id);
-	attrs_init_secret(&a);
-	e = attrs_add(&a, "token", 0, text->p, text->len);
-	if (e == OK)
-		e = attrs_add_str(&a, "id", id);
-	if (e == OK && attr_find(reply, "expires", &end))
-		e = attrs_add_attr(&a, &end);
-	if (e == OK)
-		e = attr_format_json(attrs_view(&a), out);
-	attrs_wipe(&a);
-	return e;
-}
-
-static int print_token(const struct cli *cli, const struct token *t,
-		       const struct cretula_answer *answer)
-{
-	struct attr_view reply = attrs_view(&answer->reply.a);
-	struct buf text, json;
-	enum err e;
-	int rc;
-
-	buf_init_secret(&text, TOKEN_ROOM);
-	buf_init_secret(&json, TOKEN_ROOM);
-	e = token_format(t, &text);
-	if (e == OK && cli->json)
-		e = token_json(t, &text, reply, &json);
-	if (e == OK)
-		e = buf_u8(cli->json ? &json : &text, '\n');
-	if (e != OK)
-		rc = cli_fault(e, NULL);
-	else
-		rc = print_secret(cli->json ? &json : &text);
-	buf_wipe(&json);
-	buf_wipe(&text);
-	return rc;
-}
-
-int ca_token_run(struct cli *cli)
-{
-	struct cretula_answer *answer = NULL;
-	struct token t = { 0 };
-	struct attrs args;
-	int rc = cli_words(cli, 0);
-
-	if (!rc && !cli_opt(cli, "node"))
-		rc = cli_usage(cli, "a token is for a node: --node DNS-NAME");
-	if (rc)
-		return rc;
-	attrs_init(&args);
-	token_make(&t);
-	rc = token_args(cli, &t, &args);
-	if (!rc)
-		rc = ca_ask(cli, true, "ca.token", attrs_view(&args), NULL,
-			    &answer);
-	if (!rc && cli->field && strcmp(cli->field, "token") != 0)
-		rc = out_field(cli->field, attrs_view(&answer->reply.a));
-	else if (!rc)
-		rc = print_token(cli, &t, answer);
-	cretula_answer_free(answer);
-	token_wipe(&t);
-	attrs_wipe(&args);
 	return rc;
 }

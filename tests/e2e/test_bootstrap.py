@@ -68,6 +68,11 @@ class Bare(Certmgr):
         write(self.log_path, "")
 
 
+def listed(ca, node, *more):
+    return [json.loads(line) for line in
+            ca.cli("ca", "list", "--node", node, "--json", *more).stdout.splitlines()]
+
+
 def published(cm):
     return os.path.join(os.path.dirname(cm.api), "root.pem")
 
@@ -145,6 +150,64 @@ def a_token_without_a_hash_goes_nowhere():
         cm.options["bootstrap"] = "file:" + path
         cm.start()
         wait_attention(cm, "nobody said whom to believe")
+
+
+# A node's name that leads to this machine, as in a hosts file
+NODE_HERE = "localhost"
+
+
+@case
+def a_certificate_counts_once_it_is_proven():
+    with world() as ca, Bare(ca) as cm:
+        token = make_token(ca, node=NODE_HERE, verify="4")
+        path = filed(os.path.join(cm.base, "boot"), token=token,
+                     ca=ca_cli.url(ca), ca_hash=hash_of(ca), node=NODE_HERE)
+        cm.options.update(bootstrap="file:" + path, verify_listen="127.0.0.1:0")
+        cm.start()
+        wait_attention(cm, "until then the CA looks for the key at 'localhost:")
+        cm.wait_ready_node()
+        equal(len(listed(ca, NODE_HERE, "--revoked")), 0, "it was proven")
+        equal(len(listed(ca, NODE_HERE, "--valid")), 1, "and is valid")
+
+
+@case
+def a_certificate_that_is_not_proven_is_revoked_before_it_begins():
+    with world() as ca, Bare(ca) as cm:
+        token = make_token(ca, node=NODE_HERE, verify="3")
+        path = filed(os.path.join(cm.base, "boot"), token=token,
+                     ca=ca_cli.url(ca), ca_hash=hash_of(ca), node=NODE_HERE,
+                     verify_endpoint="localhost:9")
+        cm.options.update(bootstrap="file:" + path, verify_listen="127.0.0.1:0")
+        cm.start()
+        said = wait_attention(cm, "has not found this node's key at 'localhost:9'")
+        check("make another token" in said, "and what to do", said)
+        revoked, = listed(ca, NODE_HERE, "--revoked")
+        check(revoked["revoked"] <= revoked["not_before"], "before it began", revoked)
+
+
+@case
+def a_token_of_somebody_else_is_an_alarm_on_both_sides():
+    with world() as ca, Bare(ca) as cm:
+        token = make_token(ca)
+        thief = write(os.path.join(cm.base, "stolen"), token)
+        ca.cli("ca", "enrol", "--token", "@" + thief, "--csr",
+               ca_cli.csr(ca, "thief"))
+        path = filed(os.path.join(cm.base, "boot"), token=token,
+                     ca=ca_cli.url(ca), ca_hash=hash_of(ca), node=NODE)
+        cm.options["bootstrap"] = "file:" + path
+        cm.start()
+        said = wait_attention(cm, "the token was used by somebody else")
+        check("cretula ca revoke --node " + NODE in said, "what to do", said)
+        done = cm.cli("status", check=False)
+        equal(done.returncode, 7, "status needs attention")
+        check(b"theft: token" in ca.cli("status", check=False).stdout, "the CA's status")
+        # what is to be done then
+        ca.cli("ca", "revoke", "--node", NODE)
+        check(b"theft" not in ca.cli("status", check=False).stdout, "is done")
+        filed(path, token=make_token(ca), ca=ca_cli.url(ca),
+              ca_hash=hash_of(ca), node=NODE)
+        cm.reload()
+        cm.wait_ready_node()
 
 
 if __name__ == "__main__":

@@ -2,6 +2,8 @@
 """`cretula ca …`: every verb with good and bad input, its exit code and what it
 prints."""
 import http.server
+import base64
+import hashlib
 import json
 import os
 import re
@@ -79,8 +81,10 @@ def the_root_is_a_certificate(ca):
     check("root CA" in x509(root, "-subject"), "root")
     equal(x509(issuing, "-issuer").replace("issuer", "subject"),
           x509(root, "-subject"), "the root has signed the issuing CA")
+    der = base64.b64decode("".join(root.split("\n")[1:-2]))
     equal(json.loads(ca.cli("ca", "root", "--json").stdout),
-          {"root": root, "issuing": issuing}, "both as JSON")
+          {"hash": "sha256:" + hashlib.sha256(der).hexdigest(), "root": root,
+           "issuing": issuing}, "both as JSON, and the root's hash")
     usage(ca, "go with --renew", "ca", "root", "--issuing-life", "90d")
     usage(ca, "exclude", "ca", "root", "--renew", "--issuing")
 

@@ -99,7 +99,7 @@ class Stage:
             serialization.PublicFormat.SubjectPublicKeyInfo)
         id_ = os.urandom(16)
         admin.call("ca.token", [("id", id_), ("public", public), ("node", NODE),
-                                ("type", kind)])
+                                ("type", kind), ("verify_after", "0")])
         key, request = csr()
         said = (b"cretula-enrol-v1\0" + hashlib.sha256(spki).digest() + id_ +
                 hashlib.sha256(request).digest())

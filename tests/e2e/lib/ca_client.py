@@ -164,6 +164,7 @@ def add_token(ca, node=NODE, type="web", token=None, **more):
 
 def add_token_by(admin, node=NODE, type="web", token=None, **more):
     token = token or Token()
+    more = {"verify_after": 0, **more}
     admin.call("ca.token", [("id", token.id), ("public", token.public),
                             ("node", node), ("type", type)] +
                list(more.items()))
