@@ -23,6 +23,7 @@ enum err remote_status(struct attr_view start, const struct refusals *r,
 	if (!attr_find(start, "https", &a))
 		return OK;
 	TRY(attrs_add_attr(out, &a));
+	TRY(copy(start, "gate_uid", "gate_uid", out));
 	TRY(copy(start, "revocation", "revocation", out));
 	TRY(copy(start, "max_age", "revocation_max_age", out));
 	TRY(copy(start, "fail", "revocation_fail", out));

@@ -11,6 +11,9 @@
 #include <signal.h>
 #include <sys/types.h>
 
+/* A name that every program finds, and the CA's domain without a dot. */
+#define PLAY_NODE "localhost"
+
 enum {
 	PLAY_FAILED = 125, /* our own failure */
 	PLAY_NOT_EXECUTABLE = 126,
@@ -23,17 +26,18 @@ enum {
 };
 
 struct play {
-	char folder[80];              /* everything is in there */
-	char bin[PATH_MAX / 2];       /* where this program is */
-	char api[96];                 /* path of api.sock */
-	char ca_api[96];              /* the same of ca; "": there is no ca */
-	char ca_root[96];             /* its root certificate, PEM */
-	char ca_url[64], ca_http[64]; /* where its ports are */
-	char cm_api[112];             /* of certmgr; "": there is none */
-	char **command;               /* NULL-ended */
-	sigset_t mask;                /* the signal mask we were started with */
-	pid_t parent;                 /* the playground, for the keeper */
-	int parent_fd;                /* its pidfd */
+	char folder[80];                /* everything is in there */
+	char bin[PATH_MAX / 2];         /* where this program is */
+	char api[96];                   /* path of api.sock */
+	char ca_api[96];                /* the same of ca; "": there is no ca */
+	char ca_root[96];               /* its root certificate, PEM */
+	char ca_url[64], ca_http[64];   /* where its ports are */
+	char cm_api[112];               /* of certmgr; "": there is none */
+	char credd_url[64], cm_url[64]; /* by HTTPS; "": there is no certmgr */
+	char **command;                 /* NULL-ended */
+	sigset_t mask; /* the signal mask we were started with */
+	pid_t parent;  /* the playground, for the keeper */
+	int parent_fd; /* its pidfd */
 };
 
 /* One of the daemons; `name` is of its program, its files and its log. */
@@ -114,6 +118,21 @@ int play_certmgr_fill(struct keep *k, struct play_daemon *d);
 /* Takes away what is outside of the folder, or mounted in it; certmgr was killed. Does
  * nothing where there is nothing. killed: the keeper was, too, and could not. */
 void play_certmgr_end(const struct play *p, bool killed);
+
+/* tools/play_remote.c: credd and certmgr by HTTPS: what their configurations have for it;
+ * the profile of admins; and once certmgr runs, the grant for credd's gate; then until
+ * both serve. 0 or an exit code, said. */
+enum err play_remote_credd(const struct play *p, struct attrs *conf);
+enum err play_remote_certmgr(struct attrs *conf);
+bool play_remote_profiles(const struct play *p);
+int play_remote_grant(const struct play *p, struct cretula *certmgr);
+int play_remote_fill(struct keep *k, struct play_daemon *certmgr);
+
+/* Does URL/readyz answer, by who the playground's CA says it is? Else why. */
+bool play_serves(const struct play *p, const char *base, char *why,
+		 size_t size);
+/* A grant at certmgr: who has that uid may start agents of that type. */
+int play_grant_agents(struct cretula *certmgr, const char *type, uint64_t uid);
 
 /* A random passphrase, appended to pass (secret) and kept in that file. */
 bool play_passphrase(const struct play *p, const char *file, struct buf *pass);

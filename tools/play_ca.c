@@ -44,7 +44,7 @@ bool play_ca_prepare(struct play *p)
 	       play_make_dir(p, "ca/run", 0755) &&
 	       play_make_dir(p, "ca/state", 0700) &&
 	       play_make_dir(p, "ca/profiles", 0755) &&
-	       conf_attrs(p, &conf) == OK &&
+	       play_remote_profiles(p) && conf_attrs(p, &conf) == OK &&
 	       play_write_conf(p, "ca", attrs_view(&conf));
 	attrs_wipe(&conf);
 	(void)snprintf(p->ca_api, sizeof p->ca_api, "%s/ca/run/api.sock",
@@ -176,7 +176,7 @@ static bool lists_are_there(struct cretula *c, char *why, size_t size)
 	return all;
 }
 
-static bool serves(const struct play *p, char *why, size_t size)
+bool play_serves(const struct play *p, const char *base, char *why, size_t size)
 {
 	char url[sizeof p->ca_url + 8];
 	struct web w = { .url = url,
@@ -187,7 +187,7 @@ static bool serves(const struct play *p, char *why, size_t size)
 	struct buf body;
 	bool good, reached;
 
-	(void)snprintf(url, sizeof url, "%s/readyz", p->ca_url);
+	(void)snprintf(url, sizeof url, "%s/readyz", base);
 	buf_init(&body, 2 * WEB_PEM_MAX);
 	good = web_fetch(&w, &body, &reached, &f) == OK;
 	buf_wipe(&body);
@@ -221,7 +221,7 @@ static int wait_serving(struct keep *k, const struct play_daemon *d,
 
 	while (!play_calm(c, why, sizeof why) ||
 	       !lists_are_there(c, why, sizeof why) ||
-	       !serves(k->p, why, sizeof why)) {
+	       !play_serves(k->p, k->p->ca_url, why, sizeof why)) {
 		rc = play_look_again(k, d);
 		if (rc)
 			return rc;
@@ -249,6 +249,8 @@ int play_ca_fill(struct keep *k, struct play_daemon *d)
 		play_daemon_log(k->p, d->name);
 	else
 		rc = wait_serving(k, d, c);
+	/* Its verifier waits for the root, which is there now. */
+	(void)kill(k->daemon[0].pid, SIGHUP);
 	cretula_close(c);
 	return rc;
 }

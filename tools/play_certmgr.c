@@ -15,8 +15,6 @@
 #include <sys/mount.h>
 #include <unistd.h>
 
-/* A name that every program finds, and the CA's domain without a dot. */
-#define NODE   "localhost"
 #define UPCALL "/run/cretula/upcall"
 
 enum {
@@ -63,7 +61,7 @@ static enum cretula_err tell_ca(const struct play *p, const struct token *t,
 	e = client_open(CLIENT_CA, p->ca_api, true, &c, err);
 	if (!e && (cretula_list_add(args, "id", t->id, TOKEN_ID) ||
 		   cretula_list_add(args, "public", public, sizeof public) ||
-		   cretula_list_add_str(args, "node", NODE) ||
+		   cretula_list_add_str(args, "node", PLAY_NODE) ||
 		   /* nobody else is here who could have it */
 		   cretula_list_add_str(args, "verify_after", "0")))
 		e = client_fail(err, ERR_INTERNAL, "a list is too long");
@@ -97,6 +95,7 @@ static enum err conf_attrs(const struct play *p, struct attrs *conf)
 	TRY(attrs_add_fmt(conf, "state", "%s/certmgr/state", p->folder));
 	TRY(attrs_add_fmt(conf, "view", "%s/certmgr/fs", p->folder));
 	TRY(attrs_add_fmt(conf, "token", "%s/certmgr/token", p->folder));
+	TRY(play_remote_certmgr(conf));
 	TRY(attrs_add_str(conf, "ca", p->ca_url));
 	return attrs_add_str(conf, "ca_root", p->ca_root);
 }
@@ -148,22 +147,22 @@ static int wait_enrolled(struct keep *k, const struct play_daemon *d,
 	return rc;
 }
 
-static enum err grant_attrs(struct attrs *args)
+static enum err grant_attrs(const char *type, uint64_t uid, struct attrs *args)
 {
 	struct attrs grant;
 	enum err e;
 
 	attrs_init(&grant);
-	e = attrs_add_str(&grant, "agent", "*");
+	e = attrs_add_str(&grant, "agent", type);
 	if (e == OK)
-		e = attrs_add_u64(&grant, "uid", getuid());
+		e = attrs_add_u64(&grant, "uid", uid);
 	if (e == OK)
 		e = attrs_add(args, "grant", 0, grant.bytes.p, grant.bytes.len);
 	attrs_wipe(&grant);
 	return e;
 }
 
-static int grant_agents(struct cretula *c)
+int play_grant_agents(struct cretula *certmgr, const char *type, uint64_t uid)
 {
 	struct cretula_answer *answer = NULL;
 	struct cretula_error err = { 0 };
@@ -171,8 +170,9 @@ static int grant_agents(struct cretula *c)
 	int rc = 0;
 
 	attrs_init(&args);
-	ENSURE(grant_attrs(&args) == OK);
-	if (client_call(c, "grant.add", attrs_view(&args), NULL, &answer, &err))
+	ENSURE(grant_attrs(type, uid, &args) == OK);
+	if (client_call(certmgr, "grant.add", attrs_view(&args), NULL, &answer,
+			&err))
 		rc = play_said(&err, "grant.add of agents");
 	cretula_answer_free(answer);
 	attrs_wipe(&args);
@@ -213,11 +213,13 @@ int play_certmgr_fill(struct keep *k, struct play_daemon *d)
 	register_upcall(k->p);
 	if (client_open(CLIENT_CERTMGR, k->p->cm_api, true, &c, &err))
 		return play_said(&err, "connection to certmgr");
-	rc = wait_enrolled(k, d, c);
+	rc = play_grant_agents(c, "*", getuid());
 	if (!rc)
-		rc = grant_agents(c);
+		rc = play_remote_grant(k->p, c);
+	if (!rc)
+		rc = wait_enrolled(k, d, c);
 	cretula_close(c);
-	return rc;
+	return rc ? rc : play_remote_fill(k, d);
 }
 
 /* The end */

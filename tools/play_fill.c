@@ -145,18 +145,27 @@ static enum err put_operations(struct attr_view decl, struct attrs *grant)
 	return e;
 }
 
+/* Who may use it: the caller, and over the network the agents of this node, which only
+ * the caller may start. */
+static enum err put_subject(bool remote, struct attrs *grant)
+{
+	if (remote)
+		return attrs_add_str(grant, "cert.ou", PLAY_NODE);
+	return attrs_add_u64(grant, "uid", getuid());
+}
+
 static enum err grant_attrs(const char *name, struct attr_view decl,
-			    struct attrs *grant)
+			    bool remote, struct attrs *grant)
 {
 	TRY(attrs_add_str(grant, "credential", name));
 	TRY(put_operations(decl, grant));
-	TRY(attrs_add_u64(grant, "uid", getuid()));
+	TRY(put_subject(remote, grant));
 	TRY(attrs_add_str(grant, "max_skew", "any"));
 	return attrs_add_str(grant, "lifetime", "any");
 }
 
 static enum cretula_err add_grant(struct cretula *c, const char *name,
-				  struct attr_view decl,
+				  struct attr_view decl, bool remote,
 				  struct cretula_error *err)
 {
 	struct cretula_answer *answer = NULL;
@@ -165,7 +174,7 @@ static enum cretula_err add_grant(struct cretula *c, const char *name,
 
 	attrs_init(&args);
 	attrs_init(&grant);
-	if (grant_attrs(name, decl, &grant) != OK ||
+	if (grant_attrs(name, decl, remote, &grant) != OK ||
 	    attrs_add(&args, "grant", 0, grant.bytes.p, grant.bytes.len) != OK)
 		e = client_fail(err, ERR_TOO_LARGE, "too many attributes");
 	else
@@ -179,7 +188,7 @@ static enum cretula_err add_grant(struct cretula *c, const char *name,
 
 /* A module that wants what we cannot make up has no sample; its being there does
  * not keep anybody from the others. */
-static int add_sample(struct cretula *c, struct attr_view item)
+static int add_sample(struct cretula *c, struct attr_view item, bool remote)
 {
 	char name[CREDENTIAL_NAME_MAX];
 	struct cretula_error err = { 0 };
@@ -195,13 +204,14 @@ static int add_sample(struct cretula *c, struct attr_view item)
 		       attr_is(&module, "aws-sigv4") ? 0 : (int)module.len,
 		       (const char *)module.value);
 	if (add_credential(c, name, &module, decl, &err) ||
-	    add_grant(c, name, decl, &err))
+	    add_grant(c, name, decl, false, &err) ||
+	    (remote && add_grant(c, name, decl, true, &err)))
 		cli_say("the playground has no credential '%s': %s", name,
 			err.text);
 	return 0;
 }
 
-static int add_samples(struct cretula *c)
+static int add_samples(struct cretula *c, bool remote)
 {
 	struct cretula_answer *modules = NULL;
 	struct cretula_error err;
@@ -210,7 +220,7 @@ static int add_samples(struct cretula *c)
 	if (cretula_call(c, "module.list", NULL, NULL, &modules, &err))
 		return said(&err, "list of modules");
 	for (unsigned i = 0; i < modules->count && !rc; i++)
-		rc = add_sample(c, attrs_view(&modules->item[i].a));
+		rc = add_sample(c, attrs_view(&modules->item[i].a), remote);
 	cretula_answer_free(modules);
 	return rc;
 }
@@ -225,7 +235,7 @@ int play_fill(const struct play *p)
 		return said(&err, "connection");
 	rc = initialise(p, c);
 	if (!rc)
-		rc = add_samples(c);
+		rc = add_samples(c, p->cm_api[0]);
 	cretula_close(c);
 	return rc;
 }

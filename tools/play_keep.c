@@ -41,6 +41,8 @@ static enum err conf_attrs(const struct play *p, struct attrs *conf)
 {
 	TRY(attrs_add_fmt(conf, "run", "%s/run", p->folder));
 	TRY(attrs_add_fmt(conf, "state", "%s/state", p->folder));
+	if (p->cm_api[0])
+		TRY(play_remote_credd(p, conf));
 	return add_modules(p, conf);
 }
 
@@ -81,8 +83,11 @@ static void command_env(const struct play *p)
 	(void)setenv("CRETULA_CA_URL", p->ca_url, 1);
 	(void)setenv("CRETULA_CA_HTTP", p->ca_http, 1);
 	(void)setenv("CRETULA_CA_ROOT", p->ca_root, 1);
-	if (p->cm_api[0])
-		(void)setenv("CRETULA_CERTMGR", p->cm_api, 1);
+	if (!p->cm_api[0])
+		return;
+	(void)setenv("CRETULA_CERTMGR", p->cm_api, 1);
+	(void)setenv("CRETULA_CREDD_URL", p->credd_url, 1);
+	(void)setenv("CRETULA_CERTMGR_URL", p->cm_url, 1);
 }
 
 static _Noreturn void command_exec(const struct keep *k)
@@ -214,8 +219,8 @@ static int keep_run(struct keep *k)
 	int rc;
 
 	if (!play_make_dir(k->p, "run", 0755) ||
-	    !play_make_dir(k->p, "state", 0700) || !write_conf(k->p) ||
-	    !play_ca_prepare(k->p) || !play_certmgr_prepare(k->p))
+	    !play_make_dir(k->p, "state", 0700) || !play_ca_prepare(k->p) ||
+	    !play_certmgr_prepare(k->p) || !write_conf(k->p))
 		return failed(k->p->folder);
 	if (!play_daemon_start(k, "credd"))
 		return failed("credd");
