@@ -364,6 +364,29 @@ enum cretula_err cli_connect(const struct cli *cli, enum client_daemon d,
 	return client_open(d, NULL, admin, c, err);
 }
 
+enum cretula_err cli_connect_peer(const struct cli *cli, const char *url,
+				  struct cretula **c, struct cretula_error *err)
+{
+	const struct cretula_tls tls = { .identity = cli->identity,
+					 .ca = cli->ca };
+
+	if (!strncmp(url, "https://", 8))
+		return client_open_tls(CLIENT_CREDD, url, &tls, c, err);
+	return client_open(CLIENT_CREDD, url, true, c, err);
+}
+
+int cli_open_own(struct cli *cli)
+{
+	const char *where = getenv(client_env(CLIENT_CREDD));
+	struct cretula_error err;
+
+	if (cli->c || cli->connect || (where && !strncmp(where, "https:", 6)))
+		return cli_open(cli, true);
+	if (client_open(CLIENT_CREDD, NULL, true, &cli->c, &err))
+		return cli_failed(&err);
+	return 0;
+}
+
 int cli_open(struct cli *cli, bool admin)
 {
 	struct cretula_error err;

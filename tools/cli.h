@@ -104,6 +104,14 @@ int cli_check_connect(const struct cli *cli);
 enum cretula_err cli_connect(const struct cli *cli, enum client_daemon d,
 			     bool admin, struct cretula **c,
 			     struct cretula_error *err);
+/* A connection to an admin's side of the credd there: https://… or unix:///PATH. */
+enum cretula_err cli_connect_peer(const struct cli *cli, const char *url,
+				  struct cretula **c,
+				  struct cretula_error *err);
+
+/* Opens the connection once, to our own credd where none is named: --identity and --ca
+ * are for the peers then. 0 or an exit code. */
+int cli_open_own(struct cli *cli);
 /* Opens the connection once; 0 or an exit code. */
 int cli_open(struct cli *cli, bool admin);
 

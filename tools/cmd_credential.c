@@ -1,6 +1,7 @@
 /* cretula credential …: named sets of attributes, some of them confidential. Holds
  * confidential values in locked memory until they are sealed for the vault. */
 #include "tools/declared.h"
+#include "tools/rotate_all.h"
 
 #include "lib/num.h"
 
@@ -233,12 +234,79 @@ static int add_grace(struct cli *cli, struct change *ch)
 								: EXIT_FAILED;
 }
 
+/* --all: the same new version for every store that has the credential. The secret is
+ * asked for when it is known which those are, and our own store comes first: what it
+ * refuses goes nowhere. */
+static int rotate_own(struct cli *cli, struct rotate_all *all)
+{
+	struct cretula_answer *answer = NULL;
+	struct change ch;
+	int rc;
+
+	change_init(&ch);
+	if (attrs_add_str(&ch.args, "name", all->name) != OK ||
+	    attrs_add_u64(&ch.args, "version", all->version) != OK ||
+	    attrs_add_u64(&ch.args, "grace", all->grace) != OK)
+		rc = cli_usage(cli, "the name is too long");
+	else
+		rc = take_words(cli, &ch, all->module);
+	if (!rc && attrs_add(&ch.args, "attributes", 0, ch.plain.bytes.p,
+			     ch.plain.bytes.len) != OK)
+		rc = cli_usage(cli, "the attributes are too long");
+	if (!rc)
+		rc = cli_ask(cli, true, "credential.rotate",
+			     attrs_view(&ch.args), &ch.sealed, &answer);
+	cretula_answer_free(answer);
+	change_wipe(&ch);
+	return rc;
+}
+
+static int all_grace(struct cli *cli, uint64_t *grace)
+{
+	const char *text = cli_opt(cli, "grace");
+
+	*grace = ROTATE_GRACE;
+	if (!text ||
+	    (num_duration(text, strlen(text), true, GRACE_MAX, grace) == OK &&
+	     *grace))
+		return 0;
+	return cli_usage(cli, "--grace is a duration such as 90s, 5m or 24h, "
+			      "and with --all not 0");
+}
+
+static int run_rotate_all(struct cli *cli)
+{
+	bool resume = cli_opt(cli, "resume");
+	struct rotate_all all = { .name = cli->words ? cli->word[0] : "" };
+	int rc = all_grace(cli, &all.grace);
+
+	if (!rc && !cli->words)
+		rc = cli_usage(cli, "which credential? see 'cretula "
+				    "credential list'");
+	if (!rc && resume)
+		rc = cli_words(cli, 1);
+	if (!rc)
+		rc = rotate_all_ask(cli, &all);
+	if (!rc && resume)
+		all.version = all.own;
+	else if (!rc)
+		rc = rotate_own(cli, &all);
+	if (!rc)
+		rc = rotate_all_send(cli, &all);
+	rotate_all_wipe(&all);
+	return rc;
+}
+
 static int run_rotate(struct cli *cli)
 {
 	AUTO(mem_free) char *module = NULL;
 	struct change ch;
 	int rc;
 
+	if (cli_opt(cli, "all"))
+		return run_rotate_all(cli);
+	if (cli_opt(cli, "resume"))
+		return cli_usage(cli, "--resume goes with --all");
 	change_init(&ch);
 	rc = add_grace(cli, &ch);
 	if (!rc)
@@ -329,7 +397,9 @@ static int run_remove(struct cli *cli)
 }
 
 static const struct opt rotate_opts[] = {
-	{ "grace", "TIME", "how long the old version may still be used" },
+	{ "grace", "TIME", "how long the old version stays (--all: 1h)" },
+	{ "all", NULL, "and in every peer that has the credential" },
+	{ "resume", NULL, "with --all: the current version, to those without" },
 	{ 0 },
 };
 
@@ -348,8 +418,13 @@ const struct verb verbs_credential[] = {
 	{ "credential", "show", "NAME", "a credential's versions, no secrets",
 	  NULL, "cretula credential show prod", NULL, run_show },
 	{ "credential", "rotate",
-	  "NAME ATTR=VALUE … SECRET=@FILE [--grace TIME]",
-	  "make a new version current", NULL,
+	  "NAME ATTR=VALUE … SECRET=@FILE [--grace TIME] [--all [--resume]]",
+	  "make a new version current",
+	  "With --all, each store of 'cretula peer list' that has the "
+	  "credential gets the same version,\nsealed; a line for each says "
+	  "what came of it. Exit code 0: all have it; 75: some were out of\n"
+	  "reach; 1: some refused. Who lacks it keeps what he has, and gets it "
+	  "by --all --resume.\n",
 	  "cretula credential rotate prod access_key=AKIDNEW "
 	  "secret_key=@/root/new --grace 1h",
 	  rotate_opts, run_rotate },

@@ -1,0 +1,349 @@
+/* Runs in cretula; holds sealed versions on their way, and no secret. Our store gives
+ * out the current version only, and only sealed to a peer of its own; a peer takes it
+ * only from a store that it knows, and only if it has the credential. So the worst that
+ * can happen on the way is that it does not arrive. */
+#include "tools/rotate_all.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+	EXIT_AGAIN = 75,
+	NODE_MS = 10000, /* for one answer of a peer */
+};
+
+enum node_state {
+	NODE_ROTATED, /* has the new version since just now */
+	NODE_THERE,   /* had it already */
+	NODE_OLD,     /* has an older one; only in between */
+	NODE_NONE,    /* has no such credential */
+	NODE_NO_URL,  /* is no matter of this command */
+	NODE_AWAY,    /* could not be reached, or not now */
+	NODE_REFUSED,
+	NODE__STATES
+};
+
+static const char *const state_name[] = {
+	[NODE_ROTATED] = "rotated", [NODE_THERE] = "there",
+	[NODE_OLD] = "old",         [NODE_NONE] = "none",
+	[NODE_NO_URL] = "no-url",   [NODE_AWAY] = "unreachable",
+	[NODE_REFUSED] = "refused",
+};
+
+_Static_assert(NELEM(state_name) == NODE__STATES, "every state has a name");
+
+struct rotate_node {
+	char *name, *url;
+	enum node_state state;
+	uint64_t version; /* that it has; 0: unknown or none */
+	char id[64];
+	char text[512]; /* why */
+};
+
+void rotate_all_wipe(struct rotate_all *all)
+{
+	for (size_t i = 0; i < all->nodes; i++) {
+		free(all->node[i].name);
+		free(all->node[i].url);
+	}
+	free(all->node);
+	all->node = NULL;
+	all->nodes = 0;
+}
+
+static bool get_text(struct attr_view v, const char *name, char *out,
+		     size_t size)
+{
+	struct attr a;
+
+	if (!attr_find(v, name, &a) || a.len >= size)
+		return false;
+	memcpy(out, a.value, a.len);
+	out[a.len] = '\0';
+	return true;
+}
+
+/* The current version that credential.show tells of. */
+static bool current(const struct cretula_answer *shown, uint64_t *version,
+		    char *id, size_t id_size, struct attr_view *item)
+{
+	for (unsigned i = 0; i < shown->count; i++) {
+		struct attr_view v = attrs_view(&shown->item[i].a);
+		struct attr a, n;
+
+		if (!attr_find(v, "current", &a) || !attr_is(&a, "yes") ||
+		    !attr_find(v, "version", &n) ||
+		    attr_u64(&n, INT64_MAX, version) != OK)
+			continue;
+		if (!get_text(v, "id", id, id_size))
+			id[0] = '\0';
+		*item = v;
+		return true;
+	}
+	return false;
+}
+
+/* Peers */
+
+/* Who is out of reach, or has no time, is asked again later. */
+static void failed(struct rotate_node *n, const struct cretula_error *err)
+{
+	bool later = !err->reached || err->code == CRETULA_ERR_UNAVAILABLE ||
+		     err->code == CRETULA_ERR_TIMEOUT ||
+		     err->code == CRETULA_ERR_LIMITED ||
+		     err->code == CRETULA_ERR_SEALED;
+
+	n->state = later ? NODE_AWAY : NODE_REFUSED;
+	memcpy(n->text, err->text, MIN(sizeof n->text, sizeof err->text));
+	n->text[sizeof n->text - 1] = '\0';
+}
+
+static bool node_call(struct cli *cli, struct rotate_node *n, const char *verb,
+		      const struct attrs *args, struct cretula_answer **answer,
+		      struct cretula_error *err)
+{
+	struct cretula *c = NULL;
+	enum cretula_err e = cli_connect_peer(cli, n->url, &c, err);
+
+	if (e)
+		return false;
+	cretula_timeout(c, NODE_MS);
+	e = client_call(c, verb, attrs_view(args), NULL, answer, err);
+	cretula_close(c);
+	return !e;
+}
+
+static void node_ask(struct cli *cli, const char *name, struct rotate_node *n)
+{
+	AUTO(attrs_wipe) struct attrs args = { 0 };
+	struct cretula_answer *shown = NULL;
+	struct cretula_error err = { 0 };
+	struct attr_view item;
+
+	if (!n->url) {
+		n->state = NODE_NO_URL;
+		return;
+	}
+	attrs_init(&args);
+	ENSURE(attrs_add_str(&args, "name", name) == OK);
+	n->state = NODE_OLD;
+	if (!node_call(cli, n, "credential.show", &args, &shown, &err)) {
+		failed(n, &err);
+		if (err.reached && err.code == CRETULA_ERR_NOT_FOUND)
+			n->state = NODE_NONE;
+	} else if (!current(shown, &n->version, n->id, sizeof n->id, &item)) {
+		n->state = NODE_REFUSED;
+		(void)snprintf(n->text, sizeof n->text,
+			       "it does not say which version it has");
+	}
+	cretula_answer_free(shown);
+}
+
+static int by_name(const void *a, const void *b)
+{
+	const struct rotate_node *const n[] = { a, b };
+
+	return strcmp(n[0]->name, n[1]->name);
+}
+
+static void take_peers(struct rotate_all *all,
+		       const struct cretula_answer *list)
+{
+	all->node = xcalloc(list->count + 1, sizeof *all->node);
+	for (unsigned i = 0; i < list->count; i++) {
+		struct attr_view v = attrs_view(&list->item[i].a);
+		struct rotate_node *n = &all->node[all->nodes];
+		struct attr a;
+
+		if (!attr_find(v, "name", &a) || attr_str(&a, &n->name) != OK)
+			continue;
+		if (attr_find(v, "url", &a) && attr_str(&a, &n->url) != OK)
+			n->url = NULL;
+		all->nodes++;
+	}
+	if (all->nodes)
+		qsort(all->node, all->nodes, sizeof *all->node, by_name);
+}
+
+static int ask_peers(struct cli *cli, struct rotate_all *all)
+{
+	struct cretula_answer *list = NULL;
+	struct attr_view none = { 0 };
+	int rc = cli_ask(cli, true, "peer.list", none, NULL, &list);
+
+	if (!rc)
+		take_peers(all, list);
+	cretula_answer_free(list);
+	for (size_t i = 0; i < all->nodes; i++)
+		node_ask(cli, all->name, &all->node[i]);
+	return rc;
+}
+
+/* Our store */
+
+static int ask_own(struct cli *cli, struct rotate_all *all)
+{
+	AUTO(attrs_wipe) struct attrs args = { 0 };
+	struct cretula_answer *shown = NULL;
+	struct attr_view item;
+	struct attr a;
+	int rc;
+
+	attrs_init(&args);
+	ENSURE(attrs_add_str(&args, "name", all->name) == OK);
+	rc = cli_ask(cli, true, "credential.show", attrs_view(&args), NULL,
+		     &shown);
+	if (!rc &&
+	    (!current(shown, &all->own, all->id, sizeof all->id, &item) ||
+	     !get_text(item, "module", all->module, sizeof all->module))) {
+		cli_say("credd does not say which version of '%s' it has",
+			all->name);
+		rc = EXIT_FAILED;
+	}
+	if (!rc && attr_find(item, "exportable", &a) && attr_is(&a, "no")) {
+		cli_say("credential '%s' was made with exportable=no and never "
+			"leaves this store: rotate it in each store by itself",
+			all->name);
+		rc = err_exit(ERR_DENIED);
+	}
+	cretula_answer_free(shown);
+	return rc;
+}
+
+int rotate_all_ask(struct cli *cli, struct rotate_all *all)
+{
+	int rc = cli_open_own(cli);
+
+	if (!rc)
+		rc = ask_own(cli, all);
+	if (!rc)
+		rc = ask_peers(cli, all);
+	all->version = all->own;
+	for (size_t i = 0; i < all->nodes; i++)
+		all->version = MAX(all->version, all->node[i].version);
+	all->version++;
+	return rc;
+}
+
+/* Sending */
+
+static bool seal_for(struct cli *cli, const struct rotate_all *all,
+		     struct rotate_node *n, struct attrs *import)
+{
+	AUTO(attrs_wipe) struct attrs args = { 0 };
+	struct cretula_answer *sealed = NULL;
+	struct cretula_error err = { 0 };
+	bool good = false;
+	struct attr a;
+
+	attrs_init(&args);
+	ENSURE(attrs_add_str(&args, "name", all->name) == OK);
+	ENSURE(attrs_add_str(&args, "to", n->name) == OK);
+	ENSURE(attrs_add_u64(&args, "version", all->version) == OK);
+	if (client_call(cli->c, "credential.seal-rotation", attrs_view(&args),
+			NULL, &sealed, &err))
+		failed(n, &err);
+	else if (attr_find(attrs_view(&sealed->reply.a), "export", &a))
+		good = attrs_add(import, "export", 0, a.value, a.len) == OK;
+	cretula_answer_free(sealed);
+	return good;
+}
+
+static void deliver(struct cli *cli, const struct rotate_all *all,
+		    struct rotate_node *n)
+{
+	AUTO(attrs_wipe) struct attrs import = { 0 };
+	struct cretula_answer *done = NULL;
+	struct cretula_error err = { 0 };
+	struct attr a;
+
+	attrs_init(&import);
+	ENSURE(attrs_add_u64(&import, "grace", all->grace) == OK);
+	if (!seal_for(cli, all, n, &import))
+		return;
+	if (!node_call(cli, n, "credential.import", &import, &done, &err)) {
+		failed(n, &err);
+		return;
+	}
+	n->version = all->version;
+	n->state = attr_find(attrs_view(&done->reply.a), "already", &a)
+			   ? NODE_THERE
+			   : NODE_ROTATED;
+	cretula_answer_free(done);
+}
+
+/* Two stores that were rotated at the same time, each by its own administrator. */
+static void other_version(const struct rotate_all *all, struct rotate_node *n)
+{
+	n->state = NODE_REFUSED;
+	(void)snprintf(n->text, sizeof n->text,
+		       "it has a version %llu of its own: somebody else has "
+		       "rotated '%s'; rotate anew, for all",
+		       (unsigned long long)n->version, all->name);
+}
+
+static void send_one(struct cli *cli, const struct rotate_all *all,
+		     struct rotate_node *n)
+{
+	if (n->state != NODE_OLD)
+		return;
+	if (n->version < all->version)
+		deliver(cli, all, n);
+	else if (n->version == all->version && !strcmp(n->id, all->id))
+		n->state = NODE_THERE;
+	else
+		other_version(all, n);
+}
+
+static enum err node_item(const struct rotate_node *n, struct attrs *item)
+{
+	TRY(attrs_add_str(item, "peer", n->name));
+	TRY(attrs_add_str(item, "result", state_name[n->state]));
+	if (n->version)
+		TRY(attrs_add_u64(item, "version", n->version));
+	return n->text[0] && n->state != NODE_NONE
+		       ? attrs_add_str(item, "text", n->text)
+		       : OK;
+}
+
+static int say(struct cli *cli, const struct rotate_node *n)
+{
+	AUTO(attrs_wipe) struct attrs item = { 0 };
+	int rc;
+
+	attrs_init(&item);
+	if (node_item(n, &item) != OK)
+		return EXIT_FAILED;
+	rc = out_list(cli, attrs_view(&item), NULL);
+	(void)fflush(stdout); /* it may take a while to the next */
+	return rc;
+}
+
+int rotate_all_send(struct cli *cli, struct rotate_all *all)
+{
+	static char self[] = "-"; /* no peer has that name */
+	const struct rotate_node own = { .name = self,
+					 .version = all->version,
+					 .state = all->own == all->version
+							  ? NODE_THERE
+							  : NODE_ROTATED };
+	bool away = false, refused = false;
+	int rc = say(cli, &own);
+
+	for (size_t i = 0; i < all->nodes; i++) {
+		struct rotate_node *n = &all->node[i];
+
+		send_one(cli, all, n);
+		away |= n->state == NODE_AWAY;
+		refused |= n->state == NODE_REFUSED;
+		if (!rc)
+			rc = say(cli, n);
+	}
+	if (away || refused)
+		cli_say("not all have version %llu of '%s': when that is "
+			"mended, 'cretula credential rotate %s --all --resume' "
+			"sends it to the rest; do not end the old secret at "
+			"its provider before",
+			(unsigned long long)all->version, all->name, all->name);
+	return rc ? rc : refused ? EXIT_FAILED : away ? EXIT_AGAIN : EXIT_DONE;
+}
