@@ -1,0 +1,99 @@
+"""Stores that know each other, and what the tests of exports do with them."""
+import contextlib
+import json
+import os
+
+from lib.case import check, equal
+from lib.daemon import Daemon
+from lib.raw import KEY, SCOPE, SECRET, VANILLA_SIGNATURE, VANILLA_TEXT
+
+
+def put(daemon, name, data):
+    path = os.path.join(daemon.base, name)
+    with open(path, "wb") as f:
+        f.write(data if isinstance(data, bytes) else data.encode())
+    os.chmod(path, 0o600)
+    return path
+
+
+def seal_pub(daemon):
+    return os.path.join(daemon.folder, "seal.pub")
+
+
+def knows(daemon, name, other, url=False):
+    """daemon has `other` as peer `name`."""
+    words = ["peer", "add", name, seal_pub(other)]
+    if url:
+        words += ["--url", "unix://" + other.api]
+    daemon.cli(*words)
+
+
+@contextlib.contextmanager
+def stores(*names, url=False):
+    """That many unsealed credds, each knowing all others by their names."""
+    with contextlib.ExitStack() as stack:
+        all_ = {n: stack.enter_context(Daemon()) for n in names}
+        for n, d in all_.items():
+            for m, other in all_.items():
+                if m != n:
+                    knows(d, m, other, url)
+        yield tuple(all_.values())
+
+
+def add(daemon, name, *words, secret=SECRET):
+    daemon.cli("credential", "add", name, "module=aws-sigv4",
+               "access_key=" + KEY, "secret_key=-", *words,
+               stdin=secret.encode())
+
+
+def may_export(daemon, name, *limits):
+    out = daemon.cli("grant", "add", "credential=" + name, "op=export",
+                     "reveal=secret", "uid=%d" % os.getuid(), *limits,
+                     "--field", "id")
+    return out.stdout.decode().strip()
+
+
+def may_sign(daemon, name):
+    daemon.cli("grant", "add", "credential=" + name, "op=sign",
+               "uid=%d" % os.getuid(), "max_skew=any")
+
+
+def sign(daemon, name, check_it=True):
+    return daemon.cli("sign", name, *SCOPE, "--headers", stdin=VANILLA_TEXT,
+                      check=check_it)
+
+
+def signs_right(daemon, name):
+    return VANILLA_SIGNATURE in sign(daemon, name).stdout
+
+
+def shown(daemon, name):
+    """Its versions, the current one first."""
+    out = daemon.cli("credential", "show", name, "--json").stdout
+    return [json.loads(line) for line in out.splitlines()]
+
+
+def version(daemon, name):
+    return int(shown(daemon, name)[0]["version"])
+
+
+def records(daemon, event):
+    out = daemon.cli("audit", "show", "--json").stdout
+    got = [json.loads(line)["record"] for line in out.splitlines()]
+    return [r for r in got if r["event"] == event]
+
+
+def fails(daemon, *words, code=1, says="", stdin=b""):
+    """It ends with that code, one sentence with these words, and no output."""
+    done = daemon.cli(*words, stdin=stdin, check=False)
+    text = done.stderr.decode()
+    equal(done.returncode, code, "%s: exit code (%s)" % (" ".join(words), text))
+    for word in [says] if isinstance(says, str) else says:
+        check(word in text, "%s says '%s'" % (" ".join(words), word), text)
+    equal(done.stdout, b"", "%s: output" % " ".join(words))
+    return text
+
+
+__all__ = ["put", "seal_pub", "knows", "stores", "add", "may_export",
+           "may_sign", "sign", "signs_right", "shown", "version", "records",
+           "fails"]
