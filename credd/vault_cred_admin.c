@@ -52,7 +52,7 @@ void verb_cred_disable(struct job *j)
 
 static void removed(struct job *j)
 {
-	seen_apply(j->cred->name, j->made, j->cred->current->made);
+	seen_apply(j->made, j->cred->current->made);
 	(void)map_drop(vault.creds, j->cred->name, strlen(j->cred->name));
 	cred_free(j->cred);
 	j->cred = NULL;

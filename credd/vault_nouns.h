@@ -157,7 +157,7 @@ struct export_seen seen_of(const char *name);
  * seen_apply(*made). */
 enum err seen_put(struct change *c, const struct cred *cred, struct vrow **made,
 		  struct fault *f);
-void seen_apply(const char *name, struct vrow *made, int64_t when);
+void seen_apply(struct vrow *made, int64_t when);
 
 /* vault_peer.c: other stores, and this store's own keys for exports */
 void peers_init(void);

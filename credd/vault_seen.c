@@ -8,7 +8,8 @@
 #include <string.h>
 
 struct seen {
-	struct vrow *row; /* whose name is the key */
+	char name[VAULT_NAME_MAX + 1];
+	struct vrow *row;
 	int64_t made;
 };
 
@@ -16,8 +17,8 @@ static void seen_key(const void *value, const void **key, size_t *len)
 {
 	const struct seen *s = value;
 
-	*key = s->row->name;
-	*len = strlen(s->row->name);
+	*key = s->name;
+	*len = strlen(s->name);
 }
 
 void seen_init(void)
@@ -41,13 +42,15 @@ static struct seen *seen_find(const char *name)
 	return map_find(vault.seen, name, strlen(name));
 }
 
-void seen_apply(const char *name, struct vrow *made, int64_t when)
+void seen_apply(struct vrow *made, int64_t when)
 {
-	struct seen *s = map_drop(vault.seen, name, strlen(name));
+	struct seen *s = map_drop(vault.seen, made->name, strlen(made->name));
 
 	if (!s)
 		s = xcalloc(1, sizeof *s);
-	*s = (struct seen){ .row = made, .made = when };
+	memcpy(s->name, made->name, strlen(made->name) + 1);
+	s->row = made;
+	s->made = when;
 	map_add(vault.seen, s);
 }
 
@@ -67,7 +70,7 @@ enum err seen_load_row(struct vrow *v, struct fault *f)
 		e = call_number(attrs_view(&a), "made", 0, INT64_MAX, &made, f);
 	attrs_wipe(&a);
 	if (e == OK)
-		seen_apply(v->name, v, (int64_t)made);
+		seen_apply(v, (int64_t)made);
 	return e;
 }
 

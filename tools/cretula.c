@@ -45,7 +45,7 @@ static void usage(FILE *to)
 	fprintf(to, "usage: cretula NOUN [VERB] [ARGUMENT …]\n\n");
 	for (size_t t = 0; t < NELEM(tables); t++)
 		for (const struct verb *v = tables[t]; v->noun; v++)
-			fprintf(to, "  %-10s %-8s %s\n", v->noun,
+			fprintf(to, "  %-10s %-13s %s\n", v->noun,
 				v->verb ? v->verb : "", v->help);
 	fprintf(to, "\nEvery verb has --help with an example, --json and "
 		    "--field NAME; what asks a daemon,\n--connect "

@@ -529,7 +529,7 @@ def exit_codes_say_what_happened(daemon):
 @case
 def every_verb_has_help_with_an_example(daemon):
     out = daemon.cli("--help").stdout.decode()
-    verbs = [(line[2:12].strip(), line[13:21].strip())     # two columns
+    verbs = [(line[2:12].strip(), line[13:26].strip())     # two columns
              for line in out.splitlines() if re.match(r"  \w", line)]
     check(len(verbs) > 20, "the verbs", verbs)
     for noun, verb in verbs:

@@ -1,0 +1,238 @@
+#!/usr/bin/python3
+"""One rotation for every store that has the credential: what each answers, what is left
+when one is out of reach or refuses, and that it can be repeated until all have it."""
+import json
+import os
+import subprocess
+import sys
+
+from lib.admin import Refused
+from lib.case import build, case, check, equal, run
+from lib.daemon import Daemon
+from lib.raw import KEY, SECRET
+from lib.two import (add, fails, knows, may_export, may_sign, put, records,
+                     shown, sign, signs_right, stores, version)
+
+NEW = "n" * 40
+
+
+def share(a, name, *others):
+    """`a` has the credential and gives it to these, {peer name: daemon}."""
+    add(a, name)
+    may_export(a, name)
+    for peer, d in others:
+        sealed = a.cli("credential", "export-sealed", name, "--to", peer).stdout
+        d.cli("credential", "import", "-", stdin=sealed)
+
+
+def rotate_all(daemon, name, *words, secret=SECRET):
+    """(exit code, {peer: (result, version)}, what it said)"""
+    done = daemon.cli("credential", "rotate", name, "--all", "--json", *words,
+                      stdin=secret.encode(), check=False)
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    return (done.returncode, {r["peer"]: (r["result"], r.get("version"))
+                              for r in rows}, done.stderr.decode())
+
+
+@case
+def all_that_have_it_get_the_new_version():
+    with stores("a", "b", "c", "d", url=True) as (a, b, c, d):
+        share(a, "prod", ("b", b), ("c", c))
+        may_sign(b, "prod")
+        code, got, said = rotate_all(a, "prod", "secret_key=-")
+        equal((code, got), (0, {"-": ("rotated", "2"), "b": ("rotated", "2"),
+                                "c": ("rotated", "2"), "d": ("none", None)}),
+              "what came of it: " + said)
+        equal(len({shown(x, "prod")[0]["id"] for x in (a, b, c)}), 1,
+              "it is the same version")
+        for x in (a, b, c):
+            kept = shown(x, "prod")[1]
+            equal((kept["version"], "destroy_at" in kept), ("1", True),
+                  "the old one stays for a while")
+        fails(d, "credential", "show", "prod", code=4)
+        check(signs_right(b, "prod"), "it signs there")
+        sealed = records(a, "credential.seal-rotation")
+        equal([(r["to"], r["version"]) for r in sealed],
+              [("b", "2"), ("c", "2")], "on record here")
+        rec = records(b, "credential.import")[-1]
+        equal((rec["purpose"], rec["from"]), ("rotate", "a"), "and there")
+
+
+@case
+def the_secret_is_read_once_and_asked_for_at_the_end():
+    with stores("a", "b", url=True) as (a, b):
+        share(a, "prod", ("b", b))
+        code, got, said = rotate_all(a, "prod", "secret_key=@/nonexistent")
+        equal((code, got), (1, {}), said)
+        equal((version(a, "prod"), version(b, "prod")), (1, 1), "nothing is done")
+        code, got, said = rotate_all(a, "prod", "secret_key=-", "access_key=not a key")
+        equal((code, got), (1, {}), "what the module refuses goes nowhere")
+        equal((version(a, "prod"), version(b, "prod")), (1, 1), "nothing is done")
+
+
+@case
+def one_that_is_away_gets_it_later():
+    with stores("a", "b", "c", url=True) as (a, b, c):
+        share(a, "prod", ("b", b), ("c", c))
+        may_sign(c, "prod")
+        before = sign(c, "prod").stdout
+        c.stop()
+        code, got, said = rotate_all(a, "prod", "secret_key=-", secret=NEW)
+        equal((code, got["b"], got["c"][0]),
+              (75, ("rotated", "2"), "unreachable"), "one is away")
+        check("--all --resume" in said, "what to do", said)
+        code, got, said = rotate_all(a, "prod", "--resume")
+        equal((code, got["-"][0], got["b"], got["c"][0]),
+              (75, "there", ("there", "2"), "unreachable"), "still away")
+        c.start()
+        code, got, said = rotate_all(a, "prod", "--resume")
+        equal((code, got["c"][0]), (75, "unreachable"), "sealed: asked later")
+        c.unseal()
+        equal(sign(c, "prod").stdout, before, "it still has the old one")
+        code, got, said = rotate_all(a, "prod", "--resume")
+        equal((code, got["b"], got["c"]), (0, ("there", "2"), ("rotated", "2")),
+              said)
+        check(sign(c, "prod").stdout != before, "the new one")
+        equal(version(a, "prod"), 2, "resuming makes no version")
+        equal(rotate_all(a, "prod", "--resume")[0], 0, "and again, nothing to do")
+
+
+@case
+def one_that_refuses_keeps_what_it_has():
+    with stores("a", "b", "c", url=True) as (a, b, c):
+        share(a, "prod", ("b", b), ("c", c))
+        may_sign(b, "prod")
+        b.cli("peer", "remove", "a")
+        code, got, said = rotate_all(a, "prod", "secret_key=-", secret=NEW)
+        equal((code, got["b"], got["c"]), (1, ("refused", "1"), ("rotated", "2")),
+              "one knows us no more")
+        check(signs_right(b, "prod"), "and signs with the old one")
+        knows(b, "a", a, url=True)
+        equal(rotate_all(a, "prod", "--resume")[0], 0, "known again")
+        equal(version(b, "prod"), 2, "it has it")
+
+
+@case
+def the_version_is_above_what_anybody_has():
+    with stores("a", "b", url=True) as (a, b):
+        share(a, "prod", ("b", b))
+        for _ in range(3):
+            b.cli("credential", "rotate", "prod", "secret_key=-",
+                  stdin=NEW.encode())
+        code, got, said = rotate_all(a, "prod", "secret_key=-")
+        equal((code, got), (0, {"-": ("rotated", "5"), "b": ("rotated", "5")}),
+              said)
+
+
+@case
+def two_at_the_same_time_end_in_a_conflict_that_is_said():
+    with stores("a", "b", "c", url=True) as (a, b, c):
+        share(a, "prod", ("b", b), ("c", c))
+        # both have chosen version 2; each rotated its own store
+        for d in (a, b):
+            d.cli("credential", "rotate", "prod", "secret_key=-",
+                  stdin=NEW.encode())
+        code, got, said = rotate_all(a, "prod", "--resume")
+        equal((code, got["b"], got["c"]), (1, ("refused", "2"), ("rotated", "2")),
+              "a was first at c")
+        code, got, said = rotate_all(b, "prod", "--resume")
+        equal((code, got["a"], got["c"]), (1, ("refused", "2"), ("refused", "2")),
+              "b is told")
+        code, got, said = rotate_all(b, "prod", "secret_key=-")
+        equal((code, set(got.values())), (0, {("rotated", "3")}),
+              "once more, for all")
+
+
+@case
+def of_two_rotations_of_one_store_one_is_refused():
+    with stores("a", "b", url=True) as (a, b):
+        share(a, "prod", ("b", b))
+        command = [os.path.join(build(), "bin", "cretula"), "credential",
+                   "rotate", "prod", "--all", "--json",
+                   "secret_key=@" + put(a, "new", NEW)]
+        env = dict(os.environ, CRETULA_CREDD=a.api)
+        both = [subprocess.Popen(command, env=env, stdout=subprocess.PIPE,
+                                 stderr=subprocess.PIPE) for _ in range(2)]
+        for p in both:
+            p.communicate(timeout=60)
+        codes = sorted(p.returncode for p in both)
+        # either they met, and one chose its version too late, or they did not
+        check(codes in ([0, 0], [0, 1]), "how both ended", codes)
+        equal(rotate_all(a, "prod", "--resume")[0], 0, "all have one of them")
+        equal(shown(a, "prod")[0]["id"], shown(b, "prod")[0]["id"], "the same")
+
+
+@case
+def a_version_is_chosen_once():
+    with Daemon() as a, a.admin() as admin:
+        add(a, "prod")
+
+        def rotate(number):
+            return admin.boxed("credential.rotate", [
+                ("name", "prod"), ("version", number), ("attributes", b"")],
+                [("secret_key", NEW, 1)])
+        equal(rotate("7").text("version"), "7", "a number is left out")
+        for number in ("7", "1"):
+            try:
+                rotate(number)
+                raise AssertionError("version %s twice" % number)
+            except Refused as e:
+                equal(e.error, "conflict", number)
+        a.cli("credential", "rotate", "prod", "secret_key=-",
+              stdin=SECRET.encode())
+        equal(version(a, "prod"), 8, "the next one")
+
+
+@case
+def only_the_current_version_is_sealed_for_others():
+    with stores("a", "b", url=True) as (a, b):
+        share(a, "prod", ("b", b))
+        with a.admin() as admin:
+            def seal(*attrs):
+                return admin.call("credential.seal-rotation",
+                                  [("name", "prod"), ("to", "b")] + list(attrs))
+            sealed = seal().get("export")
+            a.cli("credential", "rotate", "prod", "secret_key=-", "--grace",
+                  "1h", stdin=NEW.encode())
+            try:
+                seal(("version", "1"))
+                raise AssertionError("an old version was sealed")
+            except Refused as e:
+                equal(e.error, "conflict", "an old version")
+            fresh = seal(("version", "2")).get("export")
+        b.cli("credential", "remove", "prod")
+        path = put(b, "x", fresh)
+        fails(b, "credential", "import", path, code=4, says="no credential")
+        fails(b, "credential", "import", put(b, "y", sealed), code=4,
+              says="no credential")
+
+
+@case
+def what_is_kept_here_is_not_rotated_there():
+    with stores("a", "b", url=True) as (a, b):
+        add(a, "prod", "exportable=no")
+        code, got, said = rotate_all(a, "prod", "secret_key=-")
+        equal((code, got), (3, {}), "refused")
+        check("exportable=no" in said, "said why", said)
+        equal(version(a, "prod"), 1, "nothing is done")
+
+
+@case
+def usage():
+    with stores("a", "b") as (a, b):
+        share(a, "prod", ("b", b))
+        fails(a, "credential", "rotate", "prod", "--resume", code=2,
+              says="--all")
+        fails(a, "credential", "rotate", "prod", "--all", "--resume",
+              "access_key=" + KEY, code=2, says="one word too many")
+        fails(a, "credential", "rotate", "--all", code=2, says="which")
+        fails(a, "credential", "rotate", "prod", "--all", "--grace", "0s",
+              code=2, says="not 0")
+        fails(a, "credential", "rotate", "nope", "--all", code=4, says="nope")
+        code, got, said = rotate_all(a, "prod", "secret_key=-")
+        equal((code, got["b"][0]), (0, "no-url"), said)
+        equal(version(b, "prod"), 1, "who has no url is not asked")
+
+
+if __name__ == "__main__":
+    sys.exit(run())
