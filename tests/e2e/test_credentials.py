@@ -47,13 +47,14 @@ def signature(daemon, name):
 
 @contextlib.contextmanager
 def having(daemon, name, *words, stdin=SECRET.encode()):
-    """That credential, everything allowed; both are gone afterwards."""
+    """That credential, everything allowed; both are gone afterwards. The number of its
+    first version: none is used twice, even after a removal."""
     add(daemon, name, *words, stdin=stdin)
     grant = daemon.cli("grant", "add", "credential=" + name, "op=sign,presign",
                        "uid=%d" % os.getuid(), "max_skew=any", "lifetime=any",
                        "--field", "id").stdout.decode().strip()
     try:
-        yield
+        yield int(shown(daemon, name)[0]["version"])
     finally:
         daemon.cli("grant", "remove", grant)
         daemon.cli("credential", "remove", name, check=False)
@@ -211,26 +212,27 @@ def show_and_list_never_show_a_secret(daemon):
 
 @case
 def rotate_makes_the_new_secret_current_at_once(daemon):
-    with having(daemon, "a"):
+    with having(daemon, "a") as first:
         old = signature(daemon, "a")
         with daemon.client() as c:      # a connection from before
             check(right(c.run("a", "sign", VANILLA)), "version 1")
             out = daemon.cli("credential", "rotate", "a", "secret_key=@"
                              + secret_file(daemon, NEW), "--field", "version")
-            equal(out.stdout, b"2\n", "the version")
+            equal(out.stdout, b"%d\n" % (first + 1), "the version")
             got = c.run("a", "sign", VANILLA)
             check(not right(got), "another signature")
-            equal(got.text("version"), "2", "by version 2")
+            equal(got.text("version"), str(first + 1), "by the new one")
         check(signature(daemon, "a") != old, "on new connections, too")
         now = shown(daemon, "a")
-        equal([(v["version"], v["current"]) for v in now], [("2", "yes")],
+        equal([(v["version"], v["current"]) for v in now], [(str(first + 1), "yes")],
               "without --grace the old one is gone")
         equal(now[0]["attributes"]["access_key"], KEY, "what was not given stays")
         daemon.cli("credential", "rotate", "a", "secret_key=-", "access_key=AK2",
                    stdin=SECRET.encode())
         equal(shown(daemon, "a")[0]["attributes"]["access_key"], "AK2",
               "what was given changes")
-        equal(shown(daemon, "a")[0]["version"], "3", "the version")
+        equal(shown(daemon, "a")[0]["version"], str(first + 2),
+              "the version")
 
 
 def rotate(daemon, secret, grace):
@@ -252,24 +254,24 @@ def ends_of(daemon):
 
 @case
 def grace_keeps_the_old_version_then_destroys_it(daemon):
-    with having(daemon, "a"):
+    with having(daemon, "a") as first:
         before = int(time.time())
         rotate(daemon, NEW, "1h")
         now = shown(daemon, "a")
         equal([(v["version"], v["current"]) for v in now],
-              [("2", "yes"), ("1", "no")], "both versions")
+              [(str(first + 1), "yes"), (str(first), "no")], "both versions")
         ends = calendar.timegm(time.strptime(now[1].get("destroy_at", ""),
                                              "%Y-%m-%dT%H:%M:%SZ"))
         check(ends > before + 3600, "not a moment before the grace is over",
               now[1])
         rotate(daemon, NEW[1:], "1s")
-        wait_versions(daemon, ["3", "1"])   # each look is a poll
-        equal(ends_of(daemon), [("a", "2", "credd")], "the log says so")
+        wait_versions(daemon, [str(first + 2), str(first)])   # each look is a poll
+        equal(ends_of(daemon), [("a", str(first + 1), "credd")], "the log says so")
 
 
 @case
 def grace_that_ends_while_sealed_is_kept_at_unseal(daemon):
-    with having(daemon, "a"):
+    with having(daemon, "a") as first:
         before = len(ends_of(daemon))
         rotate(daemon, NEW, "5s")
         ends = shown(daemon, "a")[1]["destroy_at"]
@@ -278,7 +280,7 @@ def grace_that_ends_while_sealed_is_kept_at_unseal(daemon):
             time.sleep(0.05)    # the wall clock is what decides
         daemon.start()
         daemon.unseal()
-        wait_versions(daemon, ["2"])
+        wait_versions(daemon, [str(first + 1)])
         equal(len(ends_of(daemon)), before + 1, "once, and after the unseal")
 
 
@@ -304,19 +306,19 @@ def requests_in_flight_finish_with_their_version(daemon):
             wrong.append(repr(e))
 
     answers = []
-    with having(daemon, "a"):
+    with having(daemon, "a") as first:
         threads = [threading.Thread(target=watched) for _ in range(4)]
         for t in threads:
             t.start()
         started.wait()
         try:
-            for version in range(2, 8):
+            for version in range(first + 1, first + 7):
                 wanted[str(version - 1)] = signature(daemon, "a")
-                secret = ("%d" % version) * 40
+                secret = ("%d" % (version % 10)) * 40
                 daemon.cli("credential", "rotate", "a", "secret_key=-", *(
                     ("--grace", "1h") if version % 2 else ()),
                     stdin=secret.encode())
-            wanted["7"] = signature(daemon, "a")
+            wanted[str(first + 6)] = signature(daemon, "a")
         finally:
             stop.set()
             for t in threads:
@@ -330,7 +332,7 @@ def requests_in_flight_finish_with_their_version(daemon):
 
 @case
 def disable_enable_remove(daemon):
-    with having(daemon, "a"):
+    with having(daemon, "a") as first:
         signature(daemon, "a")
         daemon.cli("credential", "disable", "a")
         equal(shown(daemon, "a")[0]["enabled"], "no", "shown")
@@ -347,7 +349,7 @@ def disable_enable_remove(daemon):
         for verb in ("show", "rotate", "disable", "enable", "remove"):
             fails(daemon, "credential", verb, "a", code=4, says="no credential")
         add(daemon, "a")
-        equal(shown(daemon, "a")[0]["version"], "1", "a new one")
+        equal(shown(daemon, "a")[0]["version"], str(first + 2), "a new one")
 
 
 # What is refused
