@@ -15,12 +15,30 @@
 
 /* Verbs that change nothing when called twice. */
 static const char *const harmless[] = {
-	"run",         "credentials", "modules",         "transport",
-	"status",      "slot.list",   "credential.list", "credential.show",
-	"grant.list",  "grant.test",  "module.list",     "audit.show",
-	"audit.notes", "audit.prove", "ca.chain",        "ca.list",
-	"ca.show",     "ca.profiles", "agent.list",      "agent.show",
-	"ca.enrol", /* the same CSR fetches its certificate again */
+	"run",
+	"credentials",
+	"modules",
+	"transport",
+	"status",
+	"slot.list",
+	"credential.list",
+	"credential.show",
+	"grant.list",
+	"grant.test",
+	"module.list",
+	"audit.show",
+	"audit.notes",
+	"audit.prove",
+	"ca.chain",
+	"ca.list",
+	"ca.show",
+	"ca.profiles",
+	"agent.list",
+	"agent.show",
+	"peer.list",
+	"peer.self",
+	"ca.enrol",          /* the same CSR fetches its certificate again */
+	"credential.import", /* the same version is there already */
 };
 
 bool client_is_harmless(const char *verb)
