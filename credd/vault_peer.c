@@ -345,15 +345,6 @@ void verb_peer_self(const struct call *c, struct attr_view v)
 
 /* Keys */
 
-enum err export_ready(struct fault *f)
-{
-	if (vault.export_keys)
-		return OK;
-	return fault_set(f, ERR_UNAVAILABLE,
-			 "this store's keys for exports are being made: try "
-			 "again");
-}
-
 static void publish(void)
 {
 	struct attrs a;
@@ -405,6 +396,17 @@ static void make_first(struct job *j)
 		return;
 	}
 	job_commit(j, c, keys_made);
+}
+
+/* What a full disk had kept from being made is made when it is wanted. */
+enum err export_ready(struct fault *f)
+{
+	if (vault.export_keys)
+		return OK;
+	peers_opened();
+	return fault_set(f, ERR_UNAVAILABLE,
+			 "this store's keys for exports are being made: try "
+			 "again");
 }
 
 void peers_opened(void)
