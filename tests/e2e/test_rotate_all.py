@@ -5,11 +5,12 @@ import json
 import os
 import subprocess
 import sys
+import threading
 
-from lib.admin import Refused
+from lib.admin import Client, Refused
 from lib.case import build, case, check, equal, run
 from lib.daemon import Daemon
-from lib.raw import KEY, SECRET
+from lib.raw import KEY, SECRET, VANILLA
 from lib.two import (add, fails, knows, may_export, may_sign, put, records,
                      shown, sign, signs_right, stores, version)
 
@@ -215,6 +216,51 @@ def what_is_kept_here_is_not_rotated_there():
         equal((code, got), (3, {}), "refused")
         check("exportable=no" in said, "said why", said)
         equal(version(a, "prod"), 1, "nothing is done")
+
+
+@case
+def nobody_who_signs_at_a_peer_notices():
+    """Each answer is right for the version that it names; none is refused."""
+    answers, wrong, stop = set(), [], threading.Event()
+    started = threading.Barrier(4)
+
+    def work(path):
+        try:
+            with Client(path) as c:
+                first = True
+                while first or not stop.is_set():
+                    got = c.run("prod", "sign", VANILLA)
+                    line = [h for h in got.all("header") if b"Signature=" in h]
+                    answers.add((got.text("version"), line[0][-64:]))
+                    if first:
+                        started.wait(60)
+                    first = False
+        except Exception as e:
+            wrong.append(repr(e))
+
+    with stores("a", "b", url=True) as (a, b):
+        share(a, "prod", ("b", b))
+        may_sign(b, "prod")
+        threads = [threading.Thread(target=work, args=(b.api,))
+                   for _ in range(3)]
+        for t in threads:
+            t.start()
+        try:
+            started.wait(60)
+            for n in range(2, 6):
+                code, _, said = rotate_all(a, "prod", "secret_key=-",
+                                           secret=str(n) * 40)
+                equal(code, 0, said)
+                sign(b, "prod")
+        finally:
+            stop.set()
+            for t in threads:
+                t.join(60)
+        equal(wrong, [], "refused")
+        versions = [v for v, _ in answers]
+        check(len(versions) > 1, "signed meanwhile", answers)
+        equal(len(set(versions)), len(versions),
+              "one signature for each version")
 
 
 @case
