@@ -148,8 +148,9 @@ bool api_remote_sup(const struct msg *m); /* false: not its */
 /* May c's request go on? API_REFUSED: c->why says why not. API_ASKED: it is to be set
  * aside until api_remote.c resumes it with gate_resume(c, 0, NULL), which runs it again. */
 enum api_known api_remote_admit(struct api_conn *c);
-void api_remote_forget(struct api_conn *c); /* its request is over */
-void api_remote_drop(struct api_conn *c);   /* what waits is answered */
+enum MHD_Result api_remote_refuse(struct api_conn *c); /* API_REFUSED */
+void api_remote_forget(struct api_conn *c);            /* its request is over */
+void api_remote_drop(struct api_conn *c); /* what waits is answered */
 void api_remote_gone(struct api_conn *c);
 const char *api_remote_unready(void); /* a sentence, or NULL: it is ready */
 void api_remote_own(void);            /* there is a certificate of ours */

@@ -25,7 +25,7 @@ bool api_admitted(struct api_conn *c, enum MHD_Result *result)
 	case API_KNOWN:
 		return true;
 	case API_REFUSED:
-		*result = gate_refuse(&c->http, c->why.code, c->why.text);
+		*result = api_remote_refuse(c);
 		return false;
 	case API_NOT_ASKED:
 	case API_ASKED:

@@ -50,6 +50,25 @@ static void go_on(struct api_conn *c)
 	gate_resume(&c->http, 0, NULL);
 }
 
+/* What may be better soon is so for another connection: the verifier does not change its
+ * mind about this one. */
+static struct MHD_Response *refusal(enum err code, const char *text)
+{
+	struct MHD_Response *r =
+		gate_problem(code, 0, text, NULL, gate_retry_of(code));
+
+	if (code == ERR_UNAVAILABLE || code == ERR_LIMITED ||
+	    code == ERR_TIMEOUT)
+		mhd_header(r, MHD_HTTP_HEADER_CONNECTION, "close");
+	return r;
+}
+
+enum MHD_Result api_remote_refuse(struct api_conn *c)
+{
+	return mhd_answer(c->http.mhd, problem_status(c->why.code),
+			  refusal(c->why.code, c->why.text));
+}
+
 /* Its request is answered with an error of ours, whatever it waits for. */
 static void end_request(struct api_conn *c, enum err code, const char *text)
 {

@@ -63,6 +63,9 @@ GATE_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard ca/gate*.c))
 GATE_USERS := $(addprefix $(B)/tests/,test_gate test_gate_slow test_gate_shake test_gate_tls test_gate_handed test_json_attrs \
 	replay_json_attrs test_json_list replay_json_list test_api)
 $(GATE_USERS) $(B)/tests/replay_shown $(addprefix $(B)/fuzz/fuzz_,shown json_attrs json_list): TEST_LIBS += $(CA_LIBS)
+GATE_USERS := $(addprefix $(B)/tests/,test_gate test_gate_slow test_gate_shake test_gate_tls test_gate_handed test_api_remote \
+	test_json_attrs replay_json_attrs test_json_list replay_json_list replay_shown)
+$(GATE_USERS) $(B)/fuzz/fuzz_shown $(B)/fuzz/fuzz_json_attrs $(B)/fuzz/fuzz_json_list: TEST_LIBS += $(CA_LIBS)
 $(B)/tests/test_gate $(B)/tests/test_gate_slow $(B)/tests/test_gate_shake $(B)/tests/test_gate_tls: $(GATE_OBJ)
 $(B)/tests/test_prober: $(B)/obj/ca/prober.o $(B)/obj/ca/prober_tls.o
 $(B)/tests/replay_handshake $(B)/fuzz/fuzz_handshake: $(B)/obj/ca/prober_tls.o
