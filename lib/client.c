@@ -107,12 +107,6 @@ static enum cretula_err path_parse(enum client_daemon d, const char *text,
 				   "%s at '%s': nothing is said in the clear: "
 				   "https://HOST:PORT, or the path of a socket",
 				   daemons[d].name, text);
-	if (d == CLIENT_CA && client_is_url(text))
-		return client_fail(
-			err, ERR_UNSUPPORTED,
-			"ca at '%s': it is asked over its socket, on "
-			"its host: a path, or unix://PATH",
-			text);
 	if (!text[0])
 		return client_fail(err, ERR_INVALID,
 				   "the path of %s's socket is empty",

@@ -343,9 +343,14 @@ int cli_check_connect(const struct cli *cli)
 				 "descriptors, by the socket of this node's "
 				 "certmgr only",
 				 verb);
-	if (!strcmp(noun, "ca"))
-		return cli_usage(cli, "--connect is for credd and certmgr: ca "
-				      "is asked over its socket, on its host");
+	if (!strcmp(noun, "ca") &&
+	    (!strcmp(verb, "init") || !strcmp(verb, "enrol")))
+		return cli_usage(cli,
+				 strcmp(verb, "enrol") != 0
+					 ? "'ca init' is done on the CA's own "
+					   "host: no --connect"
+					 : "'ca enrol' goes over --url: no "
+					   "--connect");
 	if (!strcmp(noun, "playground") || !strcmp(noun, "version"))
 		return cli_usage(cli, "'%s' asks no daemon: no --connect",
 				 noun);
