@@ -260,7 +260,7 @@ static void ctx_new(struct client_web *w)
 }
 
 /* The name it has to have: an address, or a DNS name. */
-static bool expect(SSL *ssl, const char *host)
+static bool expect(SSL *ssl, char *host)
 {
 	struct in6_addr room;
 

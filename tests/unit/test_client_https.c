@@ -203,8 +203,8 @@ static void garbage_is_an_error_not_a_crash(void **state)
 		"HTTP/1.1 200 OK\r\nContent-Length: 99999999999\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n",
 		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
-		"HTTP/1.1 200 OK\r\nContent-Length: 24\r\n\r\n"
-		"{\"reply\":[[\"N\",\"value\"]]}",
+		("HTTP/1.1 200 OK\r\nContent-Length: 24\r\n\r\n"
+		 "{\"reply\":[[\"N\",\"value\"]]}"),
 	};
 	struct cretula_error err;
 	void *s = NULL;
@@ -267,19 +267,20 @@ static void harmless_calls_go_out_in_a_row(void **state)
 	cretula_close(c);
 }
 
-static _Atomic int before_seal, while_seal;
+static _Atomic int came, beside;
 
-/* Nothing may have come beside a call that changes something. */
+/* Nothing may have come behind a call that changes something, nor it behind others that
+ * are not answered. */
 static void alone_script(struct peer *p)
 {
 	while (next_request(p, request)) {
 		struct pollfd w = { .fd = SSL_get_fd(p->ssl),
 				    .events = POLLIN };
 
-		if (asks(request, "seal"))
-			while_seal = SSL_pending(p->ssl) || poll(&w, 1, 50) > 0;
-		else if (!while_seal)
-			before_seal++;
+		came++;
+		if (came == 2 || asks(request, "seal"))
+			beside +=
+				SSL_has_pending(p->ssl) || poll(&w, 1, 50) > 0;
 		answer(p, EMPTY);
 	}
 }
@@ -294,8 +295,8 @@ static void what_changes_something_goes_alone(void **state)
 	uint32_t id[NELEM(verbs)];
 
 	(void)state;
-	before_seal = 0;
-	while_seal = 0;
+	came = 0;
+	beside = 0;
 	for (size_t i = 0; i < NELEM(verbs); i++)
 		assert_int_equal(
 			cretula_submit(c, verbs[i], NULL, &id[i], &err), 0);
@@ -304,8 +305,8 @@ static void what_changes_something_goes_alone(void **state)
 			fail_msg("%s", err.text);
 		cretula_answer_free(a);
 	}
-	assert_int_equal(before_seal, 3);
-	assert_int_equal(while_seal, 0);
+	assert_int_equal(came, NELEM(verbs));
+	assert_int_equal(beside, 0);
 	cretula_close(c);
 }
 
@@ -609,7 +610,7 @@ static void a_server_that_hangs_up_is_not_asked_for_ever(void **state)
 	(void)state;
 	cretula_timeout(c, -1);
 	assert_int_equal(call(c, "status", &err), CRETULA_ERR_UNAVAILABLE);
-	assert_true(g.conns <= 3);
+	assert_true(g.conns <= 4); /* the first may be seen to be over */
 	cretula_close(c);
 }
 
