@@ -1,8 +1,9 @@
 #!/usr/bin/python3
 """`cretula ca …`: every verb with good and bad input, its exit code and what it
 prints."""
-import http.server
 import base64
+import hashlib
+import http.server
 import hashlib
 import json
 import os
