@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """One rotation for every store that has the credential: what each answers, what is left
 when one is out of reach or refuses, and that it can be repeated until all have it."""
+import contextlib
 import json
 import os
 import subprocess
@@ -10,9 +11,11 @@ import threading
 from lib.admin import Client, Refused
 from lib.case import build, case, check, equal, run
 from lib.daemon import Daemon
+from lib.hosts import must_root
 from lib.raw import KEY, SECRET, VANILLA
-from lib.two import (add, fails, knows, may_export, may_sign, put, records,
-                     shown, sign, signs_right, stores, version)
+from lib.two import (Remote, add, fails, knows, may_export, may_sign, put,
+                     records, seal_pub, shown, sign, signs_right, stores,
+                     version)
 
 NEW = "n" * 40
 
@@ -278,6 +281,74 @@ def usage():
         code, got, said = rotate_all(a, "prod", "secret_key=-")
         equal((code, got["b"][0]), (0, "no-url"), said)
         equal(version(b, "prod"), 1, "who has no url is not asked")
+
+
+# Over the network
+
+def remote(stack, *names):
+    """Stores that know each other and are reached by HTTPS."""
+    must_root()
+    w = Remote(stack)
+    all_ = {n: w.store() for n in names}
+    for n, d in all_.items():
+        w.reached(d)
+        for m, other in all_.items():
+            if m != n:
+                knows(d, m, other, url=True)
+    return (w, *all_.values())
+
+
+@case
+def by_https_as_an_admin_with_a_certificate():
+    with contextlib.ExitStack() as stack:
+        w, a, b, c = remote(stack, "a", "b", "c")
+        line = b.cli("peer", "self").stdout.decode()
+        check(" url=%s" % b.url in line, "HOST.pub says where", line)
+        share(a, "prod", ("b", b), ("c", c))
+        may_sign(b, "prod")
+        code, got, said = rotate_all(a, "prod", "secret_key=-", *w.as_("ops"))
+        equal((code, set(got.values())), (0, {("rotated", "2")}), said)
+        check(signs_right(b, "prod"), "it signs there")
+        rec = records(b, "credential.import")[-1]
+        equal((rec["purpose"], rec["from"]), ("rotate", "a"), "on record there")
+        check("cert" in json.dumps(rec), "with who brought it", rec)
+        code, got, said = rotate_all(a, "prod", "secret_key=-", *w.as_("web"))
+        equal((code, got["-"], got["b"][0], got["c"][0]),
+              (1, ("rotated", "3"), "refused", "refused"), "no admin there")
+        equal((version(b, "prod"), version(c, "prod")), (2, 2), "nothing is done")
+        b.stop()
+        code, got, said = rotate_all(a, "prod", "--resume", *w.as_("ops"))
+        equal((code, got["b"][0], got["c"]), (75, "unreachable",
+                                              ("rotated", "3")), said)
+        b.start()
+        b.unseal()
+        w.reached(b)
+        code, got, said = rotate_all(a, "prod", "--resume", *w.as_("ops"))
+        equal((code, got["b"], got["c"]),
+              (0, ("rotated", "3"), ("there", "3")), said)
+
+
+@case
+def all_of_it_from_afar():
+    """The command is on no node: --connect to one, certificates for all."""
+    with contextlib.ExitStack() as stack:
+        w, a, b = remote(stack, "a", "b")
+        share(a, "prod", ("b", b))
+        code, got, said = rotate_all(a, "prod", "secret_key=-", "--connect",
+                                     a.url, *w.as_("ops"))
+        equal((code, set(got.values())), (0, {("rotated", "2")}), said)
+        far = ("--connect", a.url) + w.as_("ops")
+        for words in (("credential", "export-sealed", "prod", "--to", "b"),
+                      ("peer", "add", "c", seal_pub(b))):
+            fails(a, *words, *far, code=3, says="remote_admin=")
+        equal(a.cli("peer", "list", "--field", "name", *far).stdout, b"b\n",
+              "what may be seen")
+        may_export(b, "prod")
+        a.cli("credential", "remove", "prod")
+        b.cli("credential", "rotate", "prod", "secret_key=-", stdin=NEW.encode())
+        sealed = b.cli("credential", "export-sealed", "prod", "--to", "a").stdout
+        equal(a.cli("credential", "import", "-", "--field", "version", *far,
+                    stdin=sealed).stdout, b"3\n", "an import from afar")
 
 
 if __name__ == "__main__":

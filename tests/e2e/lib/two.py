@@ -3,7 +3,10 @@ import contextlib
 import json
 import os
 
+from lib import ca_cli
+from lib.ca_cli import until
 from lib.case import check, equal
+from lib.certmgr import Certmgr, free_port, served_ca
 from lib.daemon import Daemon
 from lib.raw import KEY, SCOPE, SECRET, VANILLA_SIGNATURE, VANILLA_TEXT
 
@@ -24,7 +27,7 @@ def knows(daemon, name, other, url=False):
     """daemon has `other` as peer `name`."""
     words = ["peer", "add", name, seal_pub(other)]
     if url:
-        words += ["--url", "unix://" + other.api]
+        words += ["--url", getattr(other, "url", "unix://" + other.api)]
     daemon.cli(*words)
 
 
@@ -38,6 +41,61 @@ def stores(*names, url=False):
                 if m != n:
                     knows(d, m, other, url)
         yield tuple(all_.values())
+
+
+PROFILES = """
+profile=gate life=1h usage=server,client dns={node}
+profile=ops life=1h capability=admin:credd@{node} may_delegate=yes
+profile=web life=1h
+"""
+HOST = "localhost"      # a node whose name leads here
+
+
+class Remote:
+    """credds that are reached by HTTPS, with a CA and a certmgr: w.store(NAME), and
+    w.identity(TYPE) of an agent, for --identity."""
+
+    def __init__(self, stack):
+        self.stack = stack
+        self.ca = stack.enter_context(served_ca(default_profile="no"))
+        self.ca.add_profile("test", PROFILES)
+        self.ca.reload()
+        ca_cli.init(self.ca)
+        self.cm = stack.enter_context(Certmgr(self.ca, node=HOST))
+        self.cm.grant(0)
+        self.root = ca_cli.path(self.ca, "root.pem")
+        self.files = {}
+
+    def store(self, **options):
+        """One that answers over the network."""
+        d = Daemon(listen="127.0.0.1:%d" % free_port(), node=HOST,
+                   ca_root=self.root, certmgr=self.cm.run, **options)
+        self.stack.enter_context(d)
+        gate = os.stat("/proc/%d" % d.roles()["gate"][0]).st_uid
+        if gate:
+            self.cm.grant(gate, agent="gate")
+        d.url = "https://%s:%s" % (HOST, d.options["listen"].split(":")[1])
+        return d
+
+    def identity(self, type):
+        """Path of a PEM file with key and certificates."""
+        if type not in self.files:
+            spawned = self.cm.spawn(type=type)
+            until("the certificate of %s" % type,
+                  lambda: "serial" in self.cm.show(spawned.agent))
+            self.files[type] = put(self.cm, type + ".pem",
+                                   self.cm.claim(spawned)[0])
+        return self.files[type]
+
+    def as_(self, type):
+        """Options for the command."""
+        return ("--identity", self.identity(type), "--ca", self.root)
+
+    def reached(self, daemon):
+        """Once its gate has a certificate and knows ours."""
+        until("%s answers" % daemon.url, lambda: daemon.cli(
+            "credential", "list", "--connect", daemon.url, *self.as_("ops"),
+            check=False).returncode == 0)
 
 
 def add(daemon, name, *words, secret=SECRET):
@@ -94,6 +152,6 @@ def fails(daemon, *words, code=1, says="", stdin=b""):
     return text
 
 
-__all__ = ["put", "seal_pub", "knows", "stores", "add", "may_export",
+__all__ = ["Remote", "put", "seal_pub", "knows", "stores", "add", "may_export",
            "may_sign", "sign", "signs_right", "shown", "version", "records",
            "fails"]
