@@ -167,6 +167,8 @@ static enum err seal_rotation(struct job *j)
 	buf_wipe(&sealed);
 	TRY(e);
 	TRY(attrs_add_u64(&j->reply, "version", j->cred->current->number));
+	attrs_clear(&j->what);
+	TRY(attrs_add_str(&j->what, "credential", j->name));
 	TRY(attrs_add_u64(&j->what, "version", j->cred->current->number));
 	return peer_audit(j->peer, "to", &j->what);
 }

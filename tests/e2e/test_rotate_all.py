@@ -311,7 +311,8 @@ def by_https_as_an_admin_with_a_certificate():
         check(signs_right(b, "prod"), "it signs there")
         rec = records(b, "credential.import")[-1]
         equal((rec["purpose"], rec["from"]), ("rotate", "a"), "on record there")
-        check("cert" in json.dumps(rec), "with who brought it", rec)
+        equal((rec["via"], rec["type"], rec["subject"].split(":")[0]),
+              ("tls", "ops", "agent"), "with who brought it")
         code, got, said = rotate_all(a, "prod", "secret_key=-", *w.as_("web"))
         equal((code, got["-"], got["b"][0], got["c"][0]),
               (1, ("rotated", "3"), "refused", "refused"), "no admin there")

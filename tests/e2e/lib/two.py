@@ -44,6 +44,8 @@ def stores(*names, url=False):
 
 
 PROFILES = """
+profile=node life=72h usage=server,client dns={node} capability=issue:*@{node} \
+capability=admin:*@{node} may_delegate=yes
 profile=gate life=1h usage=server,client dns={node}
 profile=ops life=1h capability=admin:credd@{node} may_delegate=yes
 profile=web life=1h
