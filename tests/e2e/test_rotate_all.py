@@ -323,6 +323,7 @@ def by_https_as_an_admin_with_a_certificate():
                                               ("rotated", "3")), said)
         b.start()
         b.unseal()
+        w.admit(b)
         w.reached(b)
         code, got, said = rotate_all(a, "prod", "--resume", *w.as_("ops"))
         equal((code, got["b"], got["c"]),

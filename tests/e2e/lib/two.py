@@ -73,11 +73,14 @@ class Remote:
         d = Daemon(listen="127.0.0.1:%d" % free_port(), node=HOST,
                    ca_root=self.root, certmgr=self.cm.run, **options)
         self.stack.enter_context(d)
-        gate = os.stat("/proc/%d" % d.roles()["gate"][0]).st_uid
-        if gate:
-            self.cm.grant(gate, agent="gate")
+        self.admit(d)
         d.url = "https://%s:%s" % (HOST, d.options["listen"].split(":")[1])
         return d
+
+    def admit(self, daemon):
+        """Its gate, whose uid is another one at each start."""
+        gate = os.stat("/proc/%d" % daemon.roles()["gate"][0]).st_uid
+        self.cm.grant(gate, agent="gate")
 
     def identity(self, type):
         """Path of a PEM file with key and certificates."""
