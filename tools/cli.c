@@ -239,9 +239,10 @@ static const char **common_slot(struct cli *cli, enum common_opt o,
 
 /* The option of that name and where its value goes; NULL if unknown. */
 static const struct opt *opt_find(struct cli *cli, const char *name, size_t n,
-				  const char **flag, const char ***slot)
+				  bool leads, const char **flag,
+				  const char ***slot)
 {
-	int i = opt_place(cli->verb->opts, name, n);
+	int i = leads ? -1 : opt_place(cli->verb->opts, name, n);
 
 	if (i >= 0) {
 		*slot = &cli->opt[i];
@@ -255,12 +256,13 @@ static const struct opt *opt_find(struct cli *cli, const char *name, size_t n,
 }
 
 /* Takes --name[=value] [value]; *at moves over the words it took. */
-static int take_option(struct cli *cli, int argc, char **argv, int *at)
+static int take_option(struct cli *cli, int argc, char **argv, bool leads,
+		       int *at)
 {
 	const char *name = argv[*at] + 2, *flag = NULL, *value, **slot;
 	const char *eq = strchr(name, '=');
 	size_t n = eq ? (size_t)(eq - name) : strlen(name);
-	const struct opt *o = opt_find(cli, name, n, &flag, &slot);
+	const struct opt *o = opt_find(cli, name, n, leads, &flag, &slot);
 
 	if (!o)
 		return cli_usage(cli, "there is no option '--%.*s'", (int)n,
@@ -284,7 +286,7 @@ static int take_option(struct cli *cli, int argc, char **argv, int *at)
 	return -1;
 }
 
-int cli_parse(struct cli *cli, int argc, char **argv)
+int cli_parse(struct cli *cli, int argc, char **argv, int leading)
 {
 	bool options = true;
 
@@ -301,7 +303,7 @@ int cli_parse(struct cli *cli, int argc, char **argv)
 			options = false;
 			continue;
 		}
-		rc = take_option(cli, argc, argv, &i);
+		rc = take_option(cli, argc, argv, i < leading, &i);
 		if (rc >= 0)
 			return rc;
 	}

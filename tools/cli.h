@@ -66,8 +66,9 @@ extern const struct verb verbs_store[], verbs_slot[], verbs_status[],
 	verbs_audit[], verbs_ca[], verbs_agent[], verbs_playground[],
 	verbs_peer[], verbs_export[];
 
-/* Reads options and words; returns -1 to go on, or an exit code. */
-int cli_parse(struct cli *cli, int argc, char **argv);
+/* Reads options and words; returns -1 to go on, or an exit code. The first `leading` words
+ * stood before the noun: options of every verb, whatever its own are called. */
+int cli_parse(struct cli *cli, int argc, char **argv, int leading);
 const char *cli_opt(const struct cli *cli, const char *name);
 /* Every value of that option: size_t at = 0; while ((v = cli_next(…, &at))) … */
 const char *cli_next(const struct cli *cli, const char *name, size_t *at);

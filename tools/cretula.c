@@ -199,7 +199,7 @@ int main(int argc, char **argv)
 {
 	static char version[] = "version";
 	struct cli cli = { 0 };
-	int used = 0, rc;
+	int used = 0, rc, first;
 
 	cli.sigpipe = signal(SIGPIPE, SIG_IGN);
 	if (argc < 2) {
@@ -212,11 +212,12 @@ int main(int argc, char **argv)
 	}
 	if (!strcmp(argv[1], "--version"))
 		argv[1] = version;
-	reorder(argc, argv, leading(argc, argv));
+	first = leading(argc, argv);
+	reorder(argc, argv, first);
 	cli.verb = find_verb(argc, argv, &used);
 	if (!cli.verb)
 		return no_verb(argc, argv);
-	rc = cli_parse(&cli, argc - 1 - used, argv + 1 + used);
+	rc = cli_parse(&cli, argc - 1 - used, argv + 1 + used, first);
 	if (rc < 0 && cli_check_connect(&cli))
 		rc = EXIT_USAGE;
 	if (rc < 0)
