@@ -38,7 +38,7 @@ struct order {
 	uint64_t id;
 	char host[DIAL_HOST];
 	uint16_t port;
-	bool loopback;
+	unsigned also;
 	uint64_t until;    /* waits no longer */
 	struct dial *dial; /* NULL: it waits for its turn */
 };
@@ -121,8 +121,7 @@ static void next_turns(void)
 	struct order *o;
 
 	while (dialling < DIALS_MAX && (o = first_waiting())) {
-		o->dial = dial_new(loop, o->host, o->port, o->loopback, dialled,
-				   o);
+		o->dial = dial_new(loop, o->host, o->port, o->also, dialled, o);
 		o->by->waiting--;
 		dialling++;
 	}
@@ -168,7 +167,10 @@ static void order_add(struct asker *by, const struct msg *m)
 	o->by = by;
 	o->id = m->id;
 	o->port = (uint16_t)child_number(m, "port", UINT16_MAX);
-	o->loopback = attr_find(m->attrs, "loopback", &a) && attr_is(&a, "yes");
+	if (attr_find(m->attrs, "loopback", &a) && attr_is(&a, "yes"))
+		o->also |= DIAL_LOOPBACK;
+	if (attr_find(m->attrs, "link_local", &a) && attr_is(&a, "yes"))
+		o->also |= DIAL_LINK_LOCAL;
 	o->until = loop_now(loop) + WAITING_TIME;
 	while (*at)
 		at = &(*at)->next;
@@ -177,10 +179,24 @@ static void order_add(struct asker *by, const struct msg *m)
 	next_turns();
 }
 
+static void from_namer(struct asker *by, const struct msg *m)
+{
+	const char *name = child_text(m, "name");
+
+	if (host_ok(name))
+		txt_ask(loop, &by->chan, m, name);
+	else
+		tell_failed(by, m->id, "this is no name");
+}
+
 static void from_asker(struct chan *c, const struct msg *m)
 {
 	struct asker *by = (struct asker *)c;
 
+	if (m->kind == DIAL_TXT) {
+		from_namer(by, m);
+		return;
+	}
 	if (m->kind != DIAL)
 		child_broken(by->name);
 	if (!host_ok(child_text(m, "host")))
@@ -211,6 +227,7 @@ static void asker_end(struct chan *c, const struct fault *why)
 	struct order *o;
 
 	(void)why;
+	txt_drop(c);
 	chan_close(c);
 	while ((o = first_of(by)))
 		order_drop(o);

@@ -4,13 +4,16 @@
 #define LIB_DIALER_H
 
 #include "lib/address.h"
+#include "lib/attr.h"
 #include "lib/loop.h"
 
 enum {
 	DIAL_HOST = 254, /* bytes of a host's name or address, with NUL */
 	DIAL_ADDRESSES =
 		8, /* of a host that are tried; the others are left out */
-	NAME_ADDRESSES = 64 /* of an answer that are looked at */
+	NAME_ADDRESSES = 64, /* of an answer that are looked at */
+	NAME_TEXTS = 16,
+	NAME_TEXT_MAX = 512, /* bytes of one */
 };
 
 /* One dial takes at most this, names and all. */
@@ -22,7 +25,8 @@ struct name;
 
 struct name_answer {
 	struct address address[NAME_ADDRESSES];
-	size_t n; /* 0: why says the reason */
+	size_t n;          /* 0, and no text: why says the reason */
+	struct attrs text; /* text=BYTES …: of TXT records */
 	struct fault why;
 };
 
@@ -31,10 +35,21 @@ struct name_answer {
 struct name *name_new(struct loop *l, const char *host,
 		      void (*on_done)(void *arg, const struct name_answer *a),
 		      void *arg);
+/* The same for its TXT records. */
+struct name *name_new_txt(struct loop *l, const char *host,
+			  void (*on_done)(void *arg,
+					  const struct name_answer *a),
+			  void *arg);
 void name_free(struct name *n);
 
 /* One connection. */
 struct dial;
+
+/* What may be connected to besides other hosts. */
+enum dial_also {
+	DIAL_LOOPBACK = 1,
+	DIAL_LINK_LOCAL = 2, /* and where else clouds answer machines */
+};
 
 struct dial_result {
 	int fd;                 /* the callee's to close; -1: none */
@@ -43,11 +58,20 @@ struct dial_result {
 };
 
 /* Resolves host, and connects to the allowed ones of its addresses in turn, until one
- * takes it. on_done(arg) is called once, in a turn of l, and must free the dial. */
+ * takes it; also: bits of enum dial_also. on_done(arg) is called once, in a turn of l, and
+ * must free the dial. */
 struct dial *dial_new(struct loop *l, const char *host, uint16_t port,
-		      bool loopback,
+		      unsigned also,
 		      void (*on_done)(void *arg, const struct dial_result *r),
 		      void *arg);
 void dial_free(struct dial *d);
+
+/* Names whose TXT records an asker wants (lib/dialer_txt.c): answers DIAL_TXT. */
+struct msg;
+struct chan;
+void txt_ask(struct loop *l, struct chan *to, const struct msg *m,
+	     const char *name);
+/* The asker is gone. */
+void txt_drop(const struct chan *to);
 
 #endif

@@ -13,7 +13,7 @@ struct dial {
 	struct loop *loop;
 	char host[DIAL_HOST];
 	uint16_t port;
-	bool loopback;
+	unsigned also;
 	uint64_t deadline;
 	struct name *name;
 	struct address address[DIAL_ADDRESSES];
@@ -91,7 +91,7 @@ static bool is_self(const struct dial *d)
 	socklen_t len = sizeof s;
 	struct address me;
 
-	if (d->loopback &&
+	if ((d->also & DIAL_LOOPBACK) &&
 	    address_class(&d->address[d->at]) == ADDRESS_LOOPBACK)
 		return false;
 	return getsockname(d->watch.fd, (struct sockaddr *)&s, &len) ||
@@ -123,6 +123,17 @@ static void connected(struct loop_fd *w, uint32_t events)
 	done(d);
 }
 
+static bool allowed(const struct dial *d, const struct address *a,
+		    const struct address_own *own, struct fault *f)
+{
+	enum address_class class = address_class(a);
+
+	if ((d->also & DIAL_LINK_LOCAL) &&
+	    (class == ADDRESS_LINK_LOCAL || class == ADDRESS_METADATA))
+		return true;
+	return address_check(a, d->also & DIAL_LOOPBACK, own, f) == OK;
+}
+
 /* The first refusal stands for them all. */
 static enum err choose(struct dial *d, const struct name_answer *a)
 {
@@ -131,7 +142,7 @@ static enum err choose(struct dial *d, const struct name_answer *a)
 
 	TRY(address_own_read(&own, &d->result.why));
 	for (size_t i = 0; i < a->n && d->n < DIAL_ADDRESSES; i++)
-		if (address_check(&a->address[i], d->loopback, &own, &f) == OK)
+		if (allowed(d, &a->address[i], &own, &f))
 			d->address[d->n++] = a->address[i];
 		else if (first.code == OK)
 			first = f;
@@ -178,7 +189,7 @@ static void time_is_up(struct loop_timer *t)
 }
 
 struct dial *dial_new(struct loop *l, const char *host, uint16_t port,
-		      bool loopback,
+		      unsigned also,
 		      void (*on_done)(void *arg, const struct dial_result *r),
 		      void *arg)
 {
@@ -188,7 +199,7 @@ struct dial *dial_new(struct loop *l, const char *host, uint16_t port,
 	memcpy(d->host, host, strlen(host) + 1);
 	d->loop = l;
 	d->port = port;
-	d->loopback = loopback;
+	d->also = also;
 	d->result.fd = -1;
 	d->watch = (struct loop_fd){ .fd = -1, .on = connected };
 	d->timer.on = time_is_up;

@@ -14,6 +14,8 @@ enum {
 	NAME_SOCKETS = 16,   /* that one channel may have open */
 	NAME_TIMEOUT = 1000, /* ms for the first try of a server */
 	NAME_TRIES = 3,
+	CLASS_IN = 1, /* RFC 1035, 3.2 */
+	TYPE_TXT = 16,
 };
 
 struct name_socket {
@@ -30,6 +32,7 @@ struct name {
 	struct loop_work settled;
 	struct name_answer answer;
 	char host[DIAL_HOST];
+	bool txt; /* its texts are wanted, not its addresses */
 	void (*on_done)(void *arg, const struct name_answer *a);
 	void *arg;
 };
@@ -119,8 +122,8 @@ static void say_why(struct name *n, int status)
 	case ARES_SUCCESS:
 	case ARES_ENOTFOUND:
 	case ARES_ENODATA:
-		e = fault_set(f, ERR_NOT_FOUND, "the name '%s' has no address",
-			      n->host);
+		e = fault_set(f, ERR_NOT_FOUND, "the name '%s' has no %s",
+			      n->host, n->txt ? "TXT record" : "address");
 		break;
 	case ARES_ETIMEOUT:
 	case ARES_ECONNREFUSED:
@@ -153,6 +156,43 @@ static void answered(void *arg, int status, int timeouts,
 	loop_defer(n->loop, &n->settled);
 }
 
+/* A record may be several texts: as one. */
+static void add_text(struct attrs *to, const struct ares_txt_ext **at)
+{
+	struct buf b;
+	bool fits = true;
+
+	buf_init(&b, NAME_TEXT_MAX);
+	do {
+		fits &= buf_put(&b, (*at)->txt, (*at)->length) == OK;
+		*at = (*at)->next;
+	} while (*at && !(*at)->record_start);
+	if (fits && to->count < NAME_TEXTS)
+		ENSURE(attrs_add(to, "text", 0, b.p, b.len) == OK);
+	buf_wipe(&b);
+}
+
+static void answered_txt(void *arg, int status, int timeouts,
+			 unsigned char *reply, int len)
+{
+	struct ares_txt_ext *list = NULL;
+	const struct ares_txt_ext *at;
+	struct name *n = arg;
+
+	(void)timeouts;
+	if (status == ARES_EDESTRUCTION)
+		return;
+	if (status == ARES_SUCCESS)
+		status = ares_parse_txt_reply_ext(reply, len, &list);
+	for (at = list; at;)
+		add_text(&n->answer.text, &at);
+	if (list)
+		ares_free_data(list);
+	if (!n->answer.text.count)
+		say_why(n, status);
+	loop_defer(n->loop, &n->settled);
+}
+
 static void settled(struct loop_work *w)
 {
 	struct name *n =
@@ -179,20 +219,34 @@ static int open_channel(struct name *n)
 					 ARES_OPT_SOCK_STATE_CB);
 }
 
-struct name *name_new(struct loop *l, const char *host,
-		      void (*on_done)(void *arg, const struct name_answer *a),
-		      void *arg)
+static void ask(struct name *n)
 {
 	/* in no order of c-ares', which would open a socket for each */
 	struct ares_addrinfo_hints hints = { .ai_family = AF_UNSPEC,
 					     .ai_socktype = SOCK_STREAM,
 					     .ai_flags = ARES_AI_NOSORT };
+
+	if (n->txt)
+		ares_query(n->channel, n->host, CLASS_IN, TYPE_TXT,
+			   answered_txt, n);
+	else
+		ares_getaddrinfo(n->channel, n->host, NULL, &hints, answered,
+				 n);
+}
+
+static struct name *begin(struct loop *l, const char *host, bool txt,
+			  void (*on_done)(void *arg,
+					  const struct name_answer *a),
+			  void *arg)
+{
 	struct name *n = xcalloc(1, sizeof *n);
 	int status;
 
 	ENSURE(strlen(host) < sizeof n->host);
 	memcpy(n->host, host, strlen(host) + 1);
+	attrs_init(&n->answer.text);
 	n->loop = l;
+	n->txt = txt;
 	n->timer.on = time_came;
 	n->settled.on = settled;
 	n->on_done = on_done;
@@ -204,9 +258,24 @@ struct name *name_new(struct loop *l, const char *host,
 		return n;
 	}
 	n->has_channel = true;
-	ares_getaddrinfo(n->channel, host, NULL, &hints, answered, n);
+	ask(n);
 	rearm(n);
 	return n;
+}
+
+struct name *name_new(struct loop *l, const char *host,
+		      void (*on_done)(void *arg, const struct name_answer *a),
+		      void *arg)
+{
+	return begin(l, host, false, on_done, arg);
+}
+
+struct name *name_new_txt(struct loop *l, const char *host,
+			  void (*on_done)(void *arg,
+					  const struct name_answer *a),
+			  void *arg)
+{
+	return begin(l, host, true, on_done, arg);
 }
 
 void name_free(struct name *n)
@@ -219,5 +288,6 @@ void name_free(struct name *n)
 		loop_unwatch(&n->socket[i].watch);
 	loop_disarm(&n->timer);
 	loop_undefer(n->loop, &n->settled);
+	attrs_wipe(&n->answer.text);
 	free(n);
 }

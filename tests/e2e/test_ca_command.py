@@ -4,7 +4,6 @@ prints."""
 import base64
 import hashlib
 import http.server
-import hashlib
 import json
 import os
 import re
