@@ -81,7 +81,8 @@ $(B)/tests/test_view_mount $(B)/tests/replay_view_mounts $(B)/fuzz/fuzz_view_mou
 $(B)/bench/tool/agent_key: BENCH_LIBS += -lkeyutils
 $(B)/bench/tool/fuse_bare: BENCH_LIBS += $(VIEW_LIBS)
 NET_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard certmgr/net*.c))
-NET_USERS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_net*.c)) $(B)/tests/replay_net_answer $(B)/fuzz/fuzz_net_answer
+NET_USERS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_net*.c)) $(B)/tests/replay_net_answer $(B)/fuzz/fuzz_net_answer \
+	$(B)/tests/replay_boot_text $(B)/fuzz/fuzz_boot_text
 $(NET_USERS): $(NET_OBJ)
 $(NET_USERS): TEST_LIBS += -lssl -ljansson
 MODHOST := $(B)/obj/tests/tool/modhost.o
