@@ -244,7 +244,7 @@ static void run_facts(struct run *r)
 	struct fault f;
 
 	r->phase = RUN_FACTS;
-	if (!m->has_facts || r->want) {
+	if (!m->has_facts || r->want || (r->test && !strcmp(r->op, "export"))) {
 		run_decide(r);
 		return;
 	}
@@ -330,8 +330,10 @@ static void run_admit(struct run *r)
 	struct grant_request rq = { .credential = r->credential, .op = r->op };
 	struct grant_decision d;
 
-	if (c && !r->want &&
-	    module_operation(c->module, r->op, &r->reveals, &no_op) != OK)
+	if (r->test && !strcmp(r->op, "export"))
+		r->reveals = CRETULA_REVEAL_SECRET; /* no module's */
+	else if (c && !r->want &&
+		 module_operation(c->module, r->op, &r->reveals, &no_op) != OK)
 		r->reveals = CRETULA_REVEAL_SIGNATURE;
 	rq.reveals = r->reveals;
 	grants_admit(vault.grants, s, &rq, r->now, &d);

@@ -83,7 +83,11 @@ def an_export_needs_a_grant_that_reveals_the_secret():
               "every one is on record")
         fails(a, "credential", "export-sealed", "none", "--to", "b", code=3,
               says="no grant")
+        test = ("grant", "test", "uid=%d" % os.getuid(), "credential=prod",
+                "op=export", "--field", "decision")
+        equal(a.cli(*test, check=False).stdout, b"deny\n", "grant test says so")
         grant = may_export(a, "prod")
+        equal(a.cli(*test).stdout, b"allow\n", "grant test says so")
         export(a, "prod", "b")
         a.cli("grant", "remove", grant)
         fails(a, *words, code=3)

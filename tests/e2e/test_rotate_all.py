@@ -102,6 +102,31 @@ def one_that_is_away_gets_it_later():
 
 
 @case
+def a_command_that_is_killed_is_resumed():
+    """At every line that it has printed, the first of which says that our own store has
+    the new version."""
+    with stores("a", "b", "c", url=True) as (a, b, c):
+        share(a, "prod", ("b", b), ("c", c))
+        for lines in (1, 2):
+            number = version(a, "prod") + 1
+            new = put(a, "new", str(number) * 40)
+            p = subprocess.Popen(
+                [os.path.join(build(), "bin", "cretula"), "credential",
+                 "rotate", "prod", "--all", "secret_key=@" + new],
+                env=dict(os.environ, CRETULA_CREDD=a.api),
+                stdout=subprocess.PIPE)
+            for _ in range(lines):
+                p.stdout.readline()
+            p.kill()
+            p.communicate()
+            equal(version(a, "prod"), number, "our own is done")
+            check(all(version(d, "prod") in (number - 1, number)
+                      for d in (b, c)), "the others have one of the two")
+            code, got, said = rotate_all(a, "prod", "--resume")
+            equal((code, {v for _, v in got.values()}), (0, {str(number)}), said)
+
+
+@case
 def one_that_refuses_keeps_what_it_has():
     with stores("a", "b", "c", url=True) as (a, b, c):
         share(a, "prod", ("b", b), ("c", c))
