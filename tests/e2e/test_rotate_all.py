@@ -4,13 +4,17 @@ when one is out of reach or refuses, and that it can be repeated until all have 
 import contextlib
 import json
 import os
+import random
+import signal
 import subprocess
 import sys
 import threading
+import time
 
 from lib.admin import Client, Refused
+from lib.ca_cli import until
 from lib.case import build, case, check, equal, run
-from lib.daemon import Daemon
+from lib.daemon import Daemon, wait_end
 from lib.hosts import must_root
 from lib.raw import KEY, SECRET, VANILLA
 from lib.two import (Remote, add, fails, knows, may_export, may_sign, put,
@@ -124,6 +128,34 @@ def a_command_that_is_killed_is_resumed():
                       for d in (b, c)), "the others have one of the two")
             code, got, said = rotate_all(a, "prod", "--resume")
             equal((code, {v for _, v in got.values()}), (0, {str(number)}), said)
+
+
+@case
+def a_vault_that_dies_meanwhile_has_the_old_one_or_the_new():
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    rng = random.Random(seed)
+    with stores("a", "b", url=True) as (a, b):
+        share(a, "prod", ("b", b))
+        for number in (2, 3):   # three deaths a minute, and it stays sealed
+            new = put(a, "new", str(number) * 40)
+            p = subprocess.Popen(
+                [os.path.join(build(), "bin", "cretula"), "credential",
+                 "rotate", "prod", "--all", "secret_key=@" + new],
+                env=dict(os.environ, CRETULA_CREDD=a.api),
+                stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            p.stdout.readline()
+            old = b.roles()["vault"][0]
+            time.sleep(rng.random() / 50)       # not to wait: to hit anywhere
+            os.kill(old, signal.SIGKILL)
+            check(wait_end(old, 20), "it is dead")
+            said = p.communicate(timeout=60)
+            check(p.returncode in (0, 75), "nothing refused", said)
+            until("b is open again", lambda: b.cli(
+                "credential", "show", "prod", check=False).returncode == 0)
+            check(version(b, "prod") in (number - 1, number), "one of the two")
+            code, got, said = rotate_all(a, "prod", "--resume")
+            equal((code, got["b"][1]), (0, str(number)), said)
 
 
 @case
