@@ -231,7 +231,7 @@ def what_only_an_admin_here_does(world):
     for verb, name in (("unseal", "unseal"), ("init", "init"), ("slot.list", "slot"),
                        ("slot.add", "slot"), ("slot.remove", "slot"),
                        ("credential.export-sealed", "export-sealed"),
-                       ("credential.seal-rotation", "export-sealed")):
+                       ("peer.add", "export-sealed")):
         status, body = ops.verb(at, verb)
         equal(status, 403, (verb, body))
         check("name '%s' in remote_admin=" % name in body["detail"], verb, body)
