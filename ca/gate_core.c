@@ -3,6 +3,7 @@
 #include "ca/gate.h"
 
 #include "ca/kinds.h"
+#include "lib/gate_openapi.h"
 #include "lib/json_attrs.h"
 #include "lib/log.h"
 #include "lib/ocsp.h"
@@ -95,6 +96,9 @@ static const struct gate_route routes[] = {
 	{ .path = "/root.crl", .methods = GATE_GET, .run = gate_page_cert },
 	{ .path = "/healthz", .methods = GATE_GET, .run = gate_page_health },
 	{ .path = "/readyz", .methods = GATE_GET, .run = gate_page_health },
+	{ .path = "/openapi.json",
+	  .methods = GATE_GET,
+	  .run = gate_openapi_run },
 	{ .path = "/metrics",
 	  .ports = GATE_TLS,
 	  .methods = GATE_GET,
@@ -134,6 +138,7 @@ enum err gate_open(int tls_fd, int plain_fd, unsigned limit, struct fault *f)
 	memset(&ca_gate, 0, sizeof ca_gate);
 	TRY(gate_init(&ops, f));
 	json_warm_up();
+	gate_openapi_open("ca");
 	TRY(gate_cert_open(f));
 	TRY(gate_port_tls(&ca_gate.tls, tls_fd, limit, f));
 	return gate_port_plain(&ca_gate.plain, plain_fd, limit, f);
@@ -224,5 +229,6 @@ void gate_end(void)
 	gate_call_close();
 	gate_crl_close();
 	gate_page_close();
+	gate_openapi_close();
 	gate_cert_close();
 }

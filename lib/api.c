@@ -12,6 +12,7 @@
 
 #include "lib/child.h"
 #include "lib/clock.h"
+#include "lib/gate_openapi.h"
 #include "lib/json_attrs.h"
 #include "lib/log.h"
 #include "lib/map.h"
@@ -184,7 +185,7 @@ static enum err open_gate(const struct msg *m, struct fault *f)
 	ops.routes = api_routes(&ops.count);
 	json_warm_up();
 	TRY(gate_init(&ops, f));
-	api_page_open();
+	gate_openapi_open(api.daemon);
 	if (api.remote)
 		return api_remote_open(m, f);
 	return gate_port_handed(&api.port, API_LOCAL_CONNS, f);

@@ -127,11 +127,9 @@ struct MHD_Response *api_answer_error(struct attr_view v, unsigned *status);
 void api_answer_drop(struct api_conn *c);
 
 /* api_page.c: gate_route.run of what is not asked of the core */
-void api_page_open(void);
 enum MHD_Result api_page_health(struct gate_conn *c);
 enum MHD_Result api_page_ready(struct gate_conn *c);
 enum MHD_Result api_page_metrics(struct gate_conn *c);
-enum MHD_Result api_page_openapi(struct gate_conn *c);
 
 /* api_local.c */
 void api_local_door(int fd); /* a new channel to door; taken */

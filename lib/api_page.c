@@ -1,21 +1,11 @@
 /* gate: what is answered without the core. Holds public text. */
 #include "lib/api.h"
 
-#include "lib/enc.h"
-#include "lib/openapi.h"
-
-#include <sodium.h>
 #include <stdio.h>
 
 enum {
 	PREFIX_MAX = 64,
-	ETAG_BYTES = 16, /* of its hash */
 };
-
-static struct {
-	struct MHD_Response *openapi;
-	char etag[2 * ETAG_BYTES + 3];
-} pages;
 
 bool api_admitted(struct api_conn *c, enum MHD_Result *result)
 {
@@ -75,23 +65,4 @@ enum MHD_Result api_page_metrics(struct gate_conn *g)
 		return result;
 	(void)snprintf(prefix, sizeof prefix, "cretula_%s_gate_", api.daemon);
 	return gate_metrics(g, prefix, all, NELEM(all));
-}
-
-enum MHD_Result api_page_openapi(struct gate_conn *c)
-{
-	return gate_cached(c, pages.openapi, pages.etag, INT64_MAX);
-}
-
-void api_page_open(void)
-{
-	struct span s = openapi_of(api.daemon);
-	uint8_t hash[crypto_hash_sha256_BYTES];
-	char hex[2 * ETAG_BYTES + 1];
-
-	crypto_hash_sha256(hash, s.p, s.n);
-	enc_hex(hash, ETAG_BYTES, hex);
-	(void)snprintf(pages.etag, sizeof pages.etag, "\"%s\"", hex);
-	pages.openapi = mhd_response(s.p, s.n, "application/json");
-	mhd_header(pages.openapi, MHD_HTTP_HEADER_ETAG, pages.etag);
-	mhd_header(pages.openapi, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
 }

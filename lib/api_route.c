@@ -3,6 +3,7 @@
 #include "lib/api.h"
 
 #include "lib/enc.h"
+#include "lib/gate_openapi.h"
 #include "lib/json_list.h"
 
 #include <stdio.h>
@@ -20,7 +21,7 @@
 #define PAGES                                                                  \
 	PAGE("/healthz", api_page_health), PAGE("/readyz", api_page_ready),    \
 	PAGE("/metrics", api_page_metrics),                                    \
-	PAGE("/openapi.json", api_page_openapi)
+	PAGE("/openapi.json", gate_openapi_run)
 
 static const struct gate_route credd_routes[] = {
 	/* what is asked most first */

@@ -14,18 +14,29 @@
 		".byte 0\n"                                                    \
 		".popsection\n")
 
-EMBED("credd", "docs/openapi/credd.json");
+EMBED("ca", "docs/openapi/ca.json");
 EMBED("certmgr", "docs/openapi/certmgr.json");
+EMBED("credd", "docs/openapi/credd.json");
 
-extern const char openapi_credd[], openapi_credd_end[];
+extern const char openapi_ca[], openapi_ca_end[];
 extern const char openapi_certmgr[], openapi_certmgr_end[];
+extern const char openapi_credd[], openapi_credd_end[];
+
+static const struct {
+	const char *daemon, *begin, *end;
+} all[] = {
+	{ "ca", openapi_ca, openapi_ca_end },
+	{ "certmgr", openapi_certmgr, openapi_certmgr_end },
+	{ "credd", openapi_credd, openapi_credd_end },
+};
 
 struct span openapi_of(const char *daemon)
 {
-	bool credd = !strcmp(daemon, "credd");
-	const char *p = credd ? openapi_credd : openapi_certmgr;
-	const char *end = credd ? openapi_credd_end : openapi_certmgr_end;
+	size_t i = 0;
 
-	ENSURE(credd || !strcmp(daemon, "certmgr"));
-	return span_of(p, (size_t)((uintptr_t)end - (uintptr_t)p));
+	while (i < NELEM(all) && strcmp(all[i].daemon, daemon))
+		i++;
+	ENSURE(i < NELEM(all));
+	return span_of(all[i].begin, (size_t)((uintptr_t)all[i].end -
+					      (uintptr_t)all[i].begin));
 }

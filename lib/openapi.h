@@ -4,7 +4,7 @@
 
 #include "lib/span.h"
 
-/* That of credd or certmgr; aborts for another daemon. Static. */
+/* That of a daemon; aborts if there is none. Static. */
 struct span openapi_of(const char *daemon);
 
 #endif

@@ -34,7 +34,7 @@ $(B)/obj/credd/supervisor_setup.o: CFLAGS_ALL += \
 	-DCRETULA_MODULES='"$(PREFIX)/lib/$(TRIPLET)/cretula"'
 
 # What is built into it.
-$(B)/obj/lib/openapi.o: docs/openapi/credd.json docs/openapi/certmgr.json
+$(B)/obj/lib/openapi.o: $(wildcard docs/openapi/*.json)
 
 # Changes only when the compiler or a flag does, and then all is made anew.
 $(B)/flags: FORCE

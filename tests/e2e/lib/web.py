@@ -53,6 +53,20 @@ class Web(http.client.HTTPConnection):
         return Answer(self.getresponse())
 
 
+class TlsWeb(Web):
+    """One keep-alive connection by TLS to `127.0.0.1:PORT`."""
+
+    def __init__(self, address, context):
+        super().__init__(None)
+        self.address, self.context = address, context
+
+    def connect(self):
+        host, _, port = self.address.rpartition(":")
+        plain = socket.create_connection((host, int(port)), SECONDS)
+        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.sock = self.context.wrap_socket(plain, server_hostname="localhost")
+
+
 class Answer:
     def __init__(self, response):
         self.status = response.status
