@@ -59,8 +59,9 @@ static void refuse(const struct call *c, const struct conn *conn,
 	ENSURE(attrs_add_view(&what, attrs_view(&conn->said)) == OK);
 	if (audit_link_denial(keeper.audit, attrs_view(&what),
 			      attrs_view(&once), NULL, &f) == OK)
-		(void)remote_admin_deny(&conn->subject, "certmgr", keeper.host,
-					verb, &f);
+		(void)remote_admin_deny(
+			&conn->subject, "certmgr",
+			keeper.node[0] ? keeper.node : keeper.host, verb, &f);
 	call_fault(c, &f);
 	attrs_wipe(&once);
 	attrs_wipe(&what);
