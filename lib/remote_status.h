@@ -6,7 +6,8 @@
 #include "lib/refusals.h"
 
 /* Adds https=ADDRESS [gate_uid=N: of its gate, which certmgr's grants name]
- * revocation=ocsp|crl revocation_max_age=S revocation_fail=closed|open remote_refused=N, if it listens, and remote_admin=NAME …. */
+ * revocation=ocsp|crl revocation_max_age=S revocation_fail=closed|open remote_refused=N,
+ * if it listens, and remote_admin=NAME …. */
 MUST enum err remote_status(struct attr_view start, const struct refusals *r,
 			    struct attrs *out);
 
