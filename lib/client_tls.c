@@ -251,6 +251,7 @@ static void ctx_new(struct client_web *w)
 	w->ctx = SSL_CTX_new(TLS_client_method());
 	ENSURE(w->ctx &&
 	       SSL_CTX_set_min_proto_version(w->ctx, TLS1_2_VERSION) == 1);
+	SSL_CTX_set_read_ahead(w->ctx, 1); /* we read until nothing is left */
 	SSL_CTX_set_session_cache_mode(w->ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_options(w->ctx, SSL_OP_NO_RENEGOTIATION |
 					    SSL_OP_NO_COMPRESSION |
