@@ -10,11 +10,12 @@ import sys
 import time
 
 from lib.admin import Refused
-from lib.case import build, case, check, equal, run
+from lib.case import Skip, build, case, check, equal, is_sanitized, run
 from lib.daemon import Daemon
+from lib.memory import in_bytes, in_folder, in_memory, shapes
 from lib.raw import KEY, SECRET
 from lib.two import (add, fails, knows, may_export, may_sign, put, records,
-                     seal_pub, shown, signs_right, stores, version)
+                     seal_pub, shown, sign, signs_right, stores, version)
 
 BEGIN = b"-----BEGIN CRETULA SEALED EXPORT-----"
 
@@ -374,6 +375,43 @@ def peers_are_added_listed_and_removed():
         may_export(a, "prod")
         fails(a, "credential", "export-sealed", "prod", "--to", "b", code=4,
               says="no peer 'b'")
+
+
+@case
+def the_secret_is_nowhere_on_its_way():
+    """In no memory of either store but the workers', no file, no log."""
+    if os.getuid() != 0:
+        raise Skip("needs root, to read the memory of others")
+    if is_sanitized():
+        raise Skip("the sanitizer keeps what was freed")
+    secret = base64.b64encode(os.urandom(30)).decode()
+    wanted = shapes(secret.encode())
+    with stores("a", "b") as (a, b):
+        add(a, "prod", secret=secret)
+        may_export(a, "prod")
+        sealed = export(a, "prod", "b")
+        take(b, sealed)
+        a.cli("credential", "rotate", "prod", "secret_key=-",
+              stdin=secret.encode())
+        with a.admin() as admin:
+            again = admin.call("credential.seal-rotation",
+                               [("name", "prod"), ("to", "b")]).get("export")
+        take(b, again)
+        for name in ("prod", "new"):
+            done = seal_for(seal_pub(b), "name=" + name, "module=aws-sigv4",
+                            "access_key=" + KEY, "secret_key=-", "--version",
+                            "9", stdin=secret.encode())
+            take(b, done.stdout, "--anonymous")
+        equal(in_bytes(sealed + again + done.stdout, wanted), [], "in what goes")
+        may_sign(b, "prod")
+        sign(b, "prod")
+        check(any(in_memory(pid, wanted) for pid in b.roles()["worker"]),
+              "the search finds it where it has to be: in a worker")
+        for d in (a, b):
+            for role, pids in d.roles().items():
+                for pid in pids if role != "worker" else []:
+                    equal(in_memory(pid, wanted), [], "found in " + role)
+            equal(in_folder(d.base, wanted), [], "found in a file")
 
 
 @case
