@@ -353,7 +353,8 @@ int cli_check_connect(const struct cli *cli)
 					   "host: no --connect"
 					 : "'ca enrol' goes over --url: no "
 					   "--connect");
-	if (!strcmp(noun, "playground") || !strcmp(noun, "version"))
+	if (!strcmp(noun, "playground") || !strcmp(noun, "version") ||
+	    !strcmp(noun, "seal-for"))
 		return cli_usage(cli, "'%s' asks no daemon: no --connect",
 				 noun);
 	return 0;

@@ -336,6 +336,9 @@ def seal_for_refuses_what_it_cannot_do():
             done = seal_for(pub, *words)
             equal(done.returncode, 2, "%s" % (words,))
             check(says in done.stderr.decode(), says, done.stderr)
+        done = seal_for(pub, "name=x", "module=m", "a=-", "--connect",
+                        "https://localhost:1")
+        equal((done.returncode, done.stdout), (2, b""), "it asks no daemon")
         broken = put(a, "x.pub", open(pub).read()[:-20])
         done = seal_for(broken, "name=x", "module=m", "a=-")
         equal((done.returncode, done.stdout), (1, b""), "a cut HOST.pub")
