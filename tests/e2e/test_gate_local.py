@@ -8,10 +8,12 @@ import signal
 import socket
 import sys
 
+from lib.admin import Client
 from lib.case import Skip, case, check, equal, run
 from lib.ca_cli import until
 from lib.daemon import OTHER_UID, Daemon, as_uid, wait_end
-from lib.raw import KEY, SCOPE, SECRET, VANILLA, VANILLA_SIGNATURE, VANILLA_TEXT
+from lib.raw import (KEY, SCOPE, SECRET, VANILLA, VANILLA_SIGNATURE, VANILLA_TEXT,
+                     right)
 from lib.web import (ERRORS, SECONDS, Web, ask, curl, good, http_sock, refused)
 
 SIGNATURE = VANILLA_SIGNATURE.decode()
@@ -97,6 +99,11 @@ def any_verb_comes_back_lossless(daemon):
     equal(key, good(ask(path, "GET", "/v1/transport"))["key"], "bytes")
 
 
+def native(api, credential):
+    with Client(api, timeout=SECONDS) as client:
+        return right(client.run(credential, "sign", VANILLA))
+
+
 @case
 def grants_match_by_uid_and_gid_and_never_by_program(daemon):
     root_only()
@@ -122,6 +129,8 @@ def grants_match_by_uid_and_gid_and_never_by_program(daemon):
     signed(other("by-uid"))
     signed(other("by-gid"))
     refused(other("by-exe"), "denied")
+    check(as_uid(OTHER_UID, native, daemon.api, "by-exe"),
+          "the same program by the native protocol")
     seen = good(as_uid(OTHER_UID, ask, path, "GET", "/credentials"))
     equal(sorted(c["name"] for c in seen["credentials"]), ["by-gid", "by-uid"],
           "what the other may use")
