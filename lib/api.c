@@ -37,13 +37,24 @@ struct api_conn *api_find(uint64_t id)
 	return map_find(api.conns, &id, sizeof id);
 }
 
+/* Never one that is still in use. */
+static uint64_t remote_id(void)
+{
+	uint64_t id;
+
+	do
+		id = CONN_REMOTE | (++gate.next_id & (CONN_REMOTE - 1));
+	while (api_find(id));
+	return id;
+}
+
 static void came(struct gate_conn *g)
 {
 	struct api_conn *c = api_conn_of(g);
 
 	buf_init(&c->items, API_ANSWER_MAX);
 	if (api.remote)
-		g->id = CONN_REMOTE | (g->id & ~CONN_REMOTE & UINT32_MAX);
+		g->id = remote_id();
 	c->listed = true;
 	map_add(api.conns, c);
 }
