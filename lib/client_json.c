@@ -329,13 +329,14 @@ enum err client_json_answer(const void *text, size_t len,
 			    struct cretula_answer **out, struct fault *f)
 {
 	const uint8_t *p = text;
-	struct json j = { .p = p, .end = p + len };
 	struct cretula_answer *a;
+	struct json j;
 	struct value v;
 	enum err e;
 
 	if (!len)
 		return fault_set(f, ERR_INVALID, "the answer is empty");
+	j = (struct json){ .p = p, .end = p + len };
 	a = client_answer_new();
 	value_init(&v);
 	e = members(&j, a, &v);
@@ -436,12 +437,13 @@ enum err client_json_problem(const void *text, size_t len, enum err preset,
 {
 	struct cretula_error said = { .reached = 1 };
 	const uint8_t *p = text;
-	struct json j = { .p = p, .end = p + len };
 	enum err code = preset, e;
+	struct json j;
 	struct value v;
 
 	if (!len)
 		return ERR_INVALID;
+	j = (struct json){ .p = p, .end = p + len };
 	value_init(&v);
 	e = problem(&j, &v, &said, &code);
 	value_wipe(&v);

@@ -376,6 +376,62 @@ static void a_call_that_changes_things_is_not_repeated(void **state)
 	cretula_close(c);
 }
 
+static void one_quiet_end(struct peer *p)
+{
+	if (next_request(p, request))
+		answer(p, EMPTY);
+}
+
+static void one_that_ended_meanwhile_is_made_anew(void **state)
+{
+	struct cretula *c = connected(one_quiet_end);
+	struct cretula_error err;
+
+	(void)state;
+	for (int i = 0; i < 3; i++) {
+		struct pollfd w = { .events = POLLIN };
+
+		if (call(c, "seal", &err))
+			fail_msg("%s", err.text);
+		w.fd = cretula_fd(c); /* until its end is there */
+		assert_true(w.fd < 0 || poll(&w, 1, 30000) == 1);
+	}
+	assert_int_equal(g.conns, 3);
+	cretula_close(c);
+}
+
+static void an_event_loop_gets_its_answers(void **state)
+{
+	struct cretula *c = connected(replies);
+	struct cretula_answer *a = NULL;
+	struct cretula_error err;
+	uint32_t id[40], ready;
+	size_t done = 0;
+
+	(void)state;
+	for (size_t i = 0; i < NELEM(id); i++)
+		assert_int_equal(cretula_submit(c, i % 7 ? "status" : "seal",
+						NULL, &id[i], &err),
+				 0);
+	while (done < NELEM(id)) {
+		struct pollfd w = { .fd = cretula_fd(c),
+				    .events = cretula_events(c) };
+
+		assert_int_equal(poll(&w, 1, 30000), 1);
+		cretula_process(c);
+		while (cretula_ready(c, &ready)) {
+			assert_int_equal(ready,
+					 id[done++]); /* in their order */
+			if (cretula_wait(c, ready, &a, &err))
+				fail_msg("%s", err.text);
+			check_answer(a);
+		}
+	}
+	assert_int_equal(cretula_events(c), POLLIN);
+	assert_int_equal(g.conns, 1);
+	cretula_close(c);
+}
+
 static void silent(struct peer *p)
 {
 	if (p->n == 0) {
@@ -768,6 +824,8 @@ int main(void)
 		WITH_GATE(a_polite_end_loses_nothing),
 		WITH_GATE(a_harmless_call_is_repeated_once),
 		WITH_GATE(a_call_that_changes_things_is_not_repeated),
+		WITH_GATE(one_that_ended_meanwhile_is_made_anew),
+		WITH_GATE(an_event_loop_gets_its_answers),
 		WITH_GATE(
 			no_answer_in_time_is_a_timeout_and_nothing_waits_behind_it),
 		WITH_GATE(a_server_of_another_root_is_refused),
