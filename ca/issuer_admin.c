@@ -43,7 +43,7 @@ static const struct {
 	{ { "ca.chain", NEED_CA, NULL, NULL, " verb" }, chain_run },
 	{ { "ca.enrol", NEED_CA, NULL, NULL,
 	    " verb token token_id csr signature name uri agent lifetime "
-	    "endpoint" },
+	    "endpoint source" },
 	  enrol_run },
 	{ { "ca.init", NEED_ADMIN | NEED_HERE, NULL, NULL,
 	    " verb box domain trust_domain key_type bits shards instance "
@@ -53,7 +53,8 @@ static const struct {
 	    " verb box issuing_life" },
 	  verb_renew },
 	{ { "ca.token", NEED_ADMIN | NEED_CA, NULL, NULL,
-	    " verb id public node type agent ttl lifetime verify_after bearer" },
+	    " verb id public node type agent ttl lifetime verify_after bearer "
+	    "for" },
 	  verb_token },
 	{ { "ca.list", NEED_ADMIN | NEED_CA, NULL, NULL,
 	    " verb type node agent revoked expiring limit" },

@@ -6,6 +6,7 @@
 #include "lib/clock.h"
 
 #include <ares.h>
+#include <arpa/inet.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -234,6 +235,21 @@ static void ask(struct name *n)
 				 n);
 }
 
+/* An address is no question, whatever c-ares and its configuration think of it. */
+static bool is_address(struct name *n)
+{
+	uint8_t b[ADDRESS_SIZE];
+	struct address *a = &n->answer.address[0];
+
+	if (n->txt)
+		return false;
+	if (inet_pton(AF_INET, n->host, b) == 1)
+		n->answer.n = address_of_bytes(b, 4, a) == OK;
+	else if (inet_pton(AF_INET6, n->host, b) == 1)
+		n->answer.n = address_of_bytes(b, ADDRESS_SIZE, a) == OK;
+	return n->answer.n > 0;
+}
+
 static struct name *begin(struct loop *l, const char *host, bool txt,
 			  void (*on_done)(void *arg,
 					  const struct name_answer *a),
@@ -251,6 +267,10 @@ static struct name *begin(struct loop *l, const char *host, bool txt,
 	n->settled.on = settled;
 	n->on_done = on_done;
 	n->arg = arg;
+	if (is_address(n)) {
+		loop_defer(l, &n->settled);
+		return n;
+	}
 	status = open_channel(n);
 	if (status != ARES_SUCCESS) {
 		say_why(n, status);
