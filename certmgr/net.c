@@ -2,6 +2,7 @@
  * never an agent's private key. Has no socket of its own: the dialer connects.
  *	supervisor -> net	SUP_START [ca=https://HOST:PORT|dns:NAME] [ca_hash=]
  *				[node=NAME] [host=NAME] [verify_endpoint=HOST:PORT]
+ *				[verify_listen=yes: SUP_PROOF is answered]
  *				[source=NAME]… [imds_url=]
  *				[given=NAME]…,
  *				SUP_PEER peer=keeper|dialer (again when one died),
@@ -176,7 +177,7 @@ static void start(const struct msg *m)
 	node_open(loop, text_of(m, "node", node));
 	root = take_files(m);
 	boot_open(m->attrs);
-	prove_open(loop);
+	prove_open(loop, attr_count(m->attrs, "verify_listen") > 0);
 	enrol_open(m->attrs);
 	imds_open(text_of(m, "imds_url", imds));
 	place_open(m->attrs, root);

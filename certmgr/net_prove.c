@@ -32,6 +32,7 @@ struct prove_call {
 
 static struct {
 	struct loop *loop;
+	bool possible;
 	SSL_CTX *ctx;
 	struct loop_fd listener;
 	struct prove_call call[PROVE_CALLS];
@@ -206,6 +207,11 @@ unsigned prove_calls(unsigned *proven)
 
 /* ---- getting it */
 
+bool prove_possible(void)
+{
+	return prove.possible;
+}
+
 void prove_listen(prove_listening *then)
 {
 	prove.then = then;
@@ -236,10 +242,11 @@ void prove_given(const struct msg *m, int fd)
 	then((uint16_t)port);
 }
 
-void prove_open(struct loop *l)
+void prove_open(struct loop *l, bool possible)
 {
 	SSL_CTX *warm = context();
 
 	prove.loop = l;
+	prove.possible = possible;
 	SSL_CTX_free(warm);
 }

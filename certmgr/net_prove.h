@@ -7,8 +7,9 @@
 /* What is spoken there (ca/prober.h). */
 #define PROVE_ALPN "cretula-verify"
 
-/* Before confinement. */
-void prove_open(struct loop *l);
+/* Before confinement. possible: the supervisor has a listener to give. */
+void prove_open(struct loop *l, bool possible);
+bool prove_possible(void);
 
 /* Asks the supervisor for the listener; its port, 0: there is none. Called once, later. */
 typedef void prove_listening(uint16_t port);

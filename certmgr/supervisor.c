@@ -120,6 +120,7 @@ static void start_net(struct attrs *a)
 	add_if(a, "imds_url", certmgr.imds_url);
 	add_if(a, "host", remote.node);
 	add_if(a, "verify_endpoint", certmgr.verify_endpoint);
+	add_if(a, "verify_listen", certmgr.verify_listen ? "yes" : NULL);
 	ENSURE(attrs_add_view(a, attrs_view(&certmgr.source)) == OK);
 	if (certmgr.root_fd >= 0)
 		ENSURE(attrs_add_str(a, "given", "root") == OK);

@@ -5,14 +5,14 @@
 
 #include <string.h>
 
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	enum err (*const parse[])(struct span, struct boot *, struct fault *) = {
-		boot_parse_file, boot_parse_cmdline, boot_parse_user_data
-	};
+	enum err (*const parse[])(struct span, struct boot *,
+				  struct fault *) = { boot_parse_file,
+						      boot_parse_cmdline,
+						      boot_parse_user_data };
 	AUTO(boot_wipe) struct boot b = { 0 };
 	struct fault f = { 0 };
 	struct span text;

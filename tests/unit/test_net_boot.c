@@ -179,9 +179,9 @@ static void test_a_txt_record_is_an_address(void **state)
 	assert_int_equal(
 		boot_parse_txt(span_str("cretula-ca=http://a"), url, &f),
 		ERR_INVALID);
-	assert_int_equal(boot_parse_txt(span_of("cretula-ca=https://a\0b", 22),
-					url, &f),
-			 ERR_INVALID);
+	assert_int_equal(
+		boot_parse_txt(span_of("cretula-ca=https://a\0b", 22), url, &f),
+		ERR_INVALID);
 }
 
 int main(void)
