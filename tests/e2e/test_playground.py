@@ -163,6 +163,52 @@ def without_root_agents_claim_over_the_socket(*_):
     check("agent.pem: OK" in done.stdout.decode(), "the chain", done)
 
 
+# An agent's signature over mutual TLS is Amazon's published one; admins are by type.
+REMOTE = """
+set -e
+printf 'GET / HTTP/1.1\\nHost:example.amazonaws.com\\nX-Amz-Date:20150830T123600Z\\n' \\
+	>request
+cretula agent run --type web -- cretula sign sample --connect "$CRETULA_CREDD_URL" \\
+	region=us-east-1 service=service --headers <request
+for url in $CRETULA_CREDD_URL $CRETULA_CERTMGR_URL; do
+	cretula agent run --type admin -- cretula grant list --connect $url --field id
+	! cretula agent run --type web -- cretula grant list --connect $url || exit 1
+done
+curl -s --cacert "$CRETULA_CA_ROOT" "$CRETULA_CREDD_URL/credentials"
+"""
+PUBLISHED = "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31"
+
+
+def is_remote(done):
+    equal(done.returncode, 0, done.stderr.decode())
+    text, refused = done.stdout.decode(), done.stderr.decode()
+    check("Signature=" + PUBLISHED in text, "the signature", text)
+    check("\n4\n" in text and "\nagent/1\n" in text, "what admins see", text)
+    for daemon in ("credd", "certmgr"):
+        check("lacks the capability admin:%s@localhost" % daemon in refused,
+              "who is no admin is told so", refused)
+    check('"status":401' in text, "who has no certificate is told so", text)
+
+
+@case
+def agents_sign_and_admins_look_by_https(*_):
+    with tempfile.TemporaryDirectory() as folder:
+        is_remote(play("sh", "-c", "cd '%s'\n%s" % (folder, REMOTE)))
+
+
+@case
+def the_same_without_root(*_):
+    if os.geteuid():
+        raise Skip("tried by root, who becomes nobody")
+    with tempfile.TemporaryDirectory() as folder:
+        os.chown(folder, NOBODY, NOBODY)
+        is_remote(subprocess.run(
+            [CRETULA, "playground", "--", "sh", "-c", "cd '%s'\n%s" % (folder, REMOTE)],
+            user=NOBODY, group=NOBODY, extra_groups=[], timeout=60,
+            stdin=subprocess.DEVNULL, capture_output=True,
+            env={"PATH": "/usr/bin:/bin", "HOME": folder}))
+
+
 @case
 def every_module_has_a_sample(*_):
     done = play("sh", "-c", "cretula module list --field name; echo; "
