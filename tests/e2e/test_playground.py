@@ -171,7 +171,7 @@ printf 'GET / HTTP/1.1\\nHost:example.amazonaws.com\\nX-Amz-Date:20150830T123600
 cretula agent run --type web -- cretula sign sample --connect "$CRETULA_CREDD_URL" \\
 	region=us-east-1 service=service --headers <request
 for url in $CRETULA_CREDD_URL $CRETULA_CERTMGR_URL; do
-	cretula agent run --type admin -- cretula grant list --connect $url --field id
+	cretula agent run --type admin -- cretula status --connect $url --field state
 	! cretula agent run --type web -- cretula grant list --connect $url || exit 1
 done
 curl -s --cacert "$CRETULA_CA_ROOT" "$CRETULA_CREDD_URL/credentials"
@@ -183,7 +183,7 @@ def is_remote(done):
     equal(done.returncode, 0, done.stderr.decode())
     text, refused = done.stdout.decode(), done.stderr.decode()
     check("Signature=" + PUBLISHED in text, "the signature", text)
-    check("\n4\n" in text and "\nagent/1\n" in text, "what admins see", text)
+    check("\nunsealed\nready\n" in text, "what admins see", text)
     for daemon in ("credd", "certmgr"):
         check("lacks the capability admin:%s@localhost" % daemon in refused,
               "who is no admin is told so", refused)
