@@ -8,6 +8,7 @@
 #include "lib/clock.h"
 #include "lib/hello.h"
 #include "lib/kinds.h"
+#include "lib/num.h"
 #include "lib/pem.h"
 #include "lib/roles.h"
 
@@ -28,7 +29,7 @@
 
 enum {
 	FAR_WAIT_S = 60,
-	FAR_ANSWER = 8192,
+	FAR_ANSWER = 256 << 10,
 	FAR_FDS = 2,
 };
 
@@ -45,6 +46,16 @@ struct far {
 static inline uint64_t far_deadline(void)
 {
 	return clock_boot() + FAR_WAIT_S * CLOCK_SECOND;
+}
+
+/* What a text begins with. */
+static inline uint64_t far_number(const char *text)
+{
+	uint64_t v = 0;
+
+	assert_int_equal(
+		num_u64(text, strspn(text, "0123456789"), INT64_MAX, &v), OK);
+	return v;
 }
 
 static inline void far_text(struct attrs *a, const char *text)
@@ -149,7 +160,7 @@ static inline void far_where(struct far *w)
 
 	assert_true(fd >= 0);
 	(void)far_get(w, w->sup, SUP_CERTMGR);
-	far_put_fd(w->sup, SUP_CERTMGR, "", fd);
+	far_put_fd(w->sup, SUP_CERTMGR, "node=localhost", fd);
 }
 
 /* Its connection after the hello. */
@@ -204,7 +215,7 @@ static inline struct msg far_call(struct far *w, int from, int fd[FAR_FDS])
 static inline pid_t far_pid(int pidfd)
 {
 	char path[64], line[128];
-	long pid = -1;
+	uint64_t pid = 0;
 	FILE *in;
 
 	(void)snprintf(path, sizeof path, "/proc/self/fdinfo/%d", pidfd);
@@ -212,7 +223,7 @@ static inline pid_t far_pid(int pidfd)
 	assert_non_null(in);
 	while (fgets(line, sizeof line, in))
 		if (!strncmp(line, "Pid:", 4))
-			pid = strtol(line + 4, NULL, 10);
+			pid = far_number(line + 4 + strspn(line + 4, " \t"));
 	(void)fclose(in);
 	return (pid_t)pid;
 }
@@ -356,7 +367,7 @@ static inline void far_start(struct far *w)
 	close(tls);
 	w->sup = pair[0];
 	far_put(w->sup, SUP_START, 0,
-		"daemon=credd role=gate tls=yes node=localhost gate_type=gate");
+		"daemon=credd role=gate tls=yes gate_type=gate");
 }
 
 /* … and all are there. */
@@ -371,7 +382,7 @@ static inline void far_start_ready(struct far *w)
 	far_get(w, w->sup, SUP_READY);
 	w->core = far_meet(w, "peer=vault");
 	w->verifier = far_meet(w, "peer=verifier");
-	far_put_fd(w->sup, SUP_CERTMGR, "", fd);
+	far_put_fd(w->sup, SUP_CERTMGR, "node=localhost", fd);
 	conn = far_accept(w);
 	far_spawn(w, conn);
 	far_pay(w, conn, w->bundle.p, w->bundle.len);
@@ -470,7 +481,8 @@ static inline void far_say(struct far_client *c, const char *path)
 static inline void far_hear(struct far_client *c, const char *status,
 			    const char *words)
 {
-	char p[FAR_ANSWER] = "", *body = NULL;
+	static char p[FAR_ANSWER];
+	char *body = NULL;
 	size_t n = 0, want = SIZE_MAX;
 
 	while (n < want) {
@@ -485,8 +497,8 @@ static inline void far_hear(struct far_client *c, const char *status,
 		body = strstr(p, "\r\n\r\n");
 		if (body && want == SIZE_MAX)
 			want = (size_t)(body + 4 - p) +
-			       strtoul(strstr(p, "Content-Length: ") + 16, NULL,
-				       10);
+			       (size_t)far_number(
+				       strstr(p, "Content-Length: ") + 16);
 	}
 	if (strncmp(p + 9, status, 3) != 0 || !strstr(p, words))
 		fail_msg("no %s with '%s': %s", status, words, p);

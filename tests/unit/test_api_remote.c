@@ -49,7 +49,7 @@ static void a_new_one_is_for_new_handshakes(void **state)
 	far_get(&w, w.sup, SUP_READY);
 	w.core = far_meet(&w, "peer=vault");
 	w.verifier = far_meet(&w, "peer=verifier");
-	far_put_fd(w.sup, SUP_CERTMGR, "",
+	far_put_fd(w.sup, SUP_CERTMGR, "node=localhost",
 		   open(w.folder, O_PATH | O_DIRECTORY | O_CLOEXEC));
 	conn = far_accept(&w);
 	far_spawn(&w, conn);
