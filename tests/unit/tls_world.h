@@ -354,6 +354,27 @@ static inline struct cretula *connected(void (*script)(struct peer *p))
 	return c;
 }
 
+static const char REPLY[] = "{\"items\":[[[\"n\",\"one\"]],[[\"n\",\"two\"]]],"
+			    "\"reply\":[[\"state\",\"open\"],"
+			    "[\"b\",{\"base64\":\"AAEC\"}]]}";
+static char request[REQUEST_ROOM];
+
+static inline enum cretula_err call(struct cretula *c, const char *verb,
+				    struct cretula_error *err)
+{
+	struct cretula_answer *a = NULL;
+	enum cretula_err e = cretula_call(c, verb, NULL, NULL, &a, err);
+
+	cretula_answer_free(a);
+	return e;
+}
+
+static inline void replies(struct peer *p)
+{
+	while (next_request(p, request))
+		answer(p, REPLY);
+}
+
 #define WITH_GATE(test)                                                        \
 	cmocka_unit_test_setup_teardown(test, world_start, world_stop)
 
