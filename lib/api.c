@@ -85,6 +85,17 @@ static void gone(struct gate_conn *g)
 		api_local_idle();
 }
 
+/* Nobody's bodies take the room of others': all with a body are calls. */
+static bool early(struct gate_conn *g, enum MHD_Result *result)
+{
+	struct api_conn *c = api_conn_of(g);
+
+	if (!api.remote || api_remote_look(c) != API_REFUSED)
+		return false;
+	*result = api_remote_refuse(c);
+	return true;
+}
+
 static void forget(struct gate_conn *g)
 {
 	struct api_conn *c = api_conn_of(g);
@@ -189,6 +200,7 @@ static enum err open_gate(const struct msg *m, struct fault *f)
 		.nothing = "there is nothing at this path: /openapi.json says "
 			   "what there is",
 		.came = came,
+		.early = early,
 		.forget = forget,
 		.gone = gone,
 	};

@@ -143,6 +143,8 @@ MUST enum err api_remote_open(const struct msg *start, struct fault *f);
 void api_remote_run(void);
 void api_remote_verifier(int fd);         /* a new channel to it; taken */
 bool api_remote_sup(const struct msg *m); /* false: not its */
+/* What is known of c; the verifier is asked if it has not been. */
+enum api_known api_remote_look(struct api_conn *c);
 /* May c's request go on? API_REFUSED: c->why says why not. API_ASKED: it is to be set
  * aside until api_remote.c resumes it with gate_resume(c, 0, NULL), which runs it again. */
 enum api_known api_remote_admit(struct api_conn *c);

@@ -19,10 +19,10 @@
 #include <string.h>
 
 enum {
-	SUPERVISOR_S = 10,     /* for what the supervisor says */
-	LOOK_S = 60,           /* the wall clock may be set: it is looked at */
-	RETRY_FIRST_MS = 250,  /* doubled each time … */
-	RETRY_NONE_MS = 10000, /* … to this while there is no certificate */
+	SUPERVISOR_S = 10,    /* for what the supervisor says */
+	LOOK_S = 60,          /* the wall clock may be set: it is looked at */
+	RETRY_FIRST_MS = 250, /* doubled each time … */
+	RETRY_NONE_MS = 2000, /* … to this while there is no certificate */
 	RETRY_MAX_MS = 300000,
 	DOUBLINGS = 16,
 };

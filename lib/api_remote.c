@@ -132,12 +132,15 @@ static enum api_known first_request(struct api_conn *c)
 	return API_ASKED;
 }
 
+enum api_known api_remote_look(struct api_conn *c)
+{
+	return c->known == API_NOT_ASKED ? first_request(c) : c->known;
+}
+
 enum api_known api_remote_admit(struct api_conn *c)
 {
-	enum api_known known = c->known;
+	enum api_known known = api_remote_look(c);
 
-	if (known == API_NOT_ASKED)
-		known = first_request(c);
 	if (known == API_ASKED) {
 		c->judging = true;
 		gate_due_add(&far.dues, &c->http.due);

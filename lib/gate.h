@@ -79,6 +79,9 @@ struct gate_ops {
 	const char *nothing; /* what is said of a path without a route */
 	void (*came)(
 		struct gate_conn *c); /* a connection; TLS: no handshake yet */
+	/* a request whose body is about to come: true: it is answered already (*result),
+	 * and the body is not read */
+	bool (*early)(struct gate_conn *c, enum MHD_Result *result);
 	/* its request is answered, or its client left before: nothing may resume it */
 	void (*forget)(struct gate_conn *c);
 	void (*gone)(

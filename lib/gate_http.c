@@ -193,6 +193,7 @@ static void check_method(struct gate_conn *c, const char *method)
 static enum MHD_Result begin(struct gate_conn *c, const char *url,
 			     const char *method, const char *version)
 {
+	enum MHD_Result result;
 	bool body = false;
 
 	c->port->requests++;
@@ -212,10 +213,14 @@ static enum MHD_Result begin(struct gate_conn *c, const char *url,
 	    mhd_request_header(c->mhd, MHD_HTTP_HEADER_CONTENT_LENGTH) ||
 	    mhd_request_header(c->mhd, MHD_HTTP_HEADER_TRANSFER_ENCODING))
 		check_body(c, &body);
-	if (!c->refused || !body)
+	if (!body)
+		return MHD_YES;
+	if (c->refused)
+		result = answer_refused(c);
+	else if (!gate.ops->early || !gate.ops->early(c, &result))
 		return MHD_YES;
 	c->linger = true;
-	return answer_refused(c);
+	return result;
 }
 
 enum MHD_Result gate_http_request(void *cls, struct MHD_Connection *mc,
