@@ -330,6 +330,7 @@ enum err certmgr_prepare(struct fault *f)
 	TRY(take_instance(f));
 	TRY(open_root(f));
 	TRY(certmgr_publish_root(f));
+	TRY(certmgr_boot_prepare(f));
 	if (procinfo_boot(certmgr.boot) != OK)
 		return fault_set(f, ERR_UNAVAILABLE,
 				 "the kernel does not say which boot this is: "

@@ -16,6 +16,10 @@
 #define NOCLOUD   "/var/lib/cloud/seed/nocloud/user-data"
 #define ROOT_FILE "root.pem"
 
+/* As the files are called in sentences. */
+#define TOKEN_WHAT "token="
+#define FILE_WHAT  "bootstrap=file:"
+
 enum {
 	BOOT_SOURCES_MAX = 8,
 	BOOT_BYTES_MAX = 64 << 10,
@@ -119,19 +123,37 @@ static bool is_missing(const char *path)
 	return lstat(path, &st) && errno == ENOENT;
 }
 
-/* The file of token= or of a bootstrap source: only its owner can read it. */
+/* The file of token= or of a bootstrap source: only its owner can read it. -1: none is
+ * needed, or it is to come. */
+static enum err try_secret(const char *path, const char *what, int *fd,
+			   struct fault *f)
+{
+	*fd = -1;
+	if (!path || is_missing(path))
+		return OK;
+	if (sup_secret_file(path, what, fd, f) == OK)
+		return OK;
+	fd_close(fd);
+	return f->code;
+}
+
 static int open_secret(const char *path, const char *what)
 {
 	struct fault f;
-	int fd = -1;
+	int fd;
 
-	if (!path || is_missing(path)) /* none is needed, or it is to come */
-		return -1;
-	if (sup_secret_file(path, what, &fd, &f) == OK)
-		return fd;
-	fd_close(&fd);
-	log_text(LOG_ERR, "token", "%s", f.text);
-	return -1;
+	if (try_secret(path, what, &fd, &f) != OK)
+		log_text(LOG_ERR, "token", "%s", f.text);
+	return fd;
+}
+
+enum err certmgr_boot_prepare(struct fault *f)
+{
+	AUTO(fd_close) int token = -1;
+	AUTO(fd_close) int file = -1;
+
+	TRY(try_secret(certmgr.token, TOKEN_WHAT, &token, f));
+	return try_secret(certmgr.boot_file, FILE_WHAT, &file, f);
 }
 
 /* User data, that whoever runs the machine has written. */
@@ -170,9 +192,8 @@ size_t certmgr_given(struct attrs *a, int *fd)
 {
 	size_t n = 0;
 
-	n = give(a, "token", open_secret(certmgr.token, "token="), fd, n);
-	n = give(a, "file", open_secret(certmgr.boot_file, "bootstrap=file:"),
-		 fd, n);
+	n = give(a, "token", open_secret(certmgr.token, TOKEN_WHAT), fd, n);
+	n = give(a, "file", open_secret(certmgr.boot_file, FILE_WHAT), fd, n);
 	if (has_source("cmdline"))
 		n = give(a, "cmdline", open(CMDLINE, O_RDONLY | O_CLOEXEC), fd,
 			 n);

@@ -78,6 +78,8 @@ int certmgr_arena(void);
 size_t certmgr_given(struct attrs *a, int *fd);
 /* bootstrap= and what goes with it, from the configuration. */
 MUST enum err certmgr_boot_configure(struct attr_view conf, struct fault *f);
+/* At the start a file that others can read is no small thing: it is refused. */
+MUST enum err certmgr_boot_prepare(struct fault *f);
 /* root.pem, beside the sockets: the file of ca_root=; or what net says. */
 MUST enum err certmgr_publish_root(struct fault *f);
 MUST enum err certmgr_take_root(const void *der, size_t len, struct fault *f);
