@@ -32,8 +32,8 @@ enum sup_kind {
 	SUP_WANT,
 	/* supervisor -> core: role=R weaker=TEXT …, for status */
 	SUP_NOTE,
-	/* door, core -> supervisor: the front (http=yes: the gate) of uid=N broke the
-	 * dialogue: end it. Door asks for another when one is wanted */
+	/* door, core, verifier -> supervisor: the front (http=yes: the gate) of uid=N broke
+	 * the dialogue: end it. Door asks for another when one is wanted */
 	SUP_BROKEN,
 	/* gate -> supervisor: where is certmgr? supervisor -> gate, node=NAME (of this
 	 * machine), fd: the folder of certmgr's sockets (O_PATH); no fd: it is not there,
@@ -103,7 +103,8 @@ enum gate_verifier_kind {
 	 * has seen that it has the key) [peer=ADDRESS]; answered by GV_KNOWN or GV_BAD.
 	 * Sent again, for every connection, to a new verifier */
 	GV_CHAIN = 1,
-	/* verifier -> gate: the core knows who it is: its calls may go there */
+	/* verifier -> gate: the core knows who it is: its calls may go there. Said again
+	 * of every connection after the core died */
 	GV_KNOWN,
 	/* verifier -> gate, at once or at any time later: error=NAME text=SENTENCE: this is
 	 * what every request of it is answered from now on */

@@ -166,7 +166,9 @@ static bool take_message(struct sup_child *c, const struct msg *m)
 		return sup.daemon->http && remote_certmgr(c);
 	case SUP_BROKEN:
 		return (c->role == sup.daemon->door ||
-			c->role == sup.daemon->core) &&
+			c->role == sup.daemon->core ||
+			(sup.daemon->http &&
+			 c->role == sup.daemon->verifier)) &&
 		       end_front(m);
 	case SUP_WANT:
 		return c->role == sup.daemon->core && want_one_shot(m);

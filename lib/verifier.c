@@ -3,11 +3,12 @@
  * revoked, by plain HTTP over connections that the dialer made, and keeps the answers no
  * longer than max_age. Reads what strangers send: certificates, OCSP answers, lists. Holds the CA's
  * certificates and what it knows of revocation; no secret; no socket of its own.
- *	supervisor -> verifier	SUP_START daemon= revocation=ocsp|crl
- *				max_age=SECONDS fail=closed|open,
+ *	supervisor -> verifier	SUP_START daemon= revocation=ocsp|crl max_age=SECONDS
+ *				fail=closed|open,
  *				SUP_PEER peer=gate uid=4294967295 (others are left),
  *				peer=vault|keeper (the core), peer=dialer (again when
- *				one died), SUP_ROOT (fd: the root's PEM; none: it is gone)
+ *				one died), SUP_ROOT [node=NAME] (fd: the root's PEM; none:
+ *				as before)
  *	verifier -> supervisor	SUP_READY, SUP_BROKEN uid= http=yes
  *	gate <-> verifier	enum gate_verifier_kind (lib/kinds.h). GV_KNOWN comes again
  *				for every connection after the core died
@@ -198,15 +199,29 @@ static void take_name(const struct msg *m, const char *name,
 	memcpy(out, text, strlen(text) + 1);
 }
 
+/* Who is an admin depends on it. */
+static void take_node(const struct msg *m)
+{
+	char name[VERIFIER_NAME];
+
+	if (!attr_count(m->attrs, "node"))
+		return;
+	take_name(m, "node", name);
+	if (!strcmp(name, verifier.node))
+		return;
+	memcpy(verifier.node, name, sizeof name);
+	certs_new_node();
+}
+
 static void other(const struct msg *m)
 {
 	AUTO(fd_close) int fd = chan_take_fd(&verifier.sup);
 
 	if (m->kind != SUP_ROOT)
 		child_broken("supervisor");
-	if (attr_count(m->attrs, "node"))
-		take_name(m, "node", verifier.node);
-	take_root(fd);
+	take_node(m);
+	if (fd >= 0)
+		take_root(fd);
 }
 
 /* One of two words. */

@@ -74,6 +74,8 @@ void conns_gate_gone(void);
 void conns_core_came(void);
 /* Its certificate is good, and not revoked as far as is known: let it in. */
 void conn_good(struct vconn *c);
+/* What is said of him is other than before. */
+void conn_again(struct vconn *c);
 /* It is refused, or not to be known any more. */
 void conn_bad(struct vconn *c, const struct fault *why);
 
@@ -115,6 +117,8 @@ void cert_is_revoked(struct vcert *c, const struct revoked_answer *a);
 void cert_drop(struct vcert *c);
 /* Another root: whose issuing CA is not under it any more. */
 void certs_new_root(void);
+/* Another name of this node: who is an admin by it. */
+void certs_new_node(void);
 /* The known issuing CAs, for chain_check. */
 unsigned certs_known(const struct chain_ca *out[VERIFIER_CAS]);
 /* Keeps a new one; NULL: no room. */

@@ -164,8 +164,8 @@ static enum err add_name(struct attrs *a, const char *name, struct span v)
 	return attrs_add(a, name, 0, v.p, v.n);
 }
 
-/* Does it have admin:DAEMON@NODE? */
-static bool is_admin(const struct cert *c)
+/* Do these capabilities have admin:DAEMON@NODE? */
+static bool is_admin(const struct cert_names *caps)
 {
 	char text[2 * VERIFIER_NAME + 16];
 	struct capability want;
@@ -173,7 +173,7 @@ static bool is_admin(const struct cert *c)
 	(void)snprintf(text, sizeof text, "admin:%s@%s", verifier.daemon,
 		       verifier.node);
 	return capability_parse(span_str(text), false, &want, NULL) == OK &&
-	       capability_held(&c->caps, &want);
+	       capability_held(caps, &want);
 }
 
 static enum err say_who(const struct cert *c, struct attrs *a)
@@ -188,7 +188,7 @@ static enum err say_who(const struct cert *c, struct attrs *a)
 	for (unsigned i = 0; i < c->caps.count; i++)
 		TRY(add_name(a, "cert.cap", c->caps.at[i]));
 	TRY(attrs_add_str(a, "serial", serial));
-	return is_admin(c) ? attrs_add_str(a, "admin", "yes") : OK;
+	return is_admin(&c->caps) ? attrs_add_str(a, "admin", "yes") : OK;
 }
 
 static enum err make_room(struct fault *f)
@@ -347,4 +347,50 @@ void certs_new_root(void)
 		ENSURE(!v->users);
 		chain_ca_free(&v->ca);
 	}
+}
+
+/* ---- another name of this node */
+
+static void caps_of(const struct attrs *who, struct cert_names *caps)
+{
+	struct attr_view it = attrs_view(who);
+	struct attr a;
+
+	caps->count = 0;
+	while (attr_next(&it, &a))
+		if (attr_named(&a, "cert.cap"))
+			caps->at[caps->count++] = span_of(a.value, a.len);
+}
+
+/* admin= stands last, if it does. */
+static void judge_admin(struct vcert *c)
+{
+	struct attr_view it = attrs_view(&c->who);
+	bool was = attr_count(it, "admin") > 0;
+	struct cert_names caps;
+	struct attrs who;
+	struct attr a;
+
+	caps_of(&c->who, &caps);
+	if (is_admin(&caps) == was)
+		return;
+	attrs_init(&who);
+	while (attr_next(&it, &a))
+		if (!attr_named(&a, "admin"))
+			ENSURE(attrs_add_attr(&who, &a) == OK);
+	if (!was)
+		ENSURE(attrs_add_str(&who, "admin", "yes") == OK);
+	attrs_wipe(&c->who);
+	c->who = who;
+	for (struct vconn *conn = c->conns; conn; conn = conn->next)
+		conn_again(conn);
+}
+
+void certs_new_node(void)
+{
+	struct vcert *c;
+	size_t at = 0;
+
+	while (certs && (c = map_next(certs, &at)))
+		judge_admin(c);
 }

@@ -62,6 +62,14 @@ void conn_good(struct vconn *c)
 		tell_core(c);
 }
 
+void conn_again(struct vconn *c)
+{
+	if (c->state == VCONN_ASKING)
+		return;
+	tell_gone(c);
+	tell_core(c);
+}
+
 /* names: what its certificate says, which the refusal is logged with. */
 static void end_badly(struct vconn *c, const struct fault *why,
 		      struct attr_view names)

@@ -69,6 +69,24 @@ static void test_admin_is_of_this_daemon_and_node(void **state)
 	ver_stop(&v);
 }
 
+static void test_another_name_of_the_node_makes_other_admins(void **state)
+{
+	struct ver v;
+	struct msg m;
+
+	(void)state;
+	start_known(&v, VER_CLOSED);
+	ver_root_of(&v, &ca.root, "n2");
+	ver_dropped(&v, 1);
+	m = ver_conn(&v, 1);
+	assert_int_equal(attr_count(m.attrs, "admin"), 0);
+	ver_root_of(&v, &ca.root, "n1");
+	ver_dropped(&v, 1);
+	m = ver_conn(&v, 1);
+	assert_int_equal(attr_count(m.attrs, "admin"), 1);
+	ver_stop(&v);
+}
+
 /* ---- who it is not */
 
 static void assert_refused(struct ver *v, const struct buf *leaf,
@@ -582,6 +600,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_a_good_one_is_told_the_core),
 		cmocka_unit_test(test_admin_is_of_this_daemon_and_node),
+		cmocka_unit_test(
+			test_another_name_of_the_node_makes_other_admins),
 		cmocka_unit_test(test_each_refusal_says_which),
 		cmocka_unit_test(test_the_same_refusal_is_counted),
 		cmocka_unit_test(test_without_a_root_nobody_comes_in),

@@ -116,16 +116,23 @@ static inline void ver_meet_core(struct ver *v)
 	v->core = ver_meet(v, "peer=vault");
 }
 
-static inline void ver_root(struct ver *v, const struct buf *root)
+static inline void ver_root_of(struct ver *v, const struct buf *root,
+			       const char *node)
 {
 	AUTO(attrs_wipe) struct attrs a = { 0 };
 	AUTO(buf_wipe) struct buf pem = { .max = 64 << 10 };
 	AUTO(fd_close) int fd = memfd_create("root", MFD_CLOEXEC);
 
 	attrs_init(&a);
+	assert_int_equal(attrs_add_str(&a, "node", node), OK);
 	assert_int_equal(pem_put("CERTIFICATE", span_buf(root), &pem), OK);
 	assert_int_equal(write(fd, pem.p, pem.len), (ssize_t)pem.len);
 	send_with_fd(v->sup, SUP_ROOT, &a, fd);
+}
+
+static inline void ver_root(struct ver *v, const struct buf *root)
+{
+	ver_root_of(v, root, "n1");
 }
 
 static inline void ver_child(int sup)
@@ -157,7 +164,7 @@ static inline void ver_start_only(struct ver *v, const char *how)
 	close(pair[1]);
 	v->sup = pair[0];
 	attrs_init(&a);
-	list_of(&a, "daemon=credd role=verifier node=n1");
+	list_of(&a, "daemon=credd role=verifier");
 	list_of(&a, how);
 	fault_ok(chan_put1(v->sup, SUP_START, 0, attrs_view(&a)), &f);
 	fault_ok(chan_get1(v->sup, &v->in, &m, NULL,
