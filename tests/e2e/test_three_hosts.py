@@ -5,127 +5,19 @@ returns by itself: nobody here does more than end the fault.
 test: seconds=600"""
 import concurrent.futures
 import contextlib
-import json
-import os
-import re
 import sys
-import time
 
 from lib import ca_cli
-from lib.between import claim, grant, has_key, number, try_claim, until_away, until_back
+from lib.between import claim, has_key, number, try_claim, until_away, until_back
 from lib.ca_cli import until
 from lib.case import case, check, equal, run
-from lib.certmgr import OWNER, Certmgr
-from lib.daemon import Ca, as_uid
-from lib.hosts import Net, must_root
+from lib.certmgr import OWNER
+from lib.daemon import as_uid
+from lib.three import NODE, World, patient, read_cert
 
 HOUR = 3600
-PATIENCE = 90           # the CA is asked again after a minute at the latest
 CUTS = (("on_node", "down"), ("on_node", "gone"), ("on_node", "silent"),
         ("on_ca", "silent"))
-CA, NODE, CLIENT = "ca.example", "n1.example", "c1.example"
-
-
-class World:
-    """The three hosts and what runs there."""
-
-    def __init__(self, stack):
-        must_root()
-        self.net = stack.enter_context(Net())
-        self.on_ca, self.on_node, self.on_client = [
-            self.net.host(name) for name in (CA, NODE, CLIENT)]
-        self.ca = self.on_ca.put(Ca(
-            listen=self.on_ca.address + ":7443", tls_names=CA, default_profile="yes",
-            listen_http=self.on_ca.address + ":7080",
-            public_url="http://%s:7080" % CA))
-        stack.enter_context(self.ca)
-        with self.on_ca.inside():
-            ca_cli.init(self.ca)
-        self.root = ca_cli.path(self.ca, "root.pem")
-        self.issuer = ca_cli.path(self.ca, "issuer.pem")
-        self.on_client.run("curl", "-sSf", "-o", self.issuer,
-                           "http://%s:7080/issuer.pem" % CA)
-        self.cm = self.on_node.put(Certmgr(self.ca, NODE))
-        self.cm.options["ca"] = "https://%s:7443" % CA
-        stack.enter_context(self.cm)
-        grant(self.cm)
-
-    # What the client sees
-
-    def judged(self, cert):
-        """What the responder says of a certificate, as the client hears it: good,
-        revoked, or None: nothing that it can believe."""
-        path = os.path.join(self.net.base, "judged.pem")
-        with open(path, "w") as f:
-            f.write(cert)
-        try:
-            said = self.on_client.run(
-                "openssl", "ocsp", "-issuer", self.issuer, "-CAfile", self.root,
-                "-cert", path, "-timeout", "3", "-url", "http://%s:7080/ocsp" % CA)
-        except OSError as e:
-            said = str(e)
-        if "Response verify OK" not in said or "Status times invalid" in said:
-            return None
-        return re.search(r"judged.pem: (\w+)", said).group(1)
-
-    def verifies(self, cert):
-        """By its chain and the client's clock."""
-        path = os.path.join(self.net.base, "verified.pem")
-        with open(path, "w") as f:
-            f.write(cert)
-        try:
-            self.on_client.run("openssl", "verify", "-x509_strict", "-CAfile",
-                               self.root, "-untrusted", self.issuer, path)
-        except OSError:
-            return False
-        return True
-
-    # Agents of the node
-
-    def agent(self):
-        return self.cm.shell(uid=OWNER, view=True)
-
-    def state(self, agent):
-        return self.cm.show(agent)["state"]
-
-    def known(self, agent):
-        """The CA's certificates of an agent: [dict]."""
-        done = self.ca.cli("ca", "list", "--agent", agent, "--json")
-        return [json.loads(line) for line in done.stdout.splitlines()]
-
-    def all_revoked(self, agent):
-        known = self.known(agent)
-        return known and all(c["status"] == "revoked" for c in known)
-
-    def new_agent_works(self):
-        """One that is started now gets what the client believes, and loses it."""
-        with self.agent() as agent:
-            cert = read_cert(agent)
-            check(self.verifies(cert), "the client believes it", cert)
-            equal(self.judged(cert), "good", "while it lives")
-        until("the CA knows its end", lambda: self.all_revoked(agent.agent))
-        equal(self.judged(cert), "revoked", "after its end")
-
-
-def read_cert(agent):
-    """Its certificate, once it is there."""
-    got = []
-
-    def there():
-        code, out = agent.read("cert")
-        got[:] = [out.decode()]
-        return code == 0
-    until("the agent has its certificate", there)
-    return got[0]
-
-
-def patient(api, spawned):
-    """A process that tries again as long as the answer is that it should."""
-    end = time.monotonic() + PATIENCE
-    while True:
-        got = try_claim(api, spawned)
-        if got[0] != "pending" or time.monotonic() > end:
-            return got
 
 
 @contextlib.contextmanager

@@ -36,6 +36,10 @@ PREFIX = "cretula-hosts-"
 NETWORK = "10.91.7."            # nobody else's: these networks are connected to nothing
 SECONDS = 30
 SKEW = os.path.join(os.path.abspath(build()), "tests", "skew.so")
+FIRST_UID = 61300       # nobody's, below the roles' range
+USERS = ["_cretula-" + role for role in (
+    "store zygote vault door front opener gate verifier dialer worker certmgr-store "
+    "keeper net view ca-store ca-signer issuer prober").split()]
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 CLONE_NEWNET = 0x40000000
 
@@ -185,6 +189,7 @@ class Host:
         self.write("hostname", self.name + "\n")
         self.write("resolv.conf", "")
         self.write("nsswitch.conf", "passwd: files\ngroup: files\nhosts: files\n")
+        self.add_users()
         self.write_names()
         self.new_boot()
         self.make_clock()
@@ -220,6 +225,18 @@ class Host:
         lines = ["127.0.0.1 localhost"]
         lines += ["%s %s" % (h.address, h.name) for h in self.net.hosts or [self]]
         self.write("hosts", "\n".join(lines) + "\n")
+
+    def add_users(self):
+        """Those of an installation: a role has the same uid at each start."""
+        for file, line in (("passwd", "%s:x:%d:%d::/nonexistent:/usr/sbin/nologin\n"),
+                           ("group", "%s:x:%d:\n")):
+            path = os.path.join(self.base, "etc", file)
+            with open(path) as f:
+                text = f.read()
+            for n, name in enumerate(USERS):
+                uid = FIRST_UID + n
+                text += line % ((name, uid, uid) if file == "passwd" else (name, uid))
+            self.write(file, text)
 
     def new_boot(self):
         """In place: it is mounted."""
