@@ -7,7 +7,7 @@ test: seconds=600"""
 import contextlib
 import sys
 
-from lib.case import case, check, run
+from lib.case import case, run
 from lib.three import RIGHT, Asker, Credd, World, enrolled
 
 HOUR = 3600
@@ -16,7 +16,7 @@ NOTHING = "nothing: "
 GOOD = "right|nothing: |503 "
 REVOKED = "nothing: |503 |403 the client certificate was revoked at "
 # By a wrong clock a certificate may be one to come, or one of the past.
-ODD_CLOCK = "|403 the client certificate (is valid from|has expired|was valid until)"
+ODD_CLOCK = "|403 the client certificate is not valid before "
 CUTS = (("on_client", "down"), ("on_client", "silent"), ("on_node", "gone"),
         ("on_node", "silent"))
 
@@ -90,12 +90,10 @@ def clocks_are_wrong_by_an_hour():
         for host in (w.on_node, w.on_ca):
             for ahead in (HOUR, -HOUR):
                 host.skew(ahead)
-                at = len(w.good.seen)
-                w.bad.wait("an answer by the wrong clock", "")
-                w.good.wait("an answer by the wrong clock", "")
+                w.good.wait("judged by that clock: %+d s, %s" % (ahead, host.name),
+                            "503 |403 the client certificate is not valid before ")
                 host.skew(0)
                 w.returns()
-                check(len(w.good.seen) > at, "it was asked meanwhile")
         w.good.only(GOOD + ODD_CLOCK)
         w.bad.only(REVOKED + ODD_CLOCK)
 
