@@ -53,17 +53,27 @@ profile=web life=1h
 HOST = "localhost"      # a node whose name leads here
 
 
+def url_of(listen):
+    return "https://%s:%s" % (HOST, listen.rsplit(":", 1)[1])
+
+
 class Remote:
     """credds that are reached by HTTPS, with a CA and a certmgr: w.store(NAME), and
     w.identity(TYPE) of an agent, for --identity."""
 
-    def __init__(self, stack):
+    def __init__(self, stack, profiles=PROFILES, listens=False):
+        """listens: certmgr is reached by HTTPS as well, at w.cm.url."""
         self.stack = stack
         self.ca = stack.enter_context(served_ca(default_profile="no"))
-        self.ca.add_profile("test", PROFILES)
+        self.ca.add_profile("test", profiles)
         self.ca.reload()
         ca_cli.init(self.ca)
-        self.cm = stack.enter_context(Certmgr(self.ca, node=HOST))
+        self.cm = Certmgr(self.ca, node=HOST)
+        if listens:
+            listen = "127.0.0.1:%d" % free_port()
+            self.cm.options.update(node=HOST, listen=listen)
+            self.cm.url = url_of(listen)
+        stack.enter_context(self.cm)
         self.cm.grant(0)
         self.root = ca_cli.path(self.ca, "root.pem")
         self.files = {}
@@ -74,7 +84,7 @@ class Remote:
                    ca_root=self.root, certmgr=self.cm.run, **options)
         self.stack.enter_context(d)
         self.admit(d)
-        d.url = "https://%s:%s" % (HOST, d.options["listen"].split(":")[1])
+        d.url = url_of(d.options["listen"])
         return d
 
     def admit(self, daemon):
