@@ -104,13 +104,22 @@ static void want_front(const struct msg *m)
 			 SUP_FRONTS, (unsigned)uid);
 }
 
-static bool end_front(const struct msg *m)
+/* Door and the core talk with all of them, the verifier with one. */
+static bool may_end(const struct sup_child *c, size_t role, uid_t uid)
+{
+	if (c->role == sup.daemon->door || c->role == sup.daemon->core)
+		return true;
+	return sup.daemon->http && c->role == sup.daemon->verifier &&
+	       role == sup.daemon->gate && uid == SUBJECT_NO_ID;
+}
+
+static bool end_front(const struct sup_child *c, const struct msg *m)
 {
 	struct sup_child *front;
 	size_t role;
 	uid_t uid;
 
-	if (!named_front(m, &role, &uid))
+	if (!named_front(m, &role, &uid) || !may_end(c, role, uid))
 		return false;
 	front = sup_child_of(role, uid);
 	if (front)
@@ -165,11 +174,7 @@ static bool take_message(struct sup_child *c, const struct msg *m)
 	case SUP_CERTMGR:
 		return sup.daemon->http && remote_certmgr(c);
 	case SUP_BROKEN:
-		return (c->role == sup.daemon->door ||
-			c->role == sup.daemon->core ||
-			(sup.daemon->http &&
-			 c->role == sup.daemon->verifier)) &&
-		       end_front(m);
+		return end_front(c, m);
 	case SUP_WANT:
 		return c->role == sup.daemon->core && want_one_shot(m);
 	case SUP_START:

@@ -91,15 +91,7 @@ static void take_root(int fd)
 /* Whoever got into it may say anything but who somebody is. */
 void gate_broke(const char *why)
 {
-	struct attrs a;
-
-	log_text(LOG_ERR, "broken_front", "the gate of remote clients: %s",
-		 why);
-	attrs_init(&a);
-	ENSURE(attrs_add_u64(&a, "uid", SUBJECT_NO_ID) == OK);
-	ENSURE(attrs_add_str(&a, "http", "yes") == OK);
-	chan_tell(&verifier.sup, SUP_BROKEN, 0, attrs_view(&a));
-	attrs_wipe(&a);
+	child_front_broken(&verifier.sup, SUBJECT_NO_ID, true, why);
 	conns_gate_gone();
 	chan_close(&verifier.gate);
 }
@@ -133,7 +125,9 @@ static void from_gate(struct chan *c, const struct msg *m)
 
 static void gate_end(struct chan *c, const struct fault *why)
 {
-	(void)why;
+	if (why && why->code != ERR_UNAVAILABLE)
+		child_front_broken(&verifier.sup, SUBJECT_NO_ID, true,
+				   why->text);
 	conns_gate_gone();
 	chan_close(c);
 }

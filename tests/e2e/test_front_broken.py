@@ -1,24 +1,18 @@
 #!/usr/bin/python3
 """A front that somebody has taken over, or that dies of what its user sends, is its
 user's loss alone: it is ended and started anew, and nobody else notices."""
-import contextlib
-import ctypes
 import os
 import signal
-import socket
 import sys
 
-from lib.case import Skip, check, equal, run
+from lib.case import check, equal, run
 from lib.daemon import Daemon, wait_end
 from lib.raw import signs
 from lib.steady import prepare, steady
+from lib.taken import channels
 
-PIDFD_GETFD = 438
-SUPERVISOR = 3
 DEATHS = 12         # more than a daemon bears of a role that all need
 SECONDS = 20
-
-libc = ctypes.CDLL(None, use_errno=True)
 
 
 def front_of(daemon):
@@ -28,28 +22,8 @@ def front_of(daemon):
     return fronts[0]
 
 
-def channels(pid):
-    """Its sockets to door and to the core: unnamed ones besides the supervisor's."""
-    pidfd = os.pidfd_open(pid)
-    found = []
-    for name in sorted(os.listdir("/proc/%d/fd" % pid), key=int):
-        if int(name) <= SUPERVISOR:
-            continue
-        fd = libc.syscall(PIDFD_GETFD, pidfd, int(name), 0)
-        with contextlib.suppress(OSError):
-            s = socket.socket(fileno=fd)
-            if s.family == socket.AF_UNIX and not s.getsockname():
-                found.append(s)
-            else:
-                s.close()
-    os.close(pidfd)
-    return found
-
-
 @steady
 def one_that_breaks_the_dialogue_is_started_anew(daemon):
-    if os.getuid():
-        raise Skip("only root takes descriptors of another process")
     for which in range(2):
         check(signs(daemon.api), "it serves")
         front = front_of(daemon)

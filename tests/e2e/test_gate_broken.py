@@ -1,0 +1,51 @@
+#!/usr/bin/python3
+"""The gate of remote clients, taken over by one of them: it is ended and started anew, and
+nobody else notices. What reads strangers' bytes may die as often as they like."""
+import sys
+
+from lib.ca_cli import until
+from lib.case import check, equal, run
+from lib.daemon import Daemon, wait_end
+from lib.raw import signs
+from lib.steady import prepare, steady
+from lib.taken import channels, supervisor
+
+from cretula_native import encode_message
+
+NOBODYS = 99                # a kind of message that nobody sends
+SECONDS = 20
+
+
+def only(daemon, role):
+    """Its pid, once there is one: others come and go with local clients."""
+    until("a " + role, lambda: daemon.roles().get(role))
+    return daemon.roles()[role][0]
+
+
+def ended(daemon, gate):
+    """It is, and there is another one."""
+    check(wait_end(gate, SECONDS), "the broken gate is ended")
+    until("another gate", lambda: only(daemon, "gate") != gate)
+
+
+@steady
+def one_that_breaks_the_dialogue_is_started_anew(daemon):
+    """Whoever it breaks it with: door, the core or the verifier."""
+    verifier = only(daemon, "verifier")
+    for nonsense in (encode_message(NOBODYS, 0, []), b"\xff" * 64):
+        for which in range(3):
+            gate = only(daemon, "gate")
+            until("its channels", lambda gate=gate: len(channels(gate)) == 3)
+            channels(gate)[which].send(nonsense)
+            ended(daemon, gate)
+            equal(only(daemon, "verifier"), verifier, "the same verifier")
+
+
+def main():
+    with Daemon(listen="127.0.0.1:0", node="n1.example") as daemon:
+        prepare(daemon)
+        return run(daemon)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
