@@ -96,6 +96,7 @@ static enum err conf_attrs(const struct play *p, struct attrs *conf)
 	TRY(attrs_add_fmt(conf, "view", "%s/certmgr/fs", p->folder));
 	TRY(attrs_add_fmt(conf, "token", "%s/certmgr/token", p->folder));
 	TRY(play_remote_certmgr(conf));
+	TRY(attrs_add_str(conf, "verify_listen", "no"));
 	TRY(attrs_add_str(conf, "ca", p->ca_url));
 	return attrs_add_str(conf, "ca_root", p->ca_root);
 }
