@@ -118,17 +118,23 @@ static void test_a_changed_answer_says_nothing(void **state)
 	assert_int_equal(judge(a.p, a.len, &said), OK);
 }
 
-static enum err take(const uint8_t *p, size_t n, struct revoked_list *l)
+static enum err take_after(uint64_t least, const uint8_t *p, size_t n,
+			   struct revoked_list *l)
 {
 	uint8_t *copy = xmemdup(p, n ? n : 1);
 	struct fault f = { .text = "" };
 	enum err e = revoked_list_take(
-		by, span_str("http://ca.corp.example:8080/crl/3"), 3, 7,
+		by, span_str("http://ca.corp.example:8080/crl/3"), 3, least,
 		span_of(copy, n), clock_wall(), l, &f);
 
 	free(copy);
 	assert_true(e == OK || (e == ERR_UNAVAILABLE && f.text[0]));
 	return e;
+}
+
+static enum err take(const uint8_t *p, size_t n, struct revoked_list *l)
+{
+	return take_after(7, p, n, l);
 }
 
 static void test_a_list_whole_or_not_at_all(void **state)
@@ -153,6 +159,7 @@ static void test_a_list_whole_or_not_at_all(void **state)
 		assert_int_equal(take(b.p, b.len, &l), ERR_UNAVAILABLE);
 		b.p[i] ^= bit;
 	}
+	assert_int_equal(take_after(8, b.p, b.len, &l), ERR_UNAVAILABLE);
 	assert_int_equal(take(b.p, b.len, &l), OK);
 	assert_int_equal(l.number, 7);
 	assert_int_equal(revoked_list_judge(&l, span_of(serial.b, SERIAL_SIZE),
