@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import types
 
 from lib.ca_cli import until
@@ -88,15 +89,17 @@ def signature_of(request, added):
         made, signer.canonical_request(made)), made)
 
 
-def signed(answer, number):
-    """It is the right signature of that request."""
+def signed(answer, number, body=None):
+    """It is the right signature of that request, or of one with that body."""
     equal((answer.status, answer.type), (200, "application/json"), answer)
     added = answer.json["header"]
     line = [h for h in added if h.startswith("Authorization:")]
     equal(len(line), 1, "one Authorization")
     got = re.search("Signature=([0-9a-f]{64})$", line[0])
     check(got, "a signature", line)
-    equal(got.group(1), signature_of(signing(number), added), "what botocore computes")
+    request = signing(number)
+    request["body"] = body or request["body"]
+    equal(got.group(1), signature_of(request, added), "what botocore computes")
 
 
 def is_401(answer):
@@ -345,6 +348,82 @@ asks("s_client_tls12", s_client("-tls1_2", "-alpn", "http/1.1"), "verify error")
 asks("s_client_tls13", s_client("-tls1_3", "-alpn", "h2,http/1.1"), "verify error")
 asks("s_client_no_alpn", s_client("-tls1_3"), "verify error")
 asks("gnutls_cli", by_gnutls, "certificate is NOT trusted")
+
+
+# What one of them does that the others do not
+
+@case
+def curl_sends_bodies_in_every_way(w):
+    """700 kB: of a length that is said or not, waiting for 100 Continue or not."""
+    request = {**signing(3), "body": "x" * 700000}
+    body = put(w.cm, "body", json.dumps(request))
+    chunked = ("-H", "Transfer-Encoding: chunked")
+    expect = ("-H", "Expect: 100-continue")
+    for more in ((), expect, chunked, chunked + expect, ("--http2",),
+                 ("--tls-max", "1.2", "--compressed")):
+        done = tool("curl", "-sSi", "--max-time", str(SECONDS), "--cacert", w.root,
+                    "--cert", w.mine, "-H", "Content-Type: application/json",
+                    "--data-binary", "@" + body, *more, w.credd.url + SIGN)
+        equal((done.returncode, done.stderr), (0, b""), more)
+        said, rest = done.stdout, b"HTTP/1.1 100 Continue\r\n\r\n"
+        equal(said.startswith(rest), "Expect: 100-continue" in more, "it was waited for")
+        signed(parse(said[len(rest) if said.startswith(rest) else 0:])[0], 3,
+               request["body"])
+
+
+@case
+def requests_sends_what_has_no_length(w):
+    try:
+        import requests
+    except ImportError:
+        raise Skip("python3-requests is not installed") from None
+    with requests.Session() as s:
+        s.trust_env, s.verify, s.cert = False, w.root, w.mine
+        for n in range(2):
+            data = json.dumps(signing(n)).encode()
+            r = s.post(w.credd.url + SIGN, timeout=SECONDS,
+                       data=(data[i:i + 7] for i in range(0, len(data), 7)),
+                       headers={"Content-Type": "application/json"})
+            signed(Answer(r.status_code, r.headers, r.content), n)
+
+
+@case
+def no_session_is_resumed(w):
+    """Who comes with somebody's TLS session, and no certificate, is nobody."""
+    asked = by_hand([("GET", "/v1/credentials", None)])
+    words = ["openssl", "s_client", "-connect", "localhost:" + port_of(w.credd.url),
+             "-CAfile", w.root, "-ign_eof", "-nocommands"]
+    for version in ("-tls1_2", "-tls1_3"):
+        kept = os.path.join(w.cm.base, "session" + version)
+        done = tool(*words, version, "-cert", w.mine, "-key", w.mine, "-sess_out", kept,
+                    stdin=asked)
+        equal(parse_all(done.stdout, 1)[0].status, 200, "with a certificate")
+        if not os.path.exists(kept):
+            continue        # there was no ticket
+        done = tool(*words, version, "-sess_in", kept, stdin=asked)
+        check(b"New, " in done.stdout and b"Reused, " not in done.stdout, version)
+        is_401(parse_all(done.stdout, 1)[0])
+
+
+@case
+def nobody_negotiates_again(w):
+    """In TLS 1.2 a client may want to; its connection ends, the gate goes on."""
+    gate = w.credd.roles()["gate"][0]
+    with tempfile.TemporaryFile() as out, subprocess.Popen(
+            ["openssl", "s_client", "-connect", "localhost:" + port_of(w.credd.url),
+             "-CAfile", w.root, "-tls1_2", "-cert", w.mine, "-key", w.mine],
+            stdin=subprocess.PIPE, stdout=out, stderr=out) as p:
+        p.stdin.write(b"R\n")       # and no end: only the gate ends this
+        p.stdin.flush()
+        try:
+            p.wait(SECONDS)
+        finally:
+            p.kill()
+        out.seek(0)
+        said = out.read()
+    check(b"RENEGOTIATING" in said, "it wants to", said)
+    equal(w.credd.roles()["gate"][0], gate, "the gate")
+    signed(by_curl(w, w.credd.url, [("POST", SIGN, signing(1))], w.mine, w.root)[0], 1)
 
 
 @case

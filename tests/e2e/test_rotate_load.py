@@ -157,6 +157,22 @@ class Tls(Http):
         self.have = b""
 
 
+class Fresh:
+    """A TLS connection, with its handshake, each time."""
+
+    kind = "TLS, new each time"
+
+    def __init__(self, world, daemon):
+        self.world, self.daemon = world, daemon
+
+    def close(self):
+        pass
+
+    def sign(self, asked):
+        with contextlib.closing(Tls(self.world, self.daemon)) as c:
+            return c.sign(asked)
+
+
 def port_of(daemon):
     return int(daemon.options["listen"].rsplit(":", 1)[1])
 
@@ -261,9 +277,10 @@ class World(Remote):
                 d.cli("grant", "add", "credential=load", "op=sign", who)
 
     def askers(self, store, tls, http, native):
-        """Of so many connections each."""
+        """Of so many connections each, and one that makes a new one each time."""
         d = store.daemon
         return ([(store, Tls(self, d), 4) for _ in range(tls)]
+                + [(store, Fresh(self, d), 2)]
                 + [(store, Http(http_sock(d)), 4) for _ in range(http)]
                 + [(store, Native(d.api), 8) for _ in range(native)])
 
