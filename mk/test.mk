@@ -79,6 +79,7 @@ $(VIEW_USERS) $(B)/tests/test_mute_exe: TEST_LIBS += $(VIEW_LIBS)
 $(B)/tests/test_view_mount $(B)/tests/replay_view_mounts $(B)/fuzz/fuzz_view_mounts $(B)/bench/tool/fuse_bare: \
 	$(B)/obj/certmgr/mount.o
 $(B)/bench/tool/agent_key: BENCH_LIBS += -lkeyutils
+$(B)/bench/tool/gate_sign: BENCH_LIBS += -ljansson
 $(B)/bench/tool/fuse_bare: BENCH_LIBS += $(VIEW_LIBS)
 NET_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard certmgr/net*.c))
 NET_USERS := $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_net*.c)) $(B)/tests/replay_net_answer $(B)/fuzz/fuzz_net_answer \

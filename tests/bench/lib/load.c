@@ -216,5 +216,6 @@ struct load_round load_run(struct load *l, uint64_t ns)
 	qsort(l->took, l->count, sizeof *l->took, by_size);
 	r.per_second = (double)l->count * 1e9 / (double)ns;
 	r.median_us = (double)l->took[l->count / 2] / 1e3;
+	r.p99_us = (double)l->took[l->count - 1 - l->count / 100] / 1e3;
 	return r;
 }

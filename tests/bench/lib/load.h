@@ -16,6 +16,7 @@ struct load;
 struct load_round {
 	double per_second;
 	double median_us; /* from writing a call to reading its answer */
+	double p99_us;
 };
 
 /* How a connection is made: a connected socket, or -1 with errno. */

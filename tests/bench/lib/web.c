@@ -16,6 +16,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 enum {
@@ -64,18 +65,38 @@ static SSL_CTX *tls_new(const struct web_to *to)
 	return c;
 }
 
-static void conn_open(struct conn *c, const struct web_to *to, SSL_CTX *tls)
+static void local_connect(struct conn *c, const char *path)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+
+	ENSURE(strlen(path) < sizeof at.sun_path);
+	memcpy(at.sun_path, path, strlen(path));
+	c->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	ENSURE(c->fd >= 0);
+	if (connect(c->fd, (const struct sockaddr *)&at, sizeof at))
+		bench_die("'%s': %s", path, strerror(errno));
+}
+
+static void port_connect(struct conn *c, uint16_t port)
 {
 	struct sockaddr_in at = { .sin_family = AF_INET,
-				  .sin_port = htons(to->port),
+				  .sin_port = htons(port),
 				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	int one = 1;
 
 	c->fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	ENSURE(c->fd >= 0);
 	if (connect(c->fd, (const struct sockaddr *)&at, sizeof at))
-		bench_die("port %u: %s", to->port, strerror(errno));
+		bench_die("port %u: %s", port, strerror(errno));
 	ENSURE(!setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one));
+}
+
+static void conn_open(struct conn *c, const struct web_to *to, SSL_CTX *tls)
+{
+	if (to->path)
+		local_connect(c, to->path);
+	else
+		port_connect(c, to->port);
 	if (tls) {
 		c->tls = SSL_new(tls);
 		ENSURE(c->tls && SSL_set_fd(c->tls, c->fd) == 1);

@@ -12,9 +12,10 @@ enum {
 	WEB_CONNS_MAX = 256
 };
 
-/* Where to: an address of this machine, and PEM files for mutual TLS (root NULL:
- * plain HTTP). */
+/* Where to: a UNIX socket, or an address of this machine and PEM files for mutual TLS
+ * (root NULL: plain HTTP). */
 struct web_to {
+	const char *path; /* of the UNIX socket; NULL: the port */
 	const char *host; /* as the certificate has it */
 	uint16_t port;
 	const char *root, *cert, *key;
