@@ -40,6 +40,7 @@ static const struct sup_role roles[] = {
 	[ROLE_GATE] = { .name = "gate",
 			.user = "_cretula-gate",
 			.peers = PEER(ROLE_ISSUER),
+			.no_fds = true,
 			.ends = 0 },
 	[ROLE_DOOR] = { .name = "door",
 			.user = "_cretula-door",

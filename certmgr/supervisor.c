@@ -67,10 +67,12 @@ static struct sup_role roles[] = {
 			.life = SUP_PER_UID,
 			.peers = PEER(ROLE_KEEPER) | PEER(ROLE_DOOR) |
 				 PEER(ROLE_VERIFIER),
+			.no_fds = true,
 			.ends = 1 },
 	[ROLE_VERIFIER] = { .name = "verifier",
 			    .user = "_cretula-verifier",
 			    .peers = PEER(ROLE_KEEPER) | PEER(ROLE_DIALER),
+			    .no_fds = true,
 			    .ends = 5 },
 };
 

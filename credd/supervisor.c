@@ -47,10 +47,12 @@ static const struct sup_role roles[] = {
 			.life = SUP_PER_UID,
 			.peers = PEER(ROLE_VAULT) | PEER(ROLE_DOOR) |
 				 PEER(ROLE_VERIFIER),
+			.no_fds = true,
 			.ends = 1 },
 	[ROLE_VERIFIER] = { .name = "verifier",
 			    .user = "_cretula-verifier",
 			    .peers = PEER(ROLE_VAULT),
+			    .no_fds = true,
 			    .ends = 5 },
 	[ROLE_DIALER] = { .name = "dialer",
 			  .user = "_cretula-dialer",

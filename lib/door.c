@@ -16,6 +16,7 @@
 #include "lib/child.h"
 #include "lib/clock.h"
 #include "lib/kinds.h"
+#include "lib/passrights.h"
 #include "lib/roles.h"
 #include "lib/secret.h"
 
@@ -23,24 +24,12 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#ifndef SO_PASSRIGHTS
-#define SO_PASSRIGHTS 83 /* since Linux 6.16 */
-#endif
-
 enum {
 	DOOR_API_FD = 4,
 	DOOR_ADMIN_FD = 5,
 	DOOR_HTTP_FD = 6,
 	DOOR_ACCEPTS = 32
 };
-
-/* Accepted sockets have what their listener has. */
-bool door_conn_rights(int sock, bool may)
-{
-	int on = may;
-
-	return !setsockopt(sock, SOL_SOCKET, SO_PASSRIGHTS, &on, sizeof on);
-}
 
 static void accept_some(struct loop_fd *w, uint32_t events)
 {
@@ -191,7 +180,7 @@ static void front_came(int fd, uid_t uid, bool http)
 	if (chan_is_open(&u->front))
 		front_end(&u->front, NULL);
 	/* what it could send is closed by whoever receives it */
-	(void)!door_conn_rights(fd, false);
+	(void)!passrights_set(fd, false);
 	chan_open(&u->front, door.loop, fd, false, &ops);
 	chan_limit_fds(&u->front, &none);
 	u->asked = false;
@@ -229,7 +218,8 @@ static void listen_on(struct door_listener *l, int fd)
 	l->watch = (struct loop_fd){ .fd = fd,
 				     .events = EPOLLIN,
 				     .on = accept_some };
-	if (!door_conn_rights(fd, false) && !l->admin && !l->http)
+	/* accepted sockets have what their listener has */
+	if (!passrights_set(fd, false) && !l->admin && !l->http)
 		child_weaker("whoever connects can make all others wait: this "
 			     "kernel cannot keep what he sends from the door "
 			     "(SO_PASSRIGHTS, Linux 6.16)");

@@ -97,11 +97,6 @@ void door_conn_refuse(struct door_conn *c, enum err code, const char *text);
 /* Sends the nonce (door_hello.c); when the answer is right, the core is told. */
 void door_hello_begin(struct door_conn *c);
 
-/* Descriptors may come over sock, or not: nobody can send them then. False: this kernel has
- * no such switch (it came with Linux 6.16), and the last close of what is sent before a
- * front has the connection is door's. */
-MUST bool door_conn_rights(int sock, bool may);
-
 /* Tells the core who is behind c (again). */
 void door_conn_tell(struct door_conn *c);
 

@@ -11,6 +11,7 @@
 #include "lib/hello.h"
 #include "lib/kinds.h"
 #include "lib/log.h"
+#include "lib/passrights.h"
 #include "lib/secret.h"
 
 #include <errno.h>
@@ -234,7 +235,7 @@ static void hand_over(struct door_conn *c)
 	ENSURE(attrs_add_u64(&a, "pid", (uint64_t)c->proc->peer.pid) == OK);
 	if (c->admin)
 		ENSURE(attrs_add_str(&a, "admin", "yes") == OK);
-	(void)!door_conn_rights(c->sock, !c->user->http);
+	(void)!passrights_set(c->sock, !c->user->http);
 	e = chan_post_fds(&c->user->front, DF_CONN, c->id, attrs_view(&a), fd,
 			  c->user->http ? 1 : NELEM(fd));
 	attrs_wipe(&a);

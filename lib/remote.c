@@ -227,14 +227,18 @@ bool remote_certmgr(const struct sup_child *c)
 	struct attrs a;
 	int fd;
 
-	if (!is_remote_gate(c) || to != c)
+	/* it asks again, and has not read what it was told */
+	if (!is_remote_gate(c) || to != c || to->chan.out.len)
 		return false;
 	attrs_init(&a);
 	add_node(&a);
-	fd = open(remote.certmgr, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	(void)!chan_send_fds(&to->chan, SUP_CERTMGR, 0, attrs_view(&a), &fd,
-			     fd >= 0 && a.count);
-	fd_close(&fd);
+	fd = a.count ? open(remote.certmgr, O_PATH | O_DIRECTORY | O_CLOEXEC)
+		     : -1;
+	if (fd >= 0)
+		(void)!chan_post_fds(&to->chan, SUP_CERTMGR, 0, attrs_view(&a),
+				     &fd, 1);
+	else
+		chan_tell(&to->chan, SUP_CERTMGR, 0, attrs_view(&a));
 	attrs_wipe(&a);
 	return true;
 }
@@ -282,15 +286,18 @@ void remote_reload(void)
 
 	if (!c)
 		return;
+	if (chan_posted(&c->chan)) { /* it has not read the last one */
+		look_later();
+		return;
+	}
 	attrs_init(&a);
 	add_node(&a);
 	fd = open_root();
-	if (fd >= 0)
-		(void)!chan_send_fds(&c->chan, SUP_ROOT, 0, attrs_view(&a), &fd,
-				     1);
 	if (fd < 0 || !a.count)
 		look_later();
-	fd_close(&fd);
+	if (fd >= 0)
+		(void)!chan_post_fds(&c->chan, SUP_ROOT, 0, attrs_view(&a), &fd,
+				     1);
 	attrs_wipe(&a);
 }
 

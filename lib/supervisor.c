@@ -191,10 +191,15 @@ void sup_from_child(struct chan *ch, const struct msg *m)
 {
 	struct sup_child *c = (struct sup_child *)ch;
 
+	bool users = life_of(c) == SUP_PER_UID;
+
 	if (take_message(c, m))
 		return;
-	log_text(LOG_CRIT, "broken_peer", "%s broke the dialogue", sup_name(c));
+	log_text(users ? LOG_ERR : LOG_CRIT,
+		 users ? "broken_front" : "broken_peer",
+		 "%s broke the dialogue", sup_name(c));
 	proc_kill(&c->proc);
+	chan_close(ch);
 }
 
 void sup_child_end(struct chan *ch, const struct fault *why)

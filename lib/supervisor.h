@@ -40,6 +40,7 @@ struct sup_role {
 	bool ends_itself; /* when its channel closes, after writing what it has;
 			     the others are killed */
 	unsigned ends;    /* when the daemon ends: the lowest first */
+	bool no_fds; /* it passes none: others take none from it */
 	bool owns_namespace; /* as root it starts in a user namespace of its own,
 				if there are any: itself 0, one other uid 1 */
 };

@@ -3,6 +3,7 @@
 #include "lib/supervisor.h"
 
 #include "lib/log.h"
+#include "lib/passrights.h"
 #include "lib/remote.h"
 
 #include <stdlib.h>
@@ -33,6 +34,15 @@ size_t sup_count(size_t role)
 
 /* Wiring */
 
+/* What `from` sends to fd: somebody may have got into it. Before Linux 6.16 there is no way;
+ * door says so. */
+static void take_no_fds(const struct sup_child *from, int fd)
+{
+	if (sup.daemon->role[from->role].no_fds)
+		(void)!passrights_set(fd, false);
+}
+
+/* Takes fd. Nobody makes us wait who does not read. */
 static void introduce(struct sup_child *to, const struct sup_child *other,
 		      int fd)
 {
@@ -45,7 +55,7 @@ static void introduce(struct sup_child *to, const struct sup_child *other,
 		ENSURE(attrs_add_u64(&a, "uid", other->front_uid) == OK);
 	if (life == SUP_ONE_SHOT)
 		ENSURE(attrs_add_u64(&a, "ref", other->ref) == OK);
-	(void)!chan_send_fds(&to->chan, SUP_PEER, 0, attrs_view(&a), &fd, 1);
+	(void)!chan_post_fds(&to->chan, SUP_PEER, 0, attrs_view(&a), &fd, 1);
 	attrs_wipe(&a);
 }
 
@@ -54,10 +64,10 @@ static void wire(struct sup_child *a, struct sup_child *b)
 	int sv[2];
 
 	ENSURE(!socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sv));
+	take_no_fds(b, sv[0]);
+	take_no_fds(a, sv[1]);
 	introduce(a, b, sv[0]);
 	introduce(b, a, sv[1]);
-	close(sv[0]);
-	close(sv[1]);
 }
 
 /* Whether the table lets a new a and a living b talk. A one-shot answers the core
@@ -193,6 +203,7 @@ void sup_start(size_t role, uid_t front_uid, uint64_t ref)
 		return;
 	}
 	close(sv[1]);
+	take_no_fds(c, sv[0]);
 	c->used = true;
 	chan_open(&c->chan, sup.loop, sv[0], false, &ops);
 	c->dead = (struct loop_fd){ .fd = c->proc.pidfd,

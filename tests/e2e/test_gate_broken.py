@@ -1,6 +1,10 @@
 #!/usr/bin/python3
 """The gate of remote clients, taken over by one of them: it is ended and started anew, and
 nobody else notices. What reads strangers' bytes may die as often as they like."""
+import contextlib
+import os
+import signal
+import socket
 import sys
 
 from lib.ca_cli import until
@@ -12,7 +16,9 @@ from lib.taken import channels, supervisor
 
 from cretula_native import encode_message
 
+SUP_CERTMGR = 9
 NOBODYS = 99                # a kind of message that nobody sends
+FLOOD = 4096                # questions, more than a socket takes of answers
 SECONDS = 20
 
 
@@ -39,6 +45,34 @@ def one_that_breaks_the_dialogue_is_started_anew(daemon):
             channels(gate)[which].send(nonsense)
             ended(daemon, gate)
             equal(only(daemon, "verifier"), verifier, "the same verifier")
+
+
+@steady
+def one_that_asks_and_does_not_listen_makes_nobody_wait(daemon):
+    gate = only(daemon, "gate")
+    channel = supervisor(gate)
+    channel.settimeout(SECONDS)
+    os.kill(gate, signal.SIGSTOP)
+    question = encode_message(SUP_CERTMGR, 0, [])
+    with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+        for _ in range(FLOOD):
+            channel.sendall(question)
+    ended(daemon, gate)
+
+
+@steady
+def none_passes_a_descriptor_to_anybody(daemon):
+    """Whose last close may take as long as somebody likes."""
+    gate = only(daemon, "gate")
+    until("its channels", lambda: len(channels(gate)) == 3)
+    with socket.socketpair()[0] as passed:
+        for channel in [supervisor(gate), *channels(gate)]:
+            try:
+                socket.send_fds(channel, [b"\0"], [passed.fileno()])
+                check(False, "it is passed")
+            except PermissionError:
+                pass
+    equal(only(daemon, "gate"), gate, "the gate")
 
 
 def main():
