@@ -219,13 +219,19 @@ static unsigned deaths_within(size_t role, uint64_t now)
 	return n;
 }
 
-static void count_death(size_t role)
+/* How many within a minute, with this one. */
+static unsigned note_death(size_t role)
 {
 	uint64_t now = loop_now(sup.loop);
-	unsigned n;
 
 	sup.death[role][sup.deaths[role]++ % SUP_DEATHS] = now;
-	n = deaths_within(role, now);
+	return deaths_within(role, now);
+}
+
+static void count_death(size_t role)
+{
+	unsigned n = note_death(role);
+
 	if (sup.daemon->died)
 		sup.daemon->died(role, n);
 	if (n < SUP_DEATHS || sup.daemon->role[role].life == SUP_ONE_SHOT)
@@ -256,6 +262,37 @@ static bool is_its_users(const struct sup_child *c)
 	return life_of(c) == SUP_PER_UID && c->ready;
 }
 
+/* What is there for remote clients only and was ready died of what some of them sent: that
+ * shall neither end the daemon nor keep the machine busy. */
+static bool is_strangers(const struct sup_child *c)
+{
+	return c->ready && (c->front_uid == SUBJECT_NO_ID ||
+			    sup.daemon->remote_only >> c->role & 1);
+}
+
+static void waited(struct loop_timer *t)
+{
+	size_t role = (size_t)(t - sup.again);
+
+	sup_start(role, role == sup.daemon->gate ? SUBJECT_NO_ID : 0, 0);
+}
+
+static void start_again(const struct sup_child *c)
+{
+	unsigned n = note_death(c->role);
+	struct loop_timer *t = &sup.again[c->role];
+
+	if (n < SUP_DEATHS_QUICK) {
+		sup_start(c->role, c->front_uid, 0);
+		return;
+	}
+	t->on = waited;
+	loop_arm(sup.loop, t,
+		 loop_now(sup.loop) +
+			 ((uint64_t)SUP_AGAIN_MS << (n - SUP_DEATHS_QUICK)) *
+				 CLOCK_MS);
+}
+
 /* A front is started again when door asks, one that was idle never. */
 void sup_child_died(struct loop_fd *w, uint32_t events)
 {
@@ -274,11 +311,14 @@ void sup_child_died(struct loop_fd *w, uint32_t events)
 	attrs_wipe(&c->notes);
 	c->used = false;
 	proc_end_text(end, text, sizeof text);
-	if (!death_is_planned(c, end)) {
+	if (!death_is_planned(c, end))
 		log_text(LOG_ERR, "died", "%s %s", sup_name(c), text);
-		if (!is_its_users(c))
-			count_death(c->role);
+	if (is_strangers(c)) {
+		start_again(c);
+		return;
 	}
+	if (!death_is_planned(c, end) && !is_its_users(c))
+		count_death(c->role);
 	if (again)
 		sup_start(c->role, c->front_uid, 0);
 }

@@ -11,10 +11,14 @@
 
 enum {
 	SUP_ROLES = 16,
-	SUP_CHILDREN = 300, /* with one front for each of at most 256 uids */
-	SUP_FRONTS = 256,
-	SUP_ONE_SHOTS = 16,  /* of one role at once */
-	SUP_DEATHS = 10,     /* of one role, within a minute: give up */
+	SUP_FRONTS = 256,   /* of as many uids, and as many gates */
+	SUP_ONE_SHOTS = 16, /* of one role at once */
+	SUP_CHILDREN = SUP_ROLES + 2 * SUP_FRONTS + 2 * SUP_ONE_SHOTS,
+	SUP_DEATHS = 10, /* of one role, within a minute: give up */
+	/* those of what the network can make die are waited for: from the fourth within
+	 * a minute on, each time twice as long, 6.4 s at most */
+	SUP_DEATHS_QUICK = 4,
+	SUP_AGAIN_MS = 100,
 	SUP_END_MS = 3000,   /* for a child to end by itself */
 	SUP_LINE_MAX = 4096, /* bytes of what is published beside the sockets */
 };
@@ -40,7 +44,7 @@ struct sup_role {
 	bool ends_itself; /* when its channel closes, after writing what it has;
 			     the others are killed */
 	unsigned ends;    /* when the daemon ends: the lowest first */
-	bool no_fds; /* it passes none: others take none from it */
+	bool no_fds;      /* it passes none: others take none from it */
 	bool owns_namespace; /* as root it starts in a user namespace of its own,
 				if there are any: itself 0, one other uid 1 */
 };
@@ -113,6 +117,7 @@ struct supervisor {
 	struct loop_timer watchdog;
 	uint64_t death[SUP_ROLES][SUP_DEATHS]; /* the last ones, a ring */
 	unsigned deaths[SUP_ROLES];
+	struct loop_timer again[SUP_ROLES]; /* when one is started that waits */
 	bool announced;
 };
 

@@ -17,6 +17,7 @@ from lib.taken import channels, supervisor
 from cretula_native import encode_message
 
 SUP_CERTMGR = 9
+DEATHS = 10         # of a role that all need end a daemon
 NOBODYS = 99                # a kind of message that nobody sends
 FLOOD = 4096                # questions, more than a socket takes of answers
 SECONDS = 20
@@ -73,6 +74,17 @@ def none_passes_a_descriptor_to_anybody(daemon):
             except PermissionError:
                 pass
     equal(only(daemon, "gate"), gate, "the gate")
+
+
+@steady
+def a_verifier_that_dies_ends_nobody_else(daemon):
+    """Each time it is longer until there is another one, ten seconds for the lot."""
+    for _ in range(DEATHS):
+        verifier = only(daemon, "verifier")
+        until("it is confined", lambda v=verifier: channels(v))
+        os.kill(verifier, signal.SIGSEGV)
+        check(wait_end(verifier, SECONDS), "it dies")
+    only(daemon, "verifier")
 
 
 def main():
