@@ -132,7 +132,7 @@ static void added(struct job *j)
 
 	*v = (struct version){ .row = j->made,
 			       .number = j->made->version,
-			       .made = j->want.made ? j->want.made : j->now,
+			       .made = j->want.made,
 			       .current = true,
 			       .not_after =
 				       cred_end_of(attrs_view(&j->shared)) };
@@ -160,16 +160,26 @@ static void added(struct job *j)
 	ENSURE(attrs_add_u64(&j->reply, "version", v->number) == OK);
 }
 
+/* Never before the version that it follows, whatever the clocks say: what is older than
+ * that one does not come back (export_check). */
+static int64_t made_when(const struct job *j, const struct export_seen *seen)
+{
+	int64_t made = j->want.made ? j->want.made : j->now;
+
+	return seen->version ? MAX(made, seen->made) : made;
+}
+
 static enum err put_added(struct job *j, struct change *c)
 {
+	struct export_seen seen = seen_of(j->name);
 	struct cred *old = cred_find(j->name, strlen(j->name));
 	struct version_says says = { .current = true,
 				     .enabled = true,
 				     .kept_here = j->kept_here };
-	uint64_t number = seen_of(j->name).version + 1;
+	uint64_t number = seen.version + 1;
 
 	j->now = clock_wall();
-	says.made = j->want.made ? j->want.made : j->now;
+	says.made = j->want.made = made_when(j, &seen);
 	if (j->want.number)
 		number = j->want.number;
 	if (old) {
@@ -403,7 +413,7 @@ static enum err rotate_number(struct job *j)
 				 "credential '%s' has version %llu already: "
 				 "somebody else has rotated it",
 				 j->name, (unsigned long long)now);
-	return OK;
+	return export_step_check(j->want.number, now, j->name, &j->fault);
 }
 
 static enum err parse_rotate(struct job *j)

@@ -106,7 +106,7 @@ static enum err accept(struct job *j, const struct export *x, bool *there)
 	if (j->cred)
 		TRY(cred_room(j));
 	TRY(take_attributes(j, x));
-	j->want.made = MIN(x->made, clock_wall());
+	j->want.made = x->version ? MIN(x->made, clock_wall()) : x->made;
 	j->want.has_id = true;
 	memcpy(j->want.id, x->id, EXPORT_ID);
 	j->want.dry =

@@ -37,6 +37,11 @@ enum {
 
 /* Version numbers: far from their end, whatever a peer says. */
 #define EXPORT_VERSION_MAX UINT64_C(1000000000000000)
+/* … and how far a new one may be above the last, so that nobody uses them up. */
+#define EXPORT_STEP_MAX UINT64_C(10000000000)
+/* How far a peer's may be above ours to be believed; less, since who was not there for
+ * many of our rotations has to be able to take the latest. */
+#define EXPORT_AHEAD_MAX UINT64_C(100000000)
 
 #define EXPORT_LABEL "CRETULA SEALED EXPORT"
 
@@ -106,18 +111,22 @@ MUST enum err export_list_parse(struct attr_view v,
 /* What the importing store knows of that name. */
 struct export_seen {
 	uint64_t version; /* the highest ever; 0: none */
-	int64_t made;     /* of that one */
+	int64_t made;     /* of that one, or of a younger one before it */
 	bool current;     /* there is a credential of that name now, whose */
 	uint8_t id[EXPORT_ID]; /* version has this id */
 };
 
-/* The rules: in time, and newer than what was seen. *number: the version it becomes;
- * *there: it is that already (the same id). ERR_EXPIRED, ERR_INVALID (dated in the
- * future), ERR_NOT_FOUND (a rotation of what is not here), ERR_CONFLICT (not above
- * what was seen). */
+/* The rules (lib/export_check.c): in time, and newer than what was seen. *number: the
+ * version it becomes; *there: it is that already (the same id). ERR_EXPIRED, ERR_INVALID
+ * (dated in the future), ERR_NOT_FOUND (a rotation of what is not here), ERR_CONFLICT
+ * (not above what was seen, or too far above). */
 MUST enum err export_check(const struct export *x,
 			   const struct export_seen *seen, int64_t now,
 			   uint64_t *number, bool *there, struct fault *f);
+
+/* ERR_CONFLICT: number is more than EXPORT_STEP_MAX above seen. */
+MUST enum err export_step_check(uint64_t number, uint64_t seen,
+				const char *name, struct fault *f);
 
 /* As text between BEGIN and END, and back: text or the bytes themselves. */
 MUST enum err export_armour(const void *p, size_t len, struct buf *out);

@@ -4,6 +4,8 @@
  * can happen on the way is that it does not arrive. */
 #include "tools/rotate_all.h"
 
+#include "lib/export.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -179,6 +181,30 @@ static int ask_peers(struct cli *cli, struct rotate_all *all)
 	return rc;
 }
 
+/* The new version is above what each has; who says a number that cannot be is left out,
+ * and the others get theirs. */
+static void choose_version(struct rotate_all *all)
+{
+	all->version = all->own;
+	for (size_t i = 0; i < all->nodes; i++) {
+		struct rotate_node *n = &all->node[i];
+
+		if (n->version <= all->own ||
+		    n->version - all->own <= EXPORT_AHEAD_MAX) {
+			all->version = MAX(all->version, n->version);
+			continue;
+		}
+		n->state = NODE_REFUSED;
+		(void)snprintf(n->text, sizeof n->text,
+			       "it says that it has version %llu, far above "
+			       "ours, %llu: that is no version of this "
+			       "credential",
+			       (unsigned long long)n->version,
+			       (unsigned long long)all->own);
+	}
+	all->version++;
+}
+
 /* Our store */
 
 static int ask_own(struct cli *cli, struct rotate_all *all)
@@ -218,10 +244,7 @@ int rotate_all_ask(struct cli *cli, struct rotate_all *all)
 		rc = ask_own(cli, all);
 	if (!rc)
 		rc = ask_peers(cli, all);
-	all->version = all->own;
-	for (size_t i = 0; i < all->nodes; i++)
-		all->version = MAX(all->version, all->node[i].version);
-	all->version++;
+	choose_version(all);
 	return rc;
 }
 
@@ -243,8 +266,14 @@ static bool seal_for(struct cli *cli, const struct rotate_all *all,
 	if (client_call(cli->c, "credential.seal-rotation", attrs_view(&args),
 			NULL, &sealed, &err))
 		failed(n, &err);
-	else if (attr_find(attrs_view(&sealed->reply.a), "export", &a))
-		good = attrs_add(import, "export", 0, a.value, a.len) == OK;
+	else
+		good = attr_find(attrs_view(&sealed->reply.a), "export", &a) &&
+		       attrs_add(import, "export", 0, a.value, a.len) == OK;
+	if (!good && n->state == NODE_OLD) {
+		n->state = NODE_REFUSED;
+		(void)snprintf(n->text, sizeof n->text,
+			       "our store has sealed nothing for it");
+	}
 	cretula_answer_free(sealed);
 	return good;
 }

@@ -2,6 +2,7 @@
 """Credentials that travel sealed from one store to another: who may send one, who can
 open it, what an import refuses, and that nothing of it is ever seen on the way."""
 import base64
+import hashlib
 import json
 import os
 import random
@@ -9,7 +10,7 @@ import subprocess
 import sys
 import time
 
-from lib.admin import Refused
+from lib.admin import Refused, encode_attrs, seal
 from lib.case import Skip, build, case, check, equal, is_sanitized, run
 from lib.daemon import Daemon
 from lib.memory import in_bytes, in_folder, in_memory, shapes
@@ -278,6 +279,72 @@ def seal_for_works_without_a_daemon_and_is_anonymous():
         a.cli("credential", "remove", "prod")
         fails(a, "credential", "import", "-", "--anonymous", stdin=done.stdout,
               says="not younger")
+
+
+def crafted(daemon, made, number=None, secret=SECRET):
+    """An anonymous export of `prod` as seal-for makes it, but dated as we like."""
+    with open(seal_pub(daemon)) as f:
+        words = dict(w.split("=", 1) for w in f.read().split())
+    key = words["seal"].strip('"')
+    key = base64.b64decode(key + "=" * (-len(key) % 4))
+    inner = encode_attrs([("access_key", KEY), ("secret_key", secret, 1)])
+    plain = encode_attrs(
+        [("purpose", "seal"), ("to", key), ("from", "anonymous"),
+         ("name", "prod"), ("module", "aws-sigv4")]
+        + ([("version", str(number))] if number else [])
+        + [("made", str(made)), ("id", os.urandom(16)),
+           ("attributes", inner, 1)])
+    head = b"CSX1\x01" + hashlib.blake2b(key, digest_size=32).digest()[:8]
+    return head + seal(plain, key)
+
+
+@case
+def an_old_one_does_not_come_back_whatever_the_clocks_say():
+    """Of two without a version the younger one counts, also after one that was dated by
+    a clock that is ahead, or by one that is behind."""
+    with Daemon() as a:
+        now = int(time.time())
+        ahead = crafted(a, now + 200)
+        take(a, ahead, "--anonymous")
+        a.cli("credential", "rotate", "prod", "secret_key=-", stdin=b"x" * 40)
+        fails(a, "credential", "import", "-", "--anonymous", stdin=ahead,
+              says="not younger")
+        take(a, crafted(a, now - 86400, 3, b"y" * 40), "--anonymous")
+        for _ in range(2):
+            fails(a, "credential", "import", "-", "--anonymous", stdin=ahead,
+                  says="not younger")
+            a.stop()
+            a.start()
+            a.unseal()
+        a.cli("credential", "remove", "prod")
+        fails(a, "credential", "import", "-", "--anonymous", stdin=ahead,
+              says="not younger")
+        later = crafted(a, now + 250)
+        equal(take(a, later, "--anonymous")["version"], "4", "a younger one")
+
+
+@case
+def the_numbers_of_a_name_cannot_be_used_up():
+    """By who may send one version: no other could follow."""
+    most = 10 ** 15
+    with Daemon() as a:
+        for data in (crafted(a, int(time.time()), most),
+                     crafted(a, int(time.time()), 10 ** 10 + 1)):
+            fails(a, "credential", "import", "-", "--anonymous", stdin=data,
+                  says="far above")
+        fails(a, "credential", "show", "prod", code=4)
+        take(a, crafted(a, int(time.time()), 10 ** 10), "--anonymous")
+        with a.admin() as admin:
+            def rotate(number):
+                return admin.boxed("credential.rotate", [
+                    ("name", "prod"), ("version", str(number)),
+                    ("attributes", b"")], [("secret_key", SECRET, 1)])
+            try:
+                rotate(most)
+                raise AssertionError("rotated to %d" % most)
+            except Refused as e:
+                check("far above" in e.text, "why", e.text)
+            rotate(2 * 10 ** 10)
 
 
 @case

@@ -186,6 +186,23 @@ def the_version_is_above_what_anybody_has():
 
 
 @case
+def one_that_says_a_number_far_above_is_left_out():
+    """It is broken or lies; the others get the new version, and numbers are not used up."""
+    with stores("a", "b", "c", url=True) as (a, b, c):
+        share(a, "prod", ("b", b), ("c", c))
+        with b.admin() as admin:
+            admin.boxed("credential.rotate", [
+                ("name", "prod"), ("version", str(10 ** 9)),
+                ("attributes", b"")], [("secret_key", NEW, 1)])
+        code, got, said = rotate_all(a, "prod", "secret_key=-")
+        equal((code, got["-"], got["b"], got["c"]),
+              (1, ("rotated", "2"), ("refused", str(10 ** 9)),
+               ("rotated", "2")), said)
+        code, got, said = rotate_all(a, "prod", "--resume")
+        equal((code, got["b"][0], got["c"][0]), (1, "refused", "there"), said)
+
+
+@case
 def two_at_the_same_time_end_in_a_conflict_that_is_said():
     with stores("a", "b", "c", url=True) as (a, b, c):
         share(a, "prod", ("b", b), ("c", c))
