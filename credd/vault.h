@@ -111,8 +111,8 @@ struct version_wanted {
 	uint64_t number; /* 0: the next */
 	int64_t made;    /* 0: now */
 	bool has_id;     /* it is a copy of another store's, with this id */
-	uint8_t id[EXPORT_ID];
-	bool dry; /* checked only */
+	uint8_t id[EXPORT_ID]; /* else a random one, which is it everywhere */
+	bool dry;              /* checked only */
 };
 
 struct cred {

@@ -1,7 +1,7 @@
 /* Vault: credentials and their versions. A version is one sealed row; its
  * confidential attributes are sealed once more inside, under a key of their own, and
  * are opened only for the worker that gets them.
- * Row: current=yes|no enabled=yes|no [exportable=no] made= [destroy_at=] [id=]
+ * Row: current=yes|no enabled=yes|no [exportable=no] made= [destroy_at=] id=
  * attributes=LIST confidential=NAME… dek= sealed= */
 #include "credd/vault.h"
 
@@ -119,7 +119,9 @@ static bool flag(struct attr_view v, const char *name)
 	return attr_only(v, name, &a) == OK && attr_is(&a, "yes");
 }
 
-void version_id(const struct vrow *row, uint8_t id[EXPORT_ID])
+/* Of a row of before rows had one; a store from a backup uses its rows' numbers again, so
+ * none is called that any more. */
+static void version_id(const struct vrow *row, uint8_t id[EXPORT_ID])
 {
 	static const char use[] = "cretula-version";
 	const uint64_t n = row->place.row;

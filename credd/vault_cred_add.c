@@ -61,7 +61,7 @@ static enum err put_new(struct job *j, struct change *c, const char *name,
 				      &dek, &sealed);
 	if (e == OK)
 		e = says_format(says, &a);
-	if (e == OK && j->want.has_id)
+	if (e == OK)
 		e = attrs_add(&a, "id", 0, j->want.id, EXPORT_ID);
 	if (e == OK)
 		e = add_part(&a, "attributes", &j->shared.bytes);
@@ -136,9 +136,7 @@ static void added(struct job *j)
 			       .current = true,
 			       .not_after =
 				       cred_end_of(attrs_view(&j->shared)) };
-	version_id(j->made, v->id);
-	if (j->want.has_id)
-		memcpy(v->id, j->want.id, EXPORT_ID);
+	memcpy(v->id, j->want.id, EXPORT_ID);
 	if (c->current) { /* a rotation */
 		c->current->current = false;
 		if (j->replaced) {
@@ -180,6 +178,8 @@ static enum err put_added(struct job *j, struct change *c)
 
 	j->now = clock_wall();
 	says.made = j->want.made = made_when(j, &seen);
+	if (!j->want.has_id)
+		random_fill(j->want.id, EXPORT_ID);
 	if (j->want.number)
 		number = j->want.number;
 	if (old) {

@@ -111,8 +111,6 @@ void creds_init(void);
 bool cred_name_ok(const char *name);
 /* The credential of that name, made if there is none. */
 struct cred *cred_get(const char *name, struct module *m);
-/* What a version made here is called everywhere: of store and row, which are used once. */
-void version_id(const struct vrow *row, uint8_t id[EXPORT_ID]);
 /* Keeps the current version first. */
 void cred_link_version(struct cred *c, struct version *v, bool current);
 /* not_after= of a version's shareable attributes; 0: none. */

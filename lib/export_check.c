@@ -59,7 +59,8 @@ enum err export_check(const struct export *x, const struct export_seen *s,
 		      int64_t now, uint64_t *number, bool *there,
 		      struct fault *f)
 {
-	bool same = s->current && !memcmp(s->id, x->id, EXPORT_ID);
+	bool same = s->current && !memcmp(s->id, x->id, EXPORT_ID) &&
+		    x->version <= s->version;
 
 	if (same) {
 		*number = s->version;

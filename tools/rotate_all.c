@@ -278,13 +278,31 @@ static bool seal_for(struct cli *cli, const struct rotate_all *all,
 	return good;
 }
 
+/* It says which version it has now. */
+static void took(const struct rotate_all *all, struct rotate_node *n,
+		 struct attr_view reply)
+{
+	struct attr a;
+	uint64_t now = 0;
+
+	n->state = attr_find(reply, "already", &a) ? NODE_THERE : NODE_ROTATED;
+	if (attr_find(reply, "version", &a) &&
+	    attr_u64(&a, INT64_MAX, &now) == OK && now >= all->version) {
+		n->version = now;
+		return;
+	}
+	n->state = NODE_REFUSED;
+	(void)snprintf(n->text, sizeof n->text,
+		       "it does not say that it has version %llu now",
+		       (unsigned long long)all->version);
+}
+
 static void deliver(struct cli *cli, const struct rotate_all *all,
 		    struct rotate_node *n)
 {
 	AUTO(attrs_wipe) struct attrs import = { 0 };
 	struct cretula_answer *done = NULL;
 	struct cretula_error err = { 0 };
-	struct attr a;
 
 	attrs_init(&import);
 	ENSURE(attrs_add_u64(&import, "grace", all->grace) == OK);
@@ -294,10 +312,7 @@ static void deliver(struct cli *cli, const struct rotate_all *all,
 		failed(n, &err);
 		return;
 	}
-	n->version = all->version;
-	n->state = attr_find(attrs_view(&done->reply.a), "already", &a)
-			   ? NODE_THERE
-			   : NODE_ROTATED;
+	took(all, n, attrs_view(&done->reply.a));
 	cretula_answer_free(done);
 }
 

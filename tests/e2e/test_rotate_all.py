@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -183,6 +184,33 @@ def the_version_is_above_what_anybody_has():
         code, got, said = rotate_all(a, "prod", "secret_key=-")
         equal((code, got), (0, {"-": ("rotated", "5"), "b": ("rotated", "5")}),
               said)
+
+
+@case
+def a_store_from_a_backup_rotates_anew():
+    """What it makes then is not taken for what it had made before it was put back."""
+    with stores("a", "b", url=True) as (a, b):
+        share(a, "prod", ("b", b))
+        may_sign(b, "prod")
+        a.stop()
+        copy = os.path.join(a.base, "copy")
+        shutil.copytree(a.state, copy)
+        a.start()
+        a.unseal()
+        lost = rotate_all(a, "prod", "secret_key=-", secret=NEW)
+        equal((lost[0], lost[1]["b"]), (0, ("rotated", "2")), lost[2])
+        a.stop()
+        shutil.rmtree(a.state)
+        os.rename(copy, a.state)
+        a.start()
+        a.unseal()
+        code, got, said = rotate_all(a, "prod", "--resume")
+        equal((code, got["b"][0]), (1, "refused"), "b has a newer one: " + said)
+        code, got, said = rotate_all(a, "prod", "secret_key=-")
+        equal((code, got), (0, {"-": ("rotated", "3"), "b": ("rotated", "3")}),
+              said)
+        equal(version(b, "prod"), 3, "b has it")
+        check(signs_right(b, "prod"), "and signs with it")
 
 
 @case

@@ -387,6 +387,11 @@ static void test_version_has_to_be_above_all_seen(void **state)
 	assert_int_equal(judge(&x, &s, 10, &n, &there), ERR_CONFLICT);
 	s = (struct export_seen){ 0 };
 	assert_int_equal(judge(&x, &s, 10, &n, &there), OK);
+	s.version = 7;
+	x.version = 7 + EXPORT_STEP_MAX;
+	assert_int_equal(judge(&x, &s, 10, &n, &there), OK);
+	x.version++;
+	assert_int_equal(judge(&x, &s, 10, &n, &there), ERR_CONFLICT);
 }
 
 static void test_the_same_again_is_there(void **state)
@@ -403,6 +408,11 @@ static void test_the_same_again_is_there(void **state)
 	assert_int_equal(judge(&x, &s, 10, &n, &there), OK);
 	assert_true(there);
 	assert_int_equal(n, 5);
+	x.not_after = 0;
+	x.version = 6; /* by a store that forgot what it had called so */
+	assert_int_equal(judge(&x, &s, 10, &n, &there), OK);
+	assert_false(there);
+	assert_int_equal(n, 6);
 	s.current = false;
 	x.not_after = 0;
 	assert_int_equal(judge(&x, &s, 10, &n, &there), ERR_NOT_FOUND);
