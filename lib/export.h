@@ -117,9 +117,9 @@ struct export_seen {
 };
 
 /* The rules (lib/export_check.c): in time, and newer than what was seen. *number: the
- * version it becomes; *there: it is that already (the same id, and no number above). ERR_EXPIRED, ERR_INVALID
- * (dated in the future), ERR_NOT_FOUND (a rotation of what is not here), ERR_CONFLICT
- * (not above what was seen, or too far above). */
+ * version it becomes; *there: it is that already (the same id, and no number above).
+ * ERR_EXPIRED, ERR_INVALID (dated in the future), ERR_NOT_FOUND (a rotation of what is
+ * not here), ERR_CONFLICT (not above what was seen, or too far above). */
 MUST enum err export_check(const struct export *x,
 			   const struct export_seen *seen, int64_t now,
 			   uint64_t *number, bool *there, struct fault *f);

@@ -2,6 +2,7 @@
 #include "lib/chain.h"
 
 #include "lib/cert_peek.h"
+#include "lib/oid.h"
 
 #include "tests/unit/cert_world.h"
 #include "tests/unit/pki_world.h"
@@ -340,6 +341,87 @@ static void test_a_leaf_of_other_names(void **state)
 	assert_bad_leaf(&c, ERR_DENIED, "lacks O, OU or UID");
 }
 
+static void put_part(struct buf *b, enum oid o, struct span value)
+{
+	size_t set, seq;
+
+	assert_int_equal(der_begin(b, DER_SET, &set), OK);
+	assert_int_equal(der_begin(b, DER_SEQ, &seq), OK);
+	assert_int_equal(oid_put(b, o), OK);
+	assert_int_equal(der_put_span(b, DER_UTF8, value), OK);
+	assert_int_equal(der_end(b, seq), OK);
+	assert_int_equal(der_end(b, set), OK);
+}
+
+/* The leaf with a subject of any bytes, which lib/dn.c does not write. */
+static void sign_named(const struct span part[3], struct buf *out)
+{
+	static const enum oid names[3] = { OID_O, OID_OU, OID_UID };
+	AUTO(buf_wipe) struct buf whole = { 0 };
+	AUTO(buf_wipe) struct buf tbs = { 0 };
+	AUTO(buf_wipe) struct buf sig = { 0 };
+	struct cert leaf = world_leaf(&w, &w.leaf), c;
+	struct rd r, body;
+	struct fault f;
+	size_t m, n;
+
+	world_tbs(&leaf, &whole);
+	assert_int_equal(cert_parse_tbs(span_buf(&whole), &c, &f), OK);
+	r = span_rd(span_buf(&whole));
+	assert_int_equal(der_get(&r, DER_SEQ, &body), OK);
+	buf_init(&tbs, CERT_MAX);
+	buf_init(&sig, 1024);
+	buf_init(out, CERT_MAX);
+	assert_int_equal(der_begin(&tbs, DER_SEQ, &m), OK);
+	n = (size_t)(c.subject_der.p - body.p);
+	assert_int_equal(buf_put(&tbs, body.p, n), OK);
+	assert_int_equal(der_begin(&tbs, DER_SEQ, &n), OK);
+	for (size_t i = 0; i < 3; i++)
+		if (part[i].p)
+			put_part(&tbs, names[i], part[i]);
+	assert_int_equal(der_end(&tbs, n), OK);
+	n = (size_t)(c.subject_der.p + c.subject_der.n - body.p);
+	assert_int_equal(buf_put(&tbs, body.p + n, rd_left(&body) - n), OK);
+	assert_int_equal(der_end(&tbs, m), OK);
+	assert_int_equal(signkey_sign(w.issuing.key, span_buf(&tbs), &sig), OK);
+	assert_int_equal(
+		cert_join(span_buf(&tbs), leaf.alg, span_buf(&sig), out), OK);
+}
+
+/* What the core could not take as a subject ends here, with a sentence. */
+static void test_a_leaf_whose_subject_has_strange_bytes(void **state)
+{
+	static char lots[300];
+	const struct span bad[] = {
+		span_of("a\0b", 3),   span_of("\0", 1),
+		span_of("", 0),       span_of(lots, 65),
+		span_of(lots, 257),   span_of(lots, 300),
+		span_str("a\nb"),     span_str("a\x1b[2Jb"),
+		span_str("a\x7f"),    span_str("\xff\xfe"),
+		span_str("\xc0\xaf"), span_str("\xc2\x85")
+	};
+	static const char *const says[] = {
+		"is not as our CA makes them: certificate: the subject",
+		"lacks O, OU or UID"
+	};
+
+	(void)state;
+	memset(lots, 'a', sizeof lots);
+	for (size_t at = 0; at < 3; at++) {
+		for (size_t i = 0; i <= NELEM(bad); i++) {
+			AUTO(buf_wipe) struct buf leaf = { 0 };
+			struct span part[] = { span_str("web"),
+					       span_str(WORLD_NODE),
+					       span_str(WORLD_AGENT) };
+
+			part[at] = i < NELEM(bad) ? bad[i] : span_of(NULL, 0);
+			sign_named(part, &leaf);
+			assert_bad_at(&leaf, &issuing_der, world_now,
+				      ERR_DENIED, says[i == NELEM(bad)]);
+		}
+	}
+}
+
 static void test_a_leaf_of_another_key(void **state)
 {
 	struct cert c = world_leaf(&w, &w.leaf);
@@ -544,6 +626,7 @@ int main(void)
 		cmocka_unit_test(test_too_many_certificates),
 		cmocka_unit_test(test_a_leaf_of_another_use),
 		cmocka_unit_test(test_a_leaf_of_other_names),
+		cmocka_unit_test(test_a_leaf_whose_subject_has_strange_bytes),
 		cmocka_unit_test(test_a_leaf_of_another_key),
 		cmocka_unit_test(test_extensions_that_ours_have_not),
 		cmocka_unit_test(test_issuing_cas_that_are_none),
