@@ -58,19 +58,20 @@ static bool host_in(struct span host, struct span base)
 /* The host in SCHEME://HOST[:PORT][/…]; n 0: there is none. */
 static struct span uri_host(struct span uri)
 {
-	const uint8_t *at = memmem(uri.p, uri.n, "://", 3);
+	const uint8_t *at = memmem(uri.p, uri.n, "://", 3), *end;
 	size_t left, n = 0;
 
 	if (!at)
 		return span_of(NULL, 0);
 	at += 3;
 	left = uri.n - (size_t)(at - uri.p);
-	while (n < left && !strchr(":/?#@", at[n]))
+	while (n < left && !strchr("/?#", at[n]))
 		n++;
 	/* user information would make another of what stands before it */
-	if (n < left && at[n] == '@')
-		n = 0;
-	return span_of(at, n);
+	if (memchr(at, '@', n))
+		return span_of(NULL, 0);
+	end = memchr(at, ':', n);
+	return span_of(at, end ? (size_t)(end - at) : n);
 }
 
 static bool permitted(const struct cert_names *bases, struct span name,
@@ -179,12 +180,25 @@ static enum err ca_parse(struct chain_ca *ca, struct fault *f)
 	return OK;
 }
 
+/* Its constraints bind all that is below it. */
+static enum err root_permits(const struct chain_root *root,
+			     const struct cert *c, const char *whose,
+			     struct fault *f)
+{
+	struct span bad;
+
+	if (!root->constrained || chain_names_ok(&root->cert, c, &bad))
+		return OK;
+	return fault_set(f, ERR_DENIED,
+			 "the %s certificate has the name '%.*s', which the "
+			 "root may not certify",
+			 whose, (int)bad.n, (const char *)bad.p);
+}
+
 /* What it says, after its signature. */
 static enum err ca_says(const struct chain_root *root, const struct cert *c,
 			struct fault *f)
 {
-	struct span bad;
-
 	if (!c->ca || !(c->key_usage & KU_CERT_SIGN))
 		return fault_set(f, ERR_DENIED,
 				 "who issued the client certificate is no CA "
@@ -196,12 +210,7 @@ static enum err ca_says(const struct chain_root *root, const struct cert *c,
 		return fault_set(f, ERR_DENIED,
 				 "the issuing CA's certificate names another "
 				 "key than the root's");
-	if (root->constrained && !chain_names_ok(&root->cert, c, &bad))
-		return fault_set(f, ERR_DENIED,
-				 "the issuing CA's certificate has the name "
-				 "'%.*s', which the root may not certify",
-				 (int)bad.n, (const char *)bad.p);
-	return OK;
+	return root_permits(root, c, "issuing CA's", f);
 }
 
 enum err chain_ca_check(const struct chain_root *root,
@@ -280,6 +289,10 @@ static enum err leaf_form(const struct cert_peek *p, struct cert *c,
 				 "the client certificate is not as our CA "
 				 "makes them: %s",
 				 why.text);
+	if (c->alg != p->alg)
+		return fault_set(f, ERR_DENIED,
+				 "the client certificate is signed with one "
+				 "algorithm and naming another");
 	return OK;
 }
 
@@ -355,72 +368,90 @@ static void end_times(const struct chain_root *root, struct chain_end *out)
 	out->not_after = MIN(c->not_after, MIN(ca->not_after, root->not_after));
 }
 
-/* A known CA that signed the leaf; NULL: none. */
-static const struct chain_ca *find_known(const struct chain_in *in,
-					 const struct cert_peek *leaf)
+static bool issued(struct span name, const struct pubkey *key,
+		   const struct cert_peek *leaf)
 {
-	for (unsigned i = 0; i < in->n_known; i++)
-		if (span_equal(in->known[i]->cert.subject_der, leaf->issuer) &&
-		    cert_peek_signed_by(leaf, &in->known[i]->key))
-			return in->known[i];
+	return span_equal(name, leaf->issuer) && cert_peek_signed_by(leaf, key);
+}
+
+/* Among the known ones. f: why the first that signed it is not good any more. */
+static const struct chain_ca *find_known(const struct chain_root *root,
+					 const struct chain_in *in,
+					 const struct cert_peek *leaf,
+					 struct fault *f)
+{
+	struct fault why;
+
+	for (unsigned i = 0; i < in->n_known; i++) {
+		const struct chain_ca *ca = in->known[i];
+
+		if (!issued(ca->cert.subject_der, &ca->key, leaf))
+			continue;
+		if (chain_ca_check(root, ca, in->now, &why) == OK)
+			return ca;
+		if (f->code == OK)
+			*f = why;
+	}
 	return NULL;
 }
 
-static bool issued(const struct cert_peek *ca, const struct cert_peek *leaf)
+/* Among those that came with it. f: the same. */
+static struct chain_ca *find_sent(const struct chain_root *root,
+				  const struct chain_in *in,
+				  const struct cert_peek *leaf, struct fault *f)
 {
-	struct pubkey key;
+	struct chain_ca *ca = NULL;
+	struct fault why;
 
-	return span_equal(ca->subject, leaf->issuer) &&
-	       pubkey_parse(ca->spki, &key, NULL) == OK &&
-	       cert_peek_signed_by(leaf, &key);
+	for (unsigned i = 1; i < in->count && !ca; i++) {
+		struct cert_peek p;
+		struct pubkey key;
+
+		if (cert_peek(in->der[i], &p) != OK ||
+		    pubkey_parse(p.spki, &key, NULL) != OK ||
+		    !issued(p.subject, &key, leaf))
+			continue;
+		if (chain_ca_new(root, in->der[i], in->now, &ca, &why) != OK &&
+		    f->code == OK)
+			*f = why;
+	}
+	return ca;
 }
 
-/* Among those that came with it: *at. f: why it is none of them. */
-static enum err find_sent(const struct chain_in *in,
-			  const struct cert_peek *leaf, unsigned *at,
-			  struct fault *f)
+/* Is there one of the name of its issuer? */
+static bool is_named(const struct chain_in *in, const struct cert_peek *leaf)
 {
-	bool named = false;
 	struct cert_peek p;
 
-	for (unsigned i = 1; i < in->count; i++) {
-		if (cert_peek(in->der[i], &p) != OK)
-			continue;
-		named = named || span_equal(p.subject, leaf->issuer);
-		if (!issued(&p, leaf))
-			continue;
-		*at = i;
-		return OK;
-	}
 	for (unsigned i = 0; i < in->n_known; i++)
-		named = named || span_equal(in->known[i]->cert.subject_der,
-					    leaf->issuer);
-	if (named)
-		return not_ours(f, "it names an issuer whose key has not "
-				   "signed it");
-	return not_ours(f, "its issuer is not known here, and the certificate "
-			   "of none came with it");
+		if (span_equal(in->known[i]->cert.subject_der, leaf->issuer))
+			return true;
+	for (unsigned i = 1; i < in->count; i++)
+		if (cert_peek(in->der[i], &p) == OK &&
+		    span_equal(p.subject, leaf->issuer))
+			return true;
+	return false;
 }
 
-/* One that is known but not good any more may have come anew, with the same key. */
+/* There may be several of one name and key: the CA has renewed it, or another root
+ * signed it as well. One that is good is enough. */
 static enum err find_ca(const struct chain_root *root,
 			const struct chain_in *in, const struct cert_peek *leaf,
 			struct chain_end *out, struct fault *f)
 {
-	struct fault why = { .code = OK };
-	unsigned at = 0;
-
-	out->ca = find_known(in, leaf);
-	if (out->ca && chain_ca_check(root, out->ca, in->now, &why) == OK)
-		return OK;
-	if (find_sent(in, leaf, &at, f) == OK &&
-	    chain_ca_new(root, in->der[at], in->now, &out->made, f) == OK) {
-		out->ca = out->made;
-		return OK;
-	}
+	f->code = OK;
+	out->ca = find_known(root, in, leaf, f);
+	if (!out->ca)
+		out->ca = out->made = find_sent(root, in, leaf, f);
 	if (out->ca)
-		*f = why;
-	return f->code;
+		return OK;
+	if (f->code != OK)
+		return f->code;
+	if (is_named(in, leaf))
+		return not_ours(f, "it names an issuer whose key has not "
+				   "signed it");
+	return not_ours(f, "its issuer is not known here, and the certificate "
+			   "of none came with it");
 }
 
 static enum err check_leaf_first(const struct chain_in *in,
@@ -457,6 +488,8 @@ enum err chain_check(const struct chain_root *root, const struct chain_in *in,
 	if (e == OK)
 		e = chain_leaf_check(out->ca, in->der[0], in->usage, in->now,
 				     &out->cert, f);
+	if (e == OK)
+		e = root_permits(root, &out->cert, "client", f);
 	if (e != OK) {
 		chain_ca_free(&out->made);
 		return e;

@@ -332,6 +332,8 @@ static void test_a_leaf_of_other_names(void **state)
 	assert_bad_leaf(&c, ERR_DENIED, "which its CA may not certify");
 	c.uri.at[0] = span_str("https://a.corp.example@evil.example");
 	assert_bad_leaf(&c, ERR_DENIED, "which its CA may not certify");
+	c.uri.at[0] = span_str("https://a.corp.example:x@evil.example");
+	assert_bad_leaf(&c, ERR_DENIED, "which its CA may not certify");
 	c.uri.at[0] = span_str("urn:corp.example");
 	assert_bad_leaf(&c, ERR_DENIED, "which its CA may not certify");
 	c = world_spiffe(&w);
@@ -479,6 +481,53 @@ static void test_extensions_that_ours_have_not(void **state)
 		       "\x87\x04\x7f\0\0\x01", 6, "names an IP address");
 }
 
+/* Names that the core could not take end here, with a sentence. */
+static void test_names_that_are_none(void **state)
+{
+	struct cert c = world_plain(&w, &w.leaf);
+	char words[96];
+
+	(void)state;
+	(void)snprintf(words, sizeof words,
+		       "not as our CA makes them: certificate: the subject");
+	assert_bad_tbs(&c, "\x0c\x03web", "\x0c\x03w\0b", 5, words);
+	assert_bad_tbs(&c, "\x0c\x03web",
+		       "\x0c\x03w\xff"
+		       "b",
+		       5, words);
+	assert_bad_tbs(&c, "\x0c\x0f" WORLD_NODE, "\x0c\x0fn\0.corp.example",
+		       17, words);
+	/* UID becomes a second OU */
+	assert_bad_tbs(&c, "\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x01",
+		       "\x09\x92\x26\x89\x93\xf2\x2c\x64\x01\x02", 10, words);
+	/* a part that is empty, and what is left of it behind it */
+	assert_bad_tbs(&c, "\x0c\x03web", "\x0c\0\x0c\x01x", 5, words);
+	world_name(&c.caps, "sign:prod@*");
+	assert_bad_tbs(&c, "sign:prod@*", "sign:pr\0d@*", 11,
+		       "the extension 'capabilities'");
+	assert_bad_tbs(&c, "\x0c\x0bsign:prod@*", "\x0c\0\x0c\x09gn:prod@*", 13,
+		       "the extension 'capabilities'");
+}
+
+/* What is signed says by which algorithm; what stands beside it is nobody's word. */
+static void test_another_algorithm_beside_the_signature(void **state)
+{
+	AUTO(buf_wipe) struct buf tbs = { 0 };
+	AUTO(buf_wipe) struct buf sig = { .max = 1024 };
+	AUTO(buf_wipe) struct buf leaf = { .max = CERT_MAX };
+	struct cert c = world_leaf(&w, &w.leaf);
+
+	(void)state;
+	c.alg = SIG_ECDSA_SHA384;
+	world_tbs(&c, &tbs);
+	assert_int_equal(signkey_sign(w.issuing.key, span_buf(&tbs), &sig), OK);
+	assert_int_equal(cert_join(span_buf(&tbs), SIG_ECDSA_SHA256,
+				   span_buf(&sig), &leaf),
+			 OK);
+	assert_bad_at(&leaf, &issuing_der, world_now, ERR_DENIED,
+		      "signed with one algorithm and naming another");
+}
+
 /* ---- what the issuing CA's says */
 
 static void test_issuing_cas_that_are_none(void **state)
@@ -502,6 +551,87 @@ static void test_issuing_cas_that_are_none(void **state)
 	c = world_issuing(&w);
 	c.authority_key = span_of(w.leaf.id, CERT_KEY_ID);
 	assert_bad_issuing(&c, ERR_DENIED, "another key than the root's");
+}
+
+/* ---- more than one certificate of the issuing CA's key */
+
+/* One that has ended, as it was before the CA renewed it. */
+static void old_issuing(const struct world_key *by, struct buf *out)
+{
+	struct cert c = world_issuing(&w);
+
+	c.not_before = world_now - 100;
+	c.not_after = world_now - 1;
+	world_sign(&c, by, out);
+}
+
+static void test_a_renewed_issuing_ca_beside_the_old_one(void **state)
+{
+	AUTO(buf_wipe) struct buf old = { 0 };
+	AUTO(buf_wipe) struct buf cross = { 0 };
+	AUTO(buf_wipe) struct buf leaf = { 0 };
+	struct cert c = world_leaf(&w, &w.leaf);
+	struct span der[3];
+	struct fault f;
+
+	(void)state;
+	world_sign(&c, &w.issuing, &leaf);
+	old_issuing(&w.root, &old);
+	c = world_issuing(&w);
+	world_sign(&c, &other.root, &cross);
+	der[0] = span_buf(&leaf);
+	der[2] = span_buf(&issuing_der);
+	der[1] = span_buf(&old);
+	if (judge_at(der, 3, world_now, &f) != OK)
+		fail_msg("renewed: %s", f.text);
+	der[1] = span_buf(&cross);
+	if (judge_at(der, 3, world_now, &f) != OK)
+		fail_msg("signed by another root as well: %s", f.text);
+	/* of those that are all bad the first says why */
+	der[1] = span_buf(&old);
+	der[2] = span_buf(&cross);
+	assert_refused(judge_at(der, 3, world_now, &f), &f, ERR_EXPIRED,
+		       "the issuing CA's certificate expired");
+}
+
+static void test_a_renewed_issuing_ca_is_known(void **state)
+{
+	AUTO(chain_root_wipe) struct chain_root root = { .path_len = -1 };
+	AUTO(chain_ca_free) struct chain_ca *old = NULL;
+	AUTO(chain_ca_free) struct chain_ca *ca = NULL;
+	AUTO(buf_wipe) struct buf der = { 0 };
+	AUTO(buf_wipe) struct buf leaf = { 0 };
+	struct cert c = world_leaf(&w, &w.leaf);
+	const struct chain_ca *known[2];
+	struct chain_end e;
+	struct span sent[2];
+	struct fault f;
+	struct chain_in in = { .der = sent,
+			       .known = known,
+			       .n_known = 2,
+			       .usage = EKU_CLIENT,
+			       .now = world_now };
+
+	(void)state;
+	take_root(&root);
+	old_issuing(&w.root, &der);
+	assert_int_equal(
+		chain_ca_new(&root, span_buf(&der), world_now - 9, &old, &f),
+		OK);
+	assert_int_equal(
+		chain_ca_new(&root, span_buf(&issuing_der), world_now, &ca, &f),
+		OK);
+	known[0] = old;
+	known[1] = ca;
+	world_sign(&c, &w.issuing, &leaf);
+	sent[0] = span_buf(&leaf);
+	sent[1] = span_buf(&issuing_der);
+	for (in.count = 1; in.count <= 2; in.count++) {
+		if (chain_check(&root, &in, &e, &f) != OK)
+			fail_msg("%u sent: %s", in.count, f.text);
+		assert_null(e.made);
+		assert_ptr_equal(e.ca, ca);
+	}
 }
 
 /* ---- the root */
@@ -567,6 +697,33 @@ static void test_a_root_with_constraints(void **state)
 		OK);
 }
 
+/* They bind what is below the issuing CA as well. */
+static void test_a_leaf_that_the_root_may_not_have(void **state)
+{
+	AUTO(chain_root_wipe) struct chain_root root = { .path_len = -1 };
+	AUTO(buf_wipe) struct buf der = { 0 };
+	AUTO(buf_wipe) struct buf leaf = { 0 };
+	struct cert c = world_root(&w);
+	struct span sent[2];
+	struct chain_end e;
+	struct fault f;
+	struct chain_in in = {
+		.der = sent, .count = 2, .usage = EKU_CLIENT, .now = world_now
+	};
+
+	(void)state;
+	world_name(&c.permit_dns, "other.example");
+	world_sign(&c, &w.root, &der);
+	assert_int_equal(chain_root_take(&root, span_buf(&der), &f), OK);
+	c = world_leaf(&w, &w.leaf);
+	world_sign(&c, &w.issuing, &leaf);
+	sent[0] = span_buf(&leaf);
+	sent[1] = span_buf(&issuing_der);
+	assert_refused(chain_check(&root, &in, &e, &f), &f, ERR_DENIED,
+		       "which the root may not certify");
+	assert_null(e.made);
+}
+
 /* ---- broken bytes */
 
 static void test_what_is_cut_short_is_refused(void **state)
@@ -629,9 +786,14 @@ int main(void)
 		cmocka_unit_test(test_a_leaf_whose_subject_has_strange_bytes),
 		cmocka_unit_test(test_a_leaf_of_another_key),
 		cmocka_unit_test(test_extensions_that_ours_have_not),
+		cmocka_unit_test(test_names_that_are_none),
+		cmocka_unit_test(test_another_algorithm_beside_the_signature),
 		cmocka_unit_test(test_issuing_cas_that_are_none),
+		cmocka_unit_test(test_a_renewed_issuing_ca_beside_the_old_one),
+		cmocka_unit_test(test_a_renewed_issuing_ca_is_known),
 		cmocka_unit_test(test_roots),
 		cmocka_unit_test(test_a_root_with_constraints),
+		cmocka_unit_test(test_a_leaf_that_the_root_may_not_have),
 		cmocka_unit_test(test_what_is_cut_short_is_refused),
 		cmocka_unit_test(test_what_is_changed_is_refused),
 	};
