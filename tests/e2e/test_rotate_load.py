@@ -317,9 +317,10 @@ def one_store_is_rotated_under_load(w):
     equal(load.wrong, [], "wrong, refused or ended")
     check(load.total("TLS") >= COUNT, "over TLS", load.total("TLS"))
     check(load.total("native", "http.sock") >= COUNT, "over UNIX sockets")
-    for kind, of in load.counts.items():
-        equal(set(of), set(range(first, first + ROTATIONS + 1)),
+    for kind in ("TLS", "http.sock", "native"):
+        equal(set(load.counts[kind]), set(range(first, first + ROTATIONS + 1)),
               "%s: each version was used" % kind)
+    check(load.total(Fresh.kind), "new connections, too")
     check(load.between, "somebody signed while a version was being made")
 
 
