@@ -29,7 +29,7 @@
 
 enum {
 	NOBODY = 62993,
-	ROLES = CONFINE_DIALER + 1, /* workers: e2e_sandbox */
+	ROLES = CONFINE_VERIFIER + 1, /* workers: e2e_sandbox */
 	TEXT_MAX_ = 256,
 };
 
@@ -338,7 +338,7 @@ static long act_abort(void)
 }
 
 /* One letter a role: supervisor, door, front, vault, store, opener, zygote; gate,
- * issuer, store, signer, prober, dialer of ca.
+ * that of remote clients, issuer, store, signer, prober, dialer of ca; verifier.
  *	a allowed   k killed by the filter   f fails, EACCES or EPERM
  *	d dies by SIGABRT   - has no use for it, not tried */
 static const struct {
@@ -347,40 +347,41 @@ static const struct {
 	const char *want;
 	bool as_root; /* else another outcome is right */
 } acts[] = {
-	{ "open a file", act_open, "aakkfkakkffkf", false },
-	{ "make a file in its folder", act_create, "akkkakakkaakk", true },
-	{ "make a file elsewhere", act_create_elsewhere, "akkkfkakkffkk",
+	{ "open a file", act_open, "aakkfkakkkffkfk", false },
+	{ "make a file in its folder", act_create, "akkkakakkkaakkk", true },
+	{ "make a file elsewhere", act_create_elsewhere, "akkkfkakkkffkkk",
 	  false },
-	{ "make a socket", act_socket, "akkkkkkkkkkka", false },
-	{ "make a UNIX socket", act_socket_unix, "akkkkkkkkkkkk", false },
-	{ "ask for addresses", act_addresses, "akkkkkkkkkkka", false },
-	{ "make a socket pair", act_socketpair, "akkakkkkakkkk", false },
-	{ "accept", act_accept, "aakkkkkakkkkk", false },
-	{ "accept TCP", act_serve, "a------akkkkk", false },
-	{ "connect TCP", act_connect, "akkkkkkkkkkka", false },
-	{ "bind TCP", act_listen, "akkkkkkkkkkkf", false },
-	{ "fork", act_fork, "akkkkkkkkkkkk", false },
-	{ "exec", act_exec, "akkkkkkkkkkkk", false },
-	{ "ptrace", act_ptrace, "kkkkkkkkkkkkk", false },
-	{ "read another's memory", act_vm_read, "kkkkkkkkkkkkk", false },
-	{ "keyctl", act_keyctl, "kkkkkkkkkkkkk", false },
-	{ "io_uring", act_io_uring, "kkkkkkkkkkkkk", false },
-	{ "executable memory", act_exec_memory, "akkkkkkkkkkkk", false },
-	{ "map a library", act_map_library, "akkkkkakkkkkk", false },
-	{ "map a memfd", act_map_memfd, "akkaakaaaaakk", false },
-	{ "make a memfd", act_make_memfd, "akkkkkkkakkkk", false },
-	{ "become root", act_setuid, "akkkkkfkkkkkk", true },
-	{ "signal the parent", act_kill, "akkkkkkkkkkkk", false },
-	{ "pidfd of another", act_pidfd, "aakkkkkkkkkkk", false },
-	{ "read another's exe", act_read_exe, "aakkfkfkkffkf", true },
-	{ "mount", act_mount, "akkkkkfkkkkkk", true },
-	{ "unshare", act_unshare, "akkkkkkkkkkkk", true },
-	{ "talk", act_talk, "aaaaaaaaaaaaa", false },
-	{ "loop and channels", act_loop, "aaaaaaaaaaaaa", false },
-	{ "secret memory and signatures", act_secrets, "---a-aaaa-a--", false },
-	{ "Argon2id", act_argon2, "-----a----a--", false },
-	{ "SQLite", act_sqlite, "----a----a---", true },
-	{ "abort", act_abort, "ddddddddddddd", false },
+	{ "make a socket", act_socket, "akkkkkkkkkkkkak", false },
+	{ "make a UNIX socket", act_socket_unix, "akkkkkkkakkkkkk", false },
+	{ "ask for addresses", act_addresses, "akkkkkkkkkkkkak", false },
+	{ "make a socket pair", act_socketpair, "akkakkkkaakkkkk", false },
+	{ "accept", act_accept, "aakkkkkaakkkkka", false },
+	{ "accept TCP", act_serve, "a------aakkkkka", false },
+	{ "connect TCP", act_connect, "akkkkkkkkkkkkak", false },
+	{ "bind TCP", act_listen, "akkkkkkkkkkkkfk", false },
+	{ "fork", act_fork, "akkkkkkkkkkkkkk", false },
+	{ "exec", act_exec, "akkkkkkkkkkkkkk", false },
+	{ "ptrace", act_ptrace, "kkkkkkkkkkkkkkk", false },
+	{ "read another's memory", act_vm_read, "kkkkkkkkkkkkkkk", false },
+	{ "keyctl", act_keyctl, "kkkkkkkkkkkkkkk", false },
+	{ "io_uring", act_io_uring, "kkkkkkkkkkkkkkk", false },
+	{ "executable memory", act_exec_memory, "akkkkkkkkkkkkkk", false },
+	{ "map a library", act_map_library, "akkkkkakkkkkkkk", false },
+	{ "map a memfd", act_map_memfd, "akkaakaaaaaakkk", false },
+	{ "make a memfd", act_make_memfd, "akkkkkkkkakkkkk", false },
+	{ "become root", act_setuid, "akkkkkfkkkkkkkk", true },
+	{ "signal the parent", act_kill, "akkkkkkkkkkkkkk", false },
+	{ "pidfd of another", act_pidfd, "aakkkkkkkkkkkkk", false },
+	{ "read another's exe", act_read_exe, "aakkfkfkkkffkfk", true },
+	{ "mount", act_mount, "akkkkkfkkkkkkkk", true },
+	{ "unshare", act_unshare, "akkkkkkkkkkkkkk", true },
+	{ "talk", act_talk, "aaaaaaaaaaaaaaa", false },
+	{ "loop and channels", act_loop, "aaaaaaaaaaaaaaa", false },
+	{ "secret memory and signatures", act_secrets, "---a-aaaaa-a---",
+	  false },
+	{ "Argon2id", act_argon2, "-----a-----a---", false },
+	{ "SQLite", act_sqlite, "----a-----a----", true },
+	{ "abort", act_abort, "ddddddddddddddd", false },
 };
 
 /* What a role is allowed it does for real: in mounts that end with this test. */
@@ -599,6 +600,8 @@ static void look_at(enum confine_role role)
 int main(void)
 {
 	prepare();
+	for (size_t i = 0; i < NELEM(acts); i++)
+		ENSURE(strlen(acts[i].want) == ROLES);
 	for (int role = 0; role < ROLES; role++) {
 		for (size_t i = 0; i < NELEM(acts); i++)
 			if (acts[i].want[role] != '-')
