@@ -159,9 +159,9 @@ static const struct rule serving[] = {
 	CALL(dup),         END,
 };
 
-/* Connects UNIX sockets by names below a folder it was handed (the root is empty, and
- * nothing can be opened), and names itself there. Landlock keeps accepted sockets from
- * being connected elsewhere. */
+/* Connects UNIX sockets by names below a folder it was handed (the root is empty, nothing
+ * can be opened, and nothing is above the folder: lib/subtree.h), and names itself there.
+ * Landlock keeps accepted sockets from being connected elsewhere. */
 static const struct rule claiming[] = {
 	CALL2(socket, IS(0, AF_UNIX), BITS(1, SOCK_KIND, SOCK_STREAM)),
 	CALL1(socketpair, IS(0, AF_UNIX)),

@@ -4,6 +4,7 @@
 
 #include "lib/clock.h"
 #include "lib/log.h"
+#include "lib/subtree.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -232,8 +233,7 @@ bool remote_certmgr(const struct sup_child *c)
 		return false;
 	attrs_init(&a);
 	add_node(&a);
-	fd = a.count ? open(remote.certmgr, O_PATH | O_DIRECTORY | O_CLOEXEC)
-		     : -1;
+	fd = a.count ? subtree_open(remote.certmgr) : -1;
 	if (fd >= 0)
 		(void)!chan_post_fds(&to->chan, SUP_CERTMGR, 0, attrs_view(&a),
 				     &fd, 1);

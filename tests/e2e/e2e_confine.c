@@ -2,6 +2,7 @@
  * role, what it may and may not do. One process for each role and act. */
 #include "lib/confine.h"
 #include "lib/secret.h"
+#include "lib/subtree.h"
 #include "tests/e2e/lib/rig.h"
 
 #include <errno.h>
@@ -24,6 +25,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,6 +40,8 @@ static struct {
 	int pair[2];
 	int memfd;
 	int folder;
+	int below;    /* a folder in it */
+	int outside;  /* listens in it */
 	int listener; /* TCP, on a loopback port */
 	struct sockaddr_in at;
 	char path[64];
@@ -68,6 +72,21 @@ static long act_socket(void)
 static long act_socket_unix(void)
 {
 	return socket(AF_UNIX, SOCK_STREAM, 0);
+}
+
+/* A socket that is no business of somebody who was given a folder below it. */
+static long act_climb(void)
+{
+	static const struct sockaddr_un at = { .sun_family = AF_UNIX,
+					       .sun_path = "../outside.sock" };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	if (fchdir(have.below))
+		return 0;
+	if (!connect(fd, (const struct sockaddr *)&at, sizeof at))
+		return fd;
+	errno = errno == ENOENT ? EACCES : errno; /* as if it were not there */
+	return -1;
 }
 
 static long act_addresses(void)
@@ -353,6 +372,7 @@ static const struct {
 	  false },
 	{ "make a socket", act_socket, "akkkkkkkkkkkkak", false },
 	{ "make a UNIX socket", act_socket_unix, "akkkkkkkakkkkkk", false },
+	{ "connect above its folder", act_climb, "fkkkkkkkfkkkkkk", true },
 	{ "ask for addresses", act_addresses, "akkkkkkkkkkkkak", false },
 	{ "make a socket pair", act_socketpair, "akkakkkkaakkkkk", false },
 	{ "accept", act_accept, "aakkkkkaakkkkka", false },
@@ -384,6 +404,22 @@ static const struct {
 	{ "abort", act_abort, "ddddddddddddddd", false },
 };
 
+static void prepare_below(void)
+{
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	char below[sizeof have.path + 8];
+
+	(void)snprintf(below, sizeof below, "%s/below", have.path);
+	(void)snprintf(at.sun_path, sizeof at.sun_path, "%s/outside.sock",
+		       have.path);
+	have.outside = socket(AF_UNIX, SOCK_STREAM, 0);
+	ENSURE(!mkdir(below, 0755) &&
+	       !bind(have.outside, (const struct sockaddr *)&at, sizeof at) &&
+	       !chmod(at.sun_path, 0777) && !listen(have.outside, 64));
+	have.below = subtree_open(below);
+	ENSURE(have.below >= 0);
+}
+
 /* What a role is allowed it does for real: in mounts that end with this test. */
 static void prepare(void)
 {
@@ -408,6 +444,7 @@ static void prepare(void)
 	ENSURE(mkdtemp(have.path));
 	have.folder = open(have.path, O_RDONLY | O_DIRECTORY);
 	ENSURE(have.folder >= 0 && !chmod(have.path, 0777));
+	prepare_below();
 	have.at.sin_family = AF_INET;
 	have.at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
 	have.listener = socket(AF_INET, SOCK_STREAM, 0);
@@ -609,6 +646,8 @@ int main(void)
 		if (role != CONFINE_SUPERVISOR)
 			look_at((enum confine_role)role);
 	}
+	(void)unlinkat(have.folder, "outside.sock", 0);
+	(void)unlinkat(have.folder, "below", AT_REMOVEDIR);
 	(void)rmdir(have.path);
 	return cases_failed() ? 1 : 0;
 }
