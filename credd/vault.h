@@ -25,7 +25,8 @@ enum {
 	VAULT_USER_WORKERS = 32,     /* … that one account made start */
 	VAULT_RUNS = 16384,          /* requests in flight */
 	VAULT_REMOTE_RUNS = 8192,    /* … of all who are not here */
-	VAULT_USER_RUNS = 4096,      /* … of one account */
+	VAULT_USER_RUNS = 4096,      /* … of one account, or node */
+	VAULT_AGENT_RUNS = 2048,     /* … of one agent of a node */
 	VAULT_USER_BYTES = 32 << 20, /* of requests in flight, of one account */
 	VAULT_REQUEST_MAX =
 		ATTR_BYTES_MAX - 512, /* leaves room for op= and the like */
@@ -179,7 +180,8 @@ enum run_phase {
 /* What one account (lib/subject.h) has in flight; there only while it has something. */
 struct user {
 	uint64_t account;
-	bool remote;
+	struct user
+		*node; /* that this agent is of; NULL: it is one, or is here */
 	unsigned runs;
 	size_t bytes;
 };

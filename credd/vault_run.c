@@ -83,7 +83,7 @@ static void run_sign(struct run *r, const struct subject *s)
 	}
 	if (!w)
 		w = worker_start(r->cred->module, r->cred, r->version,
-				 subject_account(s), &f);
+				 subject_node_account(s), &f);
 	if (w)
 		worker_run(w, r, VW_RUN);
 	else

@@ -34,18 +34,45 @@ void run_init(void)
 }
 
 /* Quota: what one account has in flight, so that nobody fills the table alone; nor do
- * all those who are not on this machine. */
+ * all those who are not on this machine, nor all agents of one node: who may start some
+ * starts many. */
+
+static struct user *user_find(uint64_t account)
+{
+	return map_find(vault.users, &account, sizeof account);
+}
+
+static bool user_full(const struct user *u, unsigned runs)
+{
+	return u && (u->runs >= runs || u->bytes >= VAULT_USER_BYTES);
+}
+
+static struct user *user_get(uint64_t account, struct user *node)
+{
+	struct user *u = user_find(account);
+
+	if (u)
+		return u;
+	u = xcalloc(1, sizeof *u);
+	u->account = account;
+	u->node = node;
+	map_add(vault.users, u);
+	return u;
+}
+
 struct user *run_room(const struct subject *s, struct fault *f)
 {
-	uint64_t account = subject_account(s);
 	bool remote = s->via == VIA_TLS;
-	struct user *u = map_find(vault.users, &account, sizeof account);
+	unsigned most = remote ? VAULT_AGENT_RUNS : VAULT_USER_RUNS;
+	uint64_t account = subject_account(s), node = subject_node_account(s);
 
-	if (u && (u->runs >= VAULT_USER_RUNS || u->bytes >= VAULT_USER_BYTES)) {
+	if (user_full(user_find(account), most) ||
+	    user_full(user_find(node), VAULT_USER_RUNS)) {
 		(void)fault_set(f, ERR_LIMITED,
-				"%d requests or %d bytes of this user are in "
-				"flight: read answers first",
-				VAULT_USER_RUNS, VAULT_USER_BYTES);
+				"%u requests or %d bytes of this user are in "
+				"flight, or %d of this node: read answers "
+				"first",
+				most, VAULT_USER_BYTES, VAULT_USER_RUNS);
 		return NULL;
 	}
 	if (map_count(vault.runs) >= VAULT_RUNS ||
@@ -55,22 +82,28 @@ struct user *run_room(const struct subject *s, struct fault *f)
 				remote ? VAULT_REMOTE_RUNS : VAULT_RUNS);
 		return NULL;
 	}
-	if (u)
-		return u;
-	u = xcalloc(1, sizeof *u);
-	u->account = account;
-	u->remote = remote;
-	map_add(vault.users, u);
-	return u;
+	return user_get(account, remote ? user_get(node, NULL) : NULL);
 }
 
-static void user_drop(struct user *u)
+static void user_add(struct user *u, size_t bytes)
 {
-	vault.remote_runs -= u->remote;
-	if (--u->runs)
-		return;
-	(void)map_drop(vault.users, &u->account, sizeof u->account);
-	free(u);
+	u->runs++;
+	u->bytes += bytes;
+	if (u->node)
+		user_add(u->node, bytes);
+}
+
+static void user_drop(struct user *u, size_t bytes)
+{
+	struct user *node = u->node;
+
+	u->bytes -= bytes;
+	if (!--u->runs) {
+		(void)map_drop(vault.users, &u->account, sizeof u->account);
+		free(u);
+	}
+	if (node)
+		user_drop(node, bytes);
 }
 
 /* Runs that are over, with their buffers, for the next requests. */
@@ -99,9 +132,8 @@ struct run *run_new(const struct call *c, struct user *u,
 {
 	struct run *r = run_make();
 
-	vault.remote_runs += u->remote;
-	u->runs++;
-	u->bytes += request.len;
+	vault.remote_runs += u->node != NULL;
+	user_add(u, request.len);
 	r->user = u;
 	r->call = *c;
 	r->serial = ++vault.last_run;
@@ -126,8 +158,8 @@ void run_free(struct run *r)
 	free(r->want);
 	worker_forget(r);
 	audit_link_forget(vault.log, &r->wait);
-	r->user->bytes -= r->request.len;
-	user_drop(r->user);
+	vault.remote_runs -= r->user->node != NULL;
+	user_drop(r->user, r->request.len);
 	if (r->reveals != CRETULA_REVEAL_SIGNATURE && r->reply.bytes.len)
 		secret_zero(r->reply.bytes.p, r->reply.bytes.len);
 	ENSURE(map_drop(vault.runs, &r->serial, sizeof r->serial) == r);

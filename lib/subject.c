@@ -260,16 +260,33 @@ enum err subject_format(const struct subject *s, struct attrs *out)
 	return subject_add(out, "via", s->via == VIA_GATE ? "gate" : NULL);
 }
 
+/* FNV-1a, the NUL included. */
+static uint64_t hash_text(uint64_t h, const char *p)
+{
+	do
+		h = (h ^ (p ? (uint8_t)*p : 0)) * UINT64_C(0x100000001b3);
+	while (p && *p++);
+	return h;
+}
+
+static uint64_t account_of(const char *node, const char *agent)
+{
+	uint64_t h = hash_text(UINT64_C(0xcbf29ce484222325), node);
+
+	return hash_text(h, agent) | UINT64_C(1) << 63;
+}
+
 uint64_t subject_account(const struct subject *s)
 {
-	const char *p = s->cert.uid ? s->cert.uid : s->cert.serial;
-	uint64_t h = UINT64_C(0xcbf29ce484222325); /* FNV-1a */
-
 	if (s->via != VIA_TLS)
 		return s->uid;
-	for (; p && *p; p++)
-		h = (h ^ (uint8_t)*p) * UINT64_C(0x100000001b3);
-	return h | UINT64_C(1) << 63;
+	return account_of(s->cert.ou,
+			  s->cert.uid ? s->cert.uid : s->cert.serial);
+}
+
+uint64_t subject_node_account(const struct subject *s)
+{
+	return s->via == VIA_TLS ? account_of(s->cert.ou, "") : s->uid;
 }
 
 /* Proofs. */

@@ -64,9 +64,12 @@ bool subject_in_group(const struct subject *s, uint32_t gid);
  * type= node= serial= via=tls, for audit and logs. */
 MUST enum err subject_format(const struct subject *s, struct attrs *out);
 
-/* Whose quota his requests are: his uid's; of who is remote, one of his agent id's (of
- * his serial's, if he has none), above 2^32. */
+/* Whose quota his requests are: his uid's; of who is remote, one of his node's and agent
+ * id's (serial's, if he has none), above 2^32. */
 uint64_t subject_account(const struct subject *s);
+/* Whose quota they are besides, since agent ids are to be had by starting agents: of who
+ * is remote, his node's, above 2^32 too; else his account again. */
+uint64_t subject_node_account(const struct subject *s);
 
 /* What door answered while one request was decided: is the process still the one
  * examined, and is its program the file at a path? Begins empty ({ 0 }). */

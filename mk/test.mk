@@ -50,6 +50,7 @@ CA_STORE_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard ca/store*.c))
 $(patsubst tests/unit/%.c,$(B)/tests/%,$(wildcard tests/unit/test_ca_store*.c)): \
 	$(CA_STORE_OBJ)
 $(B)/tests/test_opener: $(B)/obj/credd/opener.o
+$(B)/tests/test_run_table: $(B)/obj/credd/vault_run_table.o
 SIGNER_OBJ := $(patsubst %.c,$(B)/obj/%.o,$(wildcard ca/signer_*.c))
 $(B)/tests/test_signer_mark: $(B)/obj/ca/signer_mark.o
 $(B)/tests/test_signer $(B)/tests/test_signer_ocsp $(B)/tests/test_signer_crl $(B)/tests/test_signer_keys \

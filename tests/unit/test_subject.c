@@ -200,6 +200,33 @@ static uint64_t account(const char *text)
 	return n;
 }
 
+static uint64_t node_account(const char *text)
+{
+	struct subject s;
+	struct fault f;
+	uint64_t n;
+
+	assert_int_equal(parse(text, &s, &f), OK);
+	n = subject_node_account(&s);
+	subject_wipe(&s);
+	return n;
+}
+
+static void test_accounts_of_nodes(void **state)
+{
+	uint64_t n1 = node_account("cert.uid=a cert.ou=n1 serial=1");
+
+	(void)state;
+	assert_int_equal(node_account("uid=7"), 7);
+	assert_true(n1 == node_account("cert.uid=b cert.ou=n1 serial=2"));
+	assert_true(n1 != node_account("cert.uid=a cert.ou=n2 serial=1"));
+	assert_true(n1 > UINT32_MAX);
+	assert_true(n1 != account("cert.uid=n1 cert.ou=n1 serial=1"));
+	/* a node gives its agents ids, and may give one that another's has */
+	assert_true(account("cert.uid=a cert.ou=n1 serial=1") !=
+		    account("cert.uid=a cert.ou=n2 serial=1"));
+}
+
 static void test_accounts(void **state)
 {
 	uint64_t a = account("cert.uid=a cert.o=web serial=1");
@@ -264,6 +291,7 @@ int main(void)
 		cmocka_unit_test(test_who_has_a_certificate),
 		cmocka_unit_test(test_capabilities_are_bounded),
 		cmocka_unit_test(test_accounts),
+		cmocka_unit_test(test_accounts_of_nodes),
 		cmocka_unit_test(test_proofs),
 		cmocka_unit_test(test_proofs_are_bounded),
 	};
