@@ -285,6 +285,11 @@ static enum err remote_check(const struct grant *g, struct fault *f)
 				 "certificate, uid= gid= exe= unit= user_unit= "
 				 "about who is on this machine: one grant for "
 				 "both could never match, make two");
+	if (g->set[GRANT_CERT_UID].count && !g->set[GRANT_CERT_OU].count)
+		return fault_set(f, ERR_INVALID,
+				 "cert.uid= only narrows a node, because every "
+				 "node gives its agents their ids: add "
+				 "cert.ou=");
 	if (grant_is_agent(g))
 		return fault_set(f, ERR_INVALID,
 				 "agents are started by who is on their "
@@ -303,8 +308,8 @@ static enum err subject_check(const struct grant *g, struct fault *f)
 	    !g->set[GRANT_EXE].count)
 		return fault_set(f, ERR_INVALID,
 				 "a grant needs a subject: uid=, gid=, exe=, "
-				 "unit= or user_unit=, or cert.o=, cert.ou=, "
-				 "cert.uid= or cert.cap=");
+				 "unit= or user_unit=, or cert.o=, cert.ou= or "
+				 "cert.cap=");
 	if (g->set[GRANT_EXE].count && !g->uids.count && !unit)
 		return fault_set(f, ERR_INVALID,
 				 "exe= only narrows a uid or a unit: add uid= "

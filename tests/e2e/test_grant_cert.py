@@ -180,7 +180,7 @@ def grants_for_certificates_match(world):
         denied = records(world, "run")[-1]
         equal((denied["outcome"], denied["subject"]), ("deny", "agent:" + db.id),
               "the denial's")
-    with granted(world, cert_uid=db.id):
+    with granted(world, cert_ou=NODE, cert_uid=db.id):
         equal(db.sign("prod"), "signed", "by id")
         check(web.sign("prod") != "signed", "not another")
     with granted(world, cert_cap="use:prod@" + NODE):

@@ -560,10 +560,11 @@ def certificates_through_the_command(daemon):
                           stdin=S3, check=False)
         return done.returncode, done.stdout.decode()
     with granted(daemon, "op=sign cert.ou=n1.example cert.o=web",
-                 "op=sign cert.uid=" + ident,
+                 "op=sign cert.ou=n2.example cert.uid=" + ident,
                  "op=sign cert.cap=use:prod@n3.example") as ids:
         for words, by in (("cert.o=web cert.ou=n1.example", 0),
-                          ("via=tls cert.o=db cert.uid=" + ident, 1),
+                          ("via=tls cert.o=db cert.ou=n2.example cert.uid="
+                           + ident, 1),
                           ("cert.o=db cert.cap=use:*@n3.example", 2)):
             code, text = tested(*words.split())
             equal(code, 0, words + text)

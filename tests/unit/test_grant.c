@@ -77,8 +77,8 @@ static void test_what_is_refused(void **state)
 		{ "", "needs a credential" },
 		{ "uid=1", "needs a credential" },
 		{ "credential=c", "a grant needs a subject: uid=, gid=, exe=, "
-				  "unit= or user_unit=, or cert.o=, cert.ou=, "
-				  "cert.uid= or cert.cap=" },
+				  "unit= or user_unit=, or cert.o=, cert.ou= "
+				  "or cert.cap=" },
 		{ "credential=c exe=/bin/a", "only narrows a uid or a unit" },
 		{ "credential=c exe=/bin/a gid=5", "only narrows a uid" },
 		{ "credential=c user_unit=a.service", "only narrows" },
@@ -143,6 +143,9 @@ static void test_what_is_refused(void **state)
 		{ "credential=c cert.ou=N1", "node 'N1'" },
 		{ "credential=c cert.ou=n1.", "node 'n1.'" },
 		{ "credential=c cert.uid=a", "agent id 'a' is not a UUIDv7" },
+		{ "credential=c cert.o=web cert.cap=a:b@c "
+		  "cert.uid=01900000-0000-7000-8000-000000000001",
+		  "cert.uid= only narrows a node" },
 		{ "credential=c cert.cap=admin", "is not verb:object@scope" },
 		{ "credential=c cert.cap=admin:a@{node}", "has a scope that" },
 		{ "credential=c cert.cap=a:b@c,", "an empty value" },

@@ -277,7 +277,8 @@ static struct grant_set *many(uint64_t n)
 static struct grant_set *many_remote(uint64_t n)
 {
 	static const struct form form[] = {
-		{ "credential=one cert.uid=01900000-0000-7000-8000-000000",
+		{ "credential=one cert.ou=n1.example "
+		  "cert.uid=01900000-0000-7000-8000-000000",
 		  "" },
 		{ "credential=two cert.o=web cert.ou=n", ".example" },
 		{ "credential=three cert.cap=use:x@n", "" },
