@@ -138,13 +138,17 @@ static enum err status_says(unsigned status, struct fault *f)
 	}
 }
 
+/* Of several the worst: who is revoked anywhere in it is revoked. */
 static const struct ocsp_single *find_single(const struct ocsp_basic *b,
 					     struct span id)
 {
+	const struct ocsp_single *found = NULL;
+
 	for (unsigned i = 0; i < b->count; i++)
-		if (span_equal(b->single[i].id.der, id))
-			return &b->single[i];
-	return NULL;
+		if (span_equal(b->single[i].id.der, id) &&
+		    (!found || b->single[i].status == OCSP_REVOKED))
+			found = &b->single[i];
+	return found;
 }
 
 /* *age: what it says, before it was asked for. */
@@ -182,9 +186,9 @@ static enum err read_single(const struct ocsp_single *s,
 		out->revoked = false;
 		return OK;
 	case OCSP_REVOKED:
-		out->revoked = true;
-		out->revoked_at = s->revoked_at;
-		out->reason = s->reason;
+		*out = (struct revoked_answer){ .revoked = true,
+						.revoked_at = s->revoked_at,
+						.reason = s->reason };
 		return OK;
 	case OCSP_UNKNOWN:
 		return no_answer(f, "the responder does not know the "
@@ -212,11 +216,14 @@ enum err revoked_ocsp_judge(const struct revoked_about *about,
 	if (ocsp_data_parse(r.data, &b, &why) != OK)
 		return no_answer(f, why.text);
 	TRY(check_signed(about->ca, &r, &b, now, f));
+	TRY(id_of(about, &id));
+	s = find_single(&b, span_of(id.p, id.len));
+	/* final: no matter how old it is, or to whom it was said */
+	if (s && s->status == OCSP_REVOKED)
+		return read_single(s, out, f);
 	if (b.nonce.p && !span_equal(b.nonce, span_of(nonce, REVOKED_NONCE)))
 		return no_answer(f, "the answer is one to another question "
 				    "(its nonce is not ours)");
-	TRY(id_of(about, &id));
-	s = find_single(&b, span_of(id.p, id.len));
 	if (!s)
 		return no_answer(f, "the answer is about another certificate");
 	TRY(check_times(&b, s, now, max_age, &a.age, f));

@@ -5,7 +5,8 @@
  *
  * An answer with our nonce was made after we asked: how old what it says is, is the
  * CA's own difference of producedAt and thisUpdate. Without one (a responder may leave
- * it out) and for lists the wall clocks of both decide. */
+ * it out) and for lists the wall clocks of both decide. That somebody is revoked is final:
+ * it counts however old the answer is. */
 #ifndef LIB_REVOKED_H
 #define LIB_REVOKED_H
 

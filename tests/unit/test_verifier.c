@@ -309,6 +309,29 @@ static void test_what_cannot_be_believed_is_no_answer(void **state)
 	buf_wipe(&wrong_ca);
 }
 
+/* Nothing makes a revocation undone: not its age, nor another's nonce. */
+static void test_a_revocation_counts_however_old_it_is(void **state)
+{
+	static const struct lie cases[] = {
+		{ .status = OCSP_REVOKED, .age = 3000, .life = 10 },
+		{ .status = OCSP_REVOKED, .no_nonce = true, .age = 90 },
+		{ .status = OCSP_REVOKED, .other_nonce = true },
+		{ .twice = true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct ver v;
+
+		ver_start(&v, "revocation=ocsp max_age=60 fail=open");
+		ver_chain(&v, 1, &ca.leaf, &ca.issuing);
+		ver_ocsp(&v, &cases[i]);
+		ver_bad(&v, 1, "denied", "was revoked at ");
+		(void)ver_refused(&v, "denied", "(keyCompromise)");
+		ver_stop(&v);
+	}
+}
+
 static void test_an_answer_without_a_nonce_may_be_young(void **state)
 {
 	const struct lie young = { .no_nonce = true, .age = 20 };
@@ -610,6 +633,7 @@ int main(void)
 		cmocka_unit_test(test_many_connections_cost_one_fetch),
 		cmocka_unit_test(test_a_revoked_one_is_refused_for_good),
 		cmocka_unit_test(test_what_cannot_be_believed_is_no_answer),
+		cmocka_unit_test(test_a_revocation_counts_however_old_it_is),
 		cmocka_unit_test(test_an_answer_without_a_nonce_may_be_young),
 		cmocka_unit_test(test_the_ca_itself_may_sign),
 		cmocka_unit_test(test_a_responder_that_is_down),

@@ -401,6 +401,7 @@ struct lie {
 	const struct world_key *signer; /* another one's */
 	const struct buf *cert;         /* … whose certificate that is */
 	bool other_serial, no_nonce, other_nonce, broken;
+	bool twice;       /* revoked, behind what it says first */
 	int64_t age;      /* of thisUpdate, s */
 	int64_t life;     /* nextUpdate after it; 0: 600 */
 	const char *raw;  /* this instead of an answer */
@@ -472,7 +473,11 @@ static inline void ocsp_answer(const struct ocsp_request *r,
 	s->this_update = b.produced_at - l->age;
 	s->next_update = s->this_update + (l->life ? l->life : 600);
 	s->revoked_at = world_now;
-	s->reason = l->status == OCSP_REVOKED;
+	s->reason = l->status == OCSP_REVOKED || l->twice;
+	if (l->twice) {
+		b.single[b.count] = *s;
+		b.single[b.count++].status = OCSP_REVOKED;
+	}
 	b.nonce = l->no_nonce      ? span_of(NULL, 0)
 		  : l->other_nonce ? span_of(other_nonce, 32)
 				   : r->nonce;
