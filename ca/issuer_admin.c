@@ -116,6 +116,19 @@ bool admin_is(const struct ask *a)
 	return p && p->state == PEER_GOOD && may_admin(p);
 }
 
+static enum err not_admin(const struct call_verb *v, struct fault *f)
+{
+	struct attr_view it = attrs_view(&issuer.tls_names);
+	struct attr a = { 0 };
+
+	(void)attr_next(&it, &a);
+	return fault_set(f, ERR_DENIED,
+			 "'%s' is for admins: the certificate lacks the "
+			 "capability admin:ca@%.*s",
+			 v->name, (int)a.len,
+			 a.len ? (const char *)a.value : "");
+}
+
 static enum err remote_allowed(const struct ask *a, const struct call_verb *v,
 			       struct fault *f)
 {
@@ -123,10 +136,7 @@ static enum err remote_allowed(const struct ask *a, const struct call_verb *v,
 
 	TRY(peer_check(p, f));
 	if (v->need & NEED_ADMIN && !may_admin(p))
-		return fault_set(f, ERR_DENIED,
-				 "'%s' is for admins: the certificate has no "
-				 "capability admin:ca@ for this CA's name",
-				 v->name);
+		return not_admin(v, f);
 	if (v->need & NEED_HERE)
 		return fault_set(f, ERR_DENIED,
 				 "'%s' is done on the CA's own host only: its "

@@ -35,6 +35,7 @@ static enum err add_attention(struct attrs *a)
 		TRY(attrs_add_str(a, "attention", keeper.broken.text));
 	if (keeper.store_fault.code != OK)
 		TRY(attrs_add_str(a, "attention", keeper.store_fault.text));
+	TRY(remote_status_attention(keeper.conns.gate_why, a));
 	if (keeper.ca == CA_NONE && keeper.log_open)
 		TRY(attrs_add_fmt(a, "attention",
 				  "this node has no certificate: %s",

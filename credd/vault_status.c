@@ -39,6 +39,7 @@ static enum err add_attention(struct attrs *a)
 		TRY(attrs_add_str(a, "attention", vault.broken.text));
 	if (trouble)
 		TRY(attrs_add_str(a, "attention", trouble->text));
+	TRY(remote_status_attention(vault.conns.gate_why, a));
 	for (size_t i = 0; i < vault.modules; i++)
 		if (vault.module[i].row && !vault.module[i].pinned)
 			TRY(attrs_add_fmt(a, "attention",

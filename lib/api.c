@@ -157,7 +157,9 @@ static void core_came(int fd)
 		core_end(&api.core, NULL);
 	chan_open(&api.core, gate.loop, fd, false, &ops);
 	api.up = true;
-	if (!api.remote)
+	if (api.remote)
+		api_own_tell();
+	else
 		api_local_core();
 }
 

@@ -4,7 +4,7 @@
  * secret memory while it comes, then in GnuTLS's, which is this process's alone (not
  * dumped, shown to nobody) and wiped when it is not used any more.
  *	gate -> supervisor	SUP_CERTMGR	supervisor -> gate	SUP_CERTMGR [+ folder]
- *	gate <-> certmgr	lib/agent_ask.h */
+ *	gate <-> certmgr	lib/agent_ask.h		gate -> core	FC_OWN */
 #include "lib/api.h"
 
 #include "lib/agent_ask.h"
@@ -58,6 +58,19 @@ static void arm_retry(uint64_t at_least_s)
 	arm_ms(wait - wait / 8 + r % (wait / 4 + 1));
 }
 
+void api_own_tell(void)
+{
+	struct attrs a;
+
+	if (!api.up)
+		return;
+	attrs_init(&a);
+	if (own.why[0] && gate_tls_until() <= clock_wall())
+		ENSURE(attrs_add_str(&a, "text", own.why) == OK);
+	chan_tell(&api.core, FC_OWN, 0, attrs_view(&a));
+	attrs_wipe(&a);
+}
+
 static void failed(const struct fault *f, uint64_t retry_after)
 {
 	own.failures++;
@@ -65,6 +78,7 @@ static void failed(const struct fault *f, uint64_t retry_after)
 		log_text(LOG_WARN, "own_certificate",
 			 "no certificate for this gate: %s", f->text);
 	(void)snprintf(own.why, sizeof own.why, "%s", f->text);
+	api_own_tell();
 	arm_retry(retry_after);
 }
 
@@ -121,6 +135,7 @@ static void look_at(const struct agent_bundle *b)
 	log_text(LOG_INFO, "own_certificate",
 		 "agent %s has certificate %s for %lld s", own.ask.agent,
 		 b->serial, (long long)(b->not_after - clock_wall()));
+	api_own_tell();
 	arm_ms(1000);
 }
 

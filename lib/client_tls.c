@@ -237,7 +237,9 @@ static enum cretula_err shake_failed(const struct cretula *c,
 		return e;
 	(void)snprintf(text, sizeof text,
 		       why ? "it does not speak TLS as we do (%s)"
-			   : "the connection ended in the TLS handshake%s",
+			   : "the connection ended in the TLS handshake: it "
+			     "may have no certificate yet ('cretula status' "
+			     "there says why)%s",
 		       why ? why : "");
 	return client_unreached(err, ERR_UNAVAILABLE, c, text);
 }

@@ -14,7 +14,8 @@ enum {
 	CONNS_GONE =
 		16384,   /* of which a front has not said that it closed them */
 	CONNS_FDS = 128, /* received and not handled, from all fronts */
-	CONNS_ASKED_FDS = 64 /* pidfds that door has not read yet */
+	CONNS_ASKED_FDS = 64, /* pidfds that door has not read yet */
+	CONNS_WHY = 512,      /* of a gate's sentence for status */
 };
 
 struct conn {
@@ -58,6 +59,9 @@ struct conns {
 	const struct conns_ops *ops;
 	struct chan_budget front_fds, door_fds;
 	int fd[CONNS_CALL_FDS]; /* of the call being handled, -1 once taken */
+	/* why the gate of remote clients has no certificate of its own; empty: it has,
+	 * or has not said */
+	char gate_why[CONNS_WHY];
 	unsigned n_gone;
 };
 

@@ -6,6 +6,7 @@
 #include "lib/map.h"
 
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -137,6 +138,23 @@ static void call(struct conns_front *f, const struct msg *m)
 		conns_close_fd(c, uid, fd);
 }
 
+static bool is_remote(const struct conns_front *f)
+{
+	return f->http && f->uid == SUBJECT_NO_ID;
+}
+
+static void gate_said(struct conns_front *f, const struct msg *m)
+{
+	struct attr a = { 0 };
+
+	if (!is_remote(f))
+		return;
+	(void)attr_find(m->attrs, "text", &a);
+	(void)snprintf(f->of->gate_why, sizeof f->of->gate_why, "%.*s",
+		       (int)MIN(a.len, (uint32_t)CONNS_WHY),
+		       a.len ? (const char *)a.value : "");
+}
+
 static void front_end(struct chan *ch, const struct fault *why);
 
 static void from_front(struct chan *ch, const struct msg *m)
@@ -156,6 +174,8 @@ static void from_front(struct chan *ch, const struct msg *m)
 		call(f, m);
 	} else if (m->kind == FC_CLOSED) {
 		conn_closed(f->of, f, (uint32_t)(m->id >> 32));
+	} else if (m->kind == FC_OWN) {
+		gate_said(f, m);
 	} else {
 		(void)fault_set(&why, ERR_INVALID,
 				"it says what no front says");
@@ -173,6 +193,8 @@ static void front_end(struct chan *ch, const struct fault *why)
 	while (*at != f)
 		at = &(*at)->next;
 	*at = f->next;
+	if (is_remote(f))
+		f->of->gate_why[0] = 0;
 	drop_gone_of(f->of, f);
 	chan_close(ch);
 	free(f);

@@ -282,9 +282,10 @@ static void deny_admission(const struct subject *s,
 	(void)fault_set(why, ERR_DENIED,
 			"no grant lets %s run '%.64s' with credential '%.*s': "
 			"an admin can give one with 'cretula grant add "
-			"credential=%.*s op=%.64s %s'",
+			"credential=%.*s op=%.64s%s %s'",
 			n.who, rq->op, GRANT_CREDENTIAL_MAX, rq->credential,
-			GRANT_CREDENTIAL_MAX, rq->credential, rq->op, n.as);
+			GRANT_CREDENTIAL_MAX, rq->credential, rq->op,
+			strcmp(rq->op, "export") ? "" : " reveal=secret", n.as);
 }
 
 /* The sentence about the oldest grant that would admit the subject. */

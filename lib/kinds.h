@@ -136,6 +136,9 @@ enum front_core_kind {
 	/* core -> front, fd: one that came with a call: close it. The last close of
 	 * what a stranger sent can take as long as he likes */
 	FC_CLOSE,
+	/* gate of remote clients -> core, for status: text=SENTENCE: why it has no
+	 * certificate of its own; without: it has one */
+	FC_OWN,
 };
 
 /* The core and the store of opaque rows (credd's vault, certmgr's keeper; lib/rowstore.c).

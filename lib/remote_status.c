@@ -30,6 +30,16 @@ enum err remote_status(struct attr_view start, const struct refusals *r,
 	return attrs_add_u64(out, "remote_refused", r->total);
 }
 
+enum err remote_status_attention(const char *why, struct attrs *out)
+{
+	if (!why[0])
+		return OK;
+	return attrs_add_fmt(out, "attention",
+			     "nobody is served over the network, as the gate "
+			     "has no certificate: %s",
+			     why);
+}
+
 enum err remote_status_weaker(struct attr_view start, const char *core,
 			      struct attrs *out)
 {

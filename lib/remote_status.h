@@ -11,6 +11,9 @@
 MUST enum err remote_status(struct attr_view start, const struct refusals *r,
 			    struct attrs *out);
 
+/* Adds attention=TEXT if there is a reason (conns.gate_why) why nobody is served. */
+MUST enum err remote_status_attention(const char *why, struct attrs *out);
+
 /* Adds weaker=TEXT for what the configuration gives up. core: its role's name. */
 MUST enum err remote_status_weaker(struct attr_view start, const char *core,
 				   struct attrs *out);

@@ -78,11 +78,11 @@ static const struct opt token_opts[] = {
 	{ "ttl", "TIME", "how long it may be used; default 1h" },
 	{ "lifetime", "TIME", "of the certificate, at most" },
 	{ "verify-after", "TIME",
-	  "the certificate is good from then on, if its host proves the key; "
-	  "of type node: 30s, unless 0 or no" },
-	{ "for", "WAY",
-	  "print what certmgr needs, as it stands in a file, on the kernel's "
-	  "cmdline or in user-data" },
+	  "the certificate is good that much later, if its host proves the "
+	  "key till then; of type node: 30s; no: at once" },
+	{ "for", "SOURCE",
+	  "file, cmdline or user-data: print all that certmgr needs in that "
+	  "form, not the token alone" },
 	{ "url", "URL", "with --for: https://HOST:PORT of ca, or dns:NAME" },
 	{ "bearer", NULL, "may be sent itself, by clients that cannot sign" },
 	{ 0 },
@@ -153,7 +153,8 @@ const struct verb verbs_ca[] = {
 	  init_opts, ca_init_run },
 	{ "ca", "status", "", "how the CA is, and what to do", NULL,
 	  "cretula ca status --field issuing_ends", NULL, ca_status_run },
-	{ "ca", "token", "--node DNS-NAME [--type PROFILE] [--ttl TIME]",
+	{ "ca", "token",
+	  "--node DNS-NAME [--type PROFILE] [--ttl TIME] [--for SOURCE --url URL]",
 	  "make an enrolment token, and print it", NULL,
 	  "cretula ca token --node web1.example.org --ttl 10m >token",
 	  token_opts, ca_token_run },

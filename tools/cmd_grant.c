@@ -115,8 +115,8 @@ static void mark(const struct cli *cli, const char *name,
 	struct attrs out;
 	struct attr a;
 
-	if (cli->daemon != CLIENT_CERTMGR)
-		return;
+	if (cli->daemon != CLIENT_CERTMGR && !attr_count(v, "agent"))
+		return; /* behind --connect can be either */
 	attrs_init(&out);
 	while (attr_next(&v, &a))
 		if (attr_named(&a, name))

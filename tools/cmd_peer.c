@@ -136,7 +136,7 @@ const struct verb verbs_peer[] = {
 	  "cretula peer self >n1.pub", NULL, run_self },
 	{ "peer", "add", "NAME HOST.pub [--url URL]",
 	  "know another store: seal to it, import from it", NULL,
-	  "cretula peer add n1 n1.pub --url https://n1.example:7444", add_opts,
+	  "cretula peer add n1 n1.pub --url https://n1.example:7442", add_opts,
 	  run_add },
 	{ "peer", "list", "", "the stores that are known", NULL,
 	  "cretula peer list --json", NULL, run_list },

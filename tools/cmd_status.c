@@ -229,13 +229,19 @@ static void look(const struct cli *cli, enum client_daemon d, struct seen *seen)
 	cretula_answer_free(answer);
 }
 
+/* Where there is none, that is the answer. */
+static bool may_be_absent(const char *field)
+{
+	return !strcmp(field, "attention") || !strcmp(field, "weaker");
+}
+
 static int verdict(const struct cli *cli, const struct seen *seen)
 {
 	if (seen->unreached)
 		return EXIT_NOT_REACHED;
 	if (seen->failed)
 		return seen->code ? seen->code : EXIT_FAILED;
-	if (cli->field && !seen->field) {
+	if (cli->field && !seen->field && !may_be_absent(cli->field)) {
 		cli_say("the answer has no field '%s'", cli->field);
 		return EXIT_FAILED;
 	}

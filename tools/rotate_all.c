@@ -167,6 +167,36 @@ static void take_peers(struct rotate_all *all,
 		qsort(all->node, all->nodes, sizeof *all->node, by_name);
 }
 
+/* Something to show to peers. Whether they take it they say themselves, but without any
+ * the new version would be in this store alone. */
+static bool has_identity(const struct cli *cli)
+{
+	static const char *const from[] = { "CRETULA_IDENTITY", "CRETULA_DIR",
+					    "CRETULA_AGENT" };
+	bool has = cli->identity;
+
+	for (size_t i = 0; i < NELEM(from) && !has; i++)
+		has = getenv(from[i]);
+	return has;
+}
+
+static int look_for_identity(const struct cli *cli,
+			     const struct rotate_all *all)
+{
+	for (size_t i = 0; i < all->nodes && !has_identity(cli); i++) {
+		const struct rotate_node *n = &all->node[i];
+
+		if (!n->url || strncmp(n->url, "https://", 8))
+			continue;
+		cli_say("nothing was done: peer '%s' wants a certificate with "
+			"the capability admin:credd@NODE: --identity FILE "
+			"(PEM: key, certificate, chain), or CRETULA_IDENTITY",
+			n->name);
+		return err_exit(ERR_UNAUTHENTICATED);
+	}
+	return 0;
+}
+
 static int ask_peers(struct cli *cli, struct rotate_all *all)
 {
 	struct cretula_answer *list = NULL;
@@ -176,6 +206,10 @@ static int ask_peers(struct cli *cli, struct rotate_all *all)
 	if (!rc)
 		take_peers(all, list);
 	cretula_answer_free(list);
+	if (!rc)
+		rc = look_for_identity(cli, all);
+	if (rc)
+		return rc;
 	for (size_t i = 0; i < all->nodes; i++)
 		node_ask(cli, all->name, &all->node[i]);
 	return rc;
