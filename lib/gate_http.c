@@ -106,6 +106,15 @@ struct framing {
 	const char *coding;
 };
 
+/* A line that goes on in the next one libmicrohttpd puts together behind the name:
+ * "Content-Length:", " 5" is a field Content-Length5 to it, without a value. */
+static bool is_broken(const char *name, const char *of)
+{
+	size_t n = strlen(of);
+
+	return !strncasecmp(name, of, n) && name[n];
+}
+
 static enum MHD_Result frame_field(void *cls, enum MHD_ValueKind kind,
 				   const char *name, const char *value)
 {
@@ -113,7 +122,9 @@ static enum MHD_Result frame_field(void *cls, enum MHD_ValueKind kind,
 
 	(void)kind;
 	/* "Content-Length : 5"; and a CR alone some take for an end of line */
-	if (strpbrk(name, " \t\r\v\f") || (value && strchr(value, '\r')))
+	if (strpbrk(name, ": \t\r\v\f") || (value && strchr(value, '\r')) ||
+	    is_broken(name, MHD_HTTP_HEADER_CONTENT_LENGTH) ||
+	    is_broken(name, MHD_HTTP_HEADER_TRANSFER_ENCODING))
 		f->strange = true;
 	if (!strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH))
 		f->lengths++;
@@ -132,8 +143,8 @@ static void check_framing(struct gate_conn *c, const char *version)
 	(void)MHD_get_connection_values(c->mhd, MHD_HEADER_KIND, frame_field,
 					&f);
 	if (f.strange)
-		why = "a header field has a blank in its name, or "
-		      "a CR in its value";
+		why = "a header field has a blank in its name, a CR in "
+		      "its value, or more than one line";
 	else if (f.lengths + f.codings > 1)
 		why = "the length of the body is said twice";
 	else if (f.codings && (!f.coding || strcasecmp(f.coding, "chunked") ||

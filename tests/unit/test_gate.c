@@ -661,6 +661,8 @@ static void where_a_request_ends_is_beyond_doubt(void **state)
 		"Content-Length\t: 3",
 		"Content-Length: 3\r\nTransfer-Encoding : chunked",
 		"Content-Length: 3\r\nX: y\rTransfer-Encoding: chunked",
+		"Content-Length:\r\n 3",
+		"Transfer-Encoding:\r\n chunked",
 	};
 	char text[512];
 	struct answer r;
