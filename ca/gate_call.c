@@ -233,6 +233,7 @@ enum MHD_Result gate_call_run(struct gate_conn *c)
 	attrs_wipe(&a);
 	if (e != OK)
 		return refuse(c, &f);
+	gate_body_drop(c); /* while it waits, others have that room */
 	conn_of(c)->called = true;
 	map_add(calls.by_id, c);
 	gate_due_add(&calls.dues, &c->due);

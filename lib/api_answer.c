@@ -32,9 +32,9 @@ static enum err too_large(struct fault *f)
 			 API_ANSWER_MAX >> 20);
 }
 
-static enum err check_room(struct api_conn *c, struct fault *f)
+static enum err take_room(struct api_conn *c, size_t bytes, struct fault *f)
 {
-	hold(c, c->items.cap);
+	hold(c, bytes);
 	if (api.held > API_ANSWERS_MAX)
 		return fault_set(f, ERR_UNAVAILABLE,
 				 "too many answers wait to be read: try again");
@@ -87,7 +87,7 @@ enum err api_answer_item(struct api_conn *c, struct attr_view v,
 {
 	if (put_item(c, v, &c->items) != OK)
 		return too_large(f);
-	return check_room(c, f);
+	return take_room(c, c->items.cap, f);
 }
 
 /* The whole */
@@ -151,7 +151,7 @@ enum err api_answer_reply(struct api_conn *c, struct attr_view v,
 	if (put_answer(c, v, &b) != OK)
 		return too_large(f);
 	buf_wipe(&c->items);
-	hold(c, b.len);
+	TRY(take_room(c, b.len, f));
 	r = mhd_response(b.p, b.len, "application/json");
 	mhd_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	*out = r;

@@ -32,6 +32,7 @@ void api_call_fail(struct api_conn *c, enum err code, const char *text)
 {
 	api.calls_failed++;
 	api_call_forget(c);
+	api_answer_drop(c);
 	gate_resume(&c->http, problem_status(code),
 		    gate_problem(code, 0, text, NULL, gate_retry_of(code)));
 }
@@ -109,6 +110,7 @@ enum MHD_Result api_call_run(struct gate_conn *g)
 		api.calls_failed++;
 		return gate_refuse(g, f.code, f.text);
 	}
+	gate_body_drop(g); /* while it waits, others have that room */
 	c->called = true;
 	api.in_flight++;
 	gate_due_add(&api.dues, &g->due);

@@ -182,6 +182,10 @@ bool gate_address(const struct gate_conn *c, char out[GATE_ADDRESS]);
 enum MHD_Result gate_wait(struct gate_conn *c);
 void gate_resume(struct gate_conn *c, unsigned status, struct MHD_Response *r);
 
+/* gate_body.c. Who needs the request's body no more: it is wiped, and others have its
+ * room. After the request this happens by itself. */
+void gate_body_drop(struct gate_conn *c);
+
 /* gate_answer.c. A problem+json response and its status; retry_after 0: none. request_id
  * NULL: one of our own. */
 struct MHD_Response *gate_problem(enum err code, unsigned status,

@@ -28,7 +28,6 @@ void gate_http_refuse(struct gate_conn *c, enum err code, unsigned status,
 enum MHD_Result gate_body_take(struct gate_conn *c, const char *data,
 			       size_t *size);
 void gate_body_whole(struct gate_conn *c); /* no more comes */
-void gate_body_drop(struct gate_conn *c);  /* wiped */
 
 /* gate_route.c. Sets conn->var; NULL: there is none. */
 const struct gate_route *gate_route_of(struct gate_conn *c, const char *url);

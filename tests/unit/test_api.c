@@ -378,6 +378,68 @@ static void an_answer_over_its_bound_is_refused_and_forgotten(void **state)
 	end();
 }
 
+/* More than all bodies and all answers together may have. */
+enum {
+	PIECE = 900 << 10,
+	BODIES = GATE_BODIES_MAX / PIECE + 2,
+	ANSWERS = API_ANSWERS_MAX / PIECE + 2,
+};
+
+static char *piece(const char *before, const char *after)
+{
+	size_t n = strlen(before), end = strlen(after);
+	char *p = malloc(n + PIECE + end + 1);
+
+	assert_non_null(p);
+	memcpy(p, before, n);
+	memset(p + n, 'y', PIECE);
+	memcpy(p + n + PIECE, after, end + 1);
+	return p;
+}
+
+static void bodies_of_calls_in_flight_keep_nobody_out(void **state)
+{
+	char *body = piece("{\"list\":[[\"x\",\"", "\"]]}"), head[256];
+	int fd[BODIES], n;
+
+	(void)state;
+	n = snprintf(head, sizeof head,
+		     "POST /v1/verbs/status HTTP/1.1\r\nHost: x\r\nContent-"
+		     "Type: application/json\r\nContent-Length: %zu\r\n\r\n",
+		     strlen(body));
+	start();
+	for (unsigned i = 0; i < BODIES; i++) {
+		fd[i] = client(CONN + i);
+		assert_int_equal(send(fd[i], head, (size_t)n, 0), n);
+		assert_int_equal(send(fd[i], body, strlen(body), 0),
+				 strlen(body));
+		assert_int_equal(hear(w.core, CLIENT_CALL).id >> 32, CONN + i);
+	}
+	for (unsigned i = 0; i < BODIES; i++)
+		close(fd[i]);
+	free(body);
+	end();
+}
+
+static void answers_that_nobody_reads_are_bounded(void **state)
+{
+	char *reply = piece("x=", "");
+	int fd[ANSWERS];
+
+	(void)state;
+	start();
+	for (unsigned i = 0; i < ANSWERS; i++) {
+		fd[i] = client(CONN + i);
+		get(fd[i], "/v1/transport");
+		say(w.core, CLIENT_REPLY, hear(w.core, CLIENT_CALL).id, reply);
+	}
+	expect(fd[ANSWERS - 1], 503, "too many answers wait to be read");
+	for (unsigned i = 0; i < ANSWERS; i++)
+		close(fd[i]);
+	free(reply);
+	end();
+}
+
 static void who_leaves_is_told_to_door_and_core(void **state)
 {
 	int fd;
@@ -492,6 +554,8 @@ int main(void)
 		cmocka_unit_test(answers_to_nobody_are_dropped),
 		cmocka_unit_test(
 			an_answer_over_its_bound_is_refused_and_forgotten),
+		cmocka_unit_test(bodies_of_calls_in_flight_keep_nobody_out),
+		cmocka_unit_test(answers_that_nobody_reads_are_bounded),
 		cmocka_unit_test(who_leaves_is_told_to_door_and_core),
 		cmocka_unit_test(
 			who_is_dropped_ends_also_with_a_call_in_flight),
