@@ -119,8 +119,7 @@ static void from_supervisor(const struct msg *m)
 		reload_message(m);
 		return;
 	case SUP_NOTE:
-		ENSURE(attrs_add(&issuer.notes, "note", 0, m->attrs.p,
-				 m->attrs.len) == OK);
+		child_keep_note(m, &issuer.notes);
 		return;
 	}
 	child_broken("supervisor");

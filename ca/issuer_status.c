@@ -66,27 +66,6 @@ static enum err attention(struct attrs *r)
 			     text);
 }
 
-static enum err weaker(struct attrs *r)
-{
-	struct attr_view it = attrs_view(&issuer.notes), list, inner;
-	struct attr a, one, role;
-	struct fault f;
-
-	while (attr_next(&it, &a)) {
-		if (attr_parse(a.value, a.len, &list, &f) != OK ||
-		    attr_only(list, "role", &role) != OK)
-			continue;
-		inner = list;
-		while (attr_next(&inner, &one))
-			if (attr_named(&one, "weaker"))
-				TRY(attrs_add_fmt(
-					r, "weaker", "%.*s: %.*s",
-					(int)role.len, (const char *)role.value,
-					(int)one.len, (const char *)one.value));
-	}
-	return OK;
-}
-
 static enum err ends(struct attrs *r)
 {
 	char text[CLOCK_TEXT];
@@ -193,13 +172,14 @@ void verb_status(const struct ask *a, struct attr_view v)
 	ENSURE(attrs_add_str(&s->reply, "https", issuer.https) == OK);
 	if (!admin_is(a) || issuer.state != ISSUER_READY) {
 		ENSURE(attention(&s->reply) == OK);
-		ENSURE(weaker(&s->reply) == OK);
+		ENSURE(attrs_add_view(&s->reply, attrs_view(&issuer.notes)) ==
+		       OK);
 		done(s);
 		return;
 	}
 	ENSURE(ends(&s->reply) == OK);
 	ENSURE(attention(&s->reply) == OK);
-	ENSURE(weaker(&s->reply) == OK);
+	ENSURE(attrs_add_view(&s->reply, attrs_view(&issuer.notes)) == OK);
 	attrs_init(&ask);
 	ENSURE(attrs_add_u64(&ask, "now", now) == OK);
 	ENSURE(attrs_add_u64(&ask, "soon", now + STATUS_SOON) == OK);

@@ -232,18 +232,9 @@ static void peer_came(const char *peer, const struct msg *m, int fd)
 
 static void from_sup(const struct msg *m)
 {
-	struct attr_view it = m->attrs;
-	const char *role;
-	struct attr a;
-
 	if (m->kind != SUP_NOTE)
 		child_broken("supervisor");
-	role = child_text(m, "role");
-	while (attr_next(&it, &a))
-		if (attr_named(&a, "weaker"))
-			(void)!attrs_add_fmt(&keeper.notes, "weaker",
-					     "%s: %.*s", role, (int)a.len,
-					     a.value);
+	child_keep_note(m, &keeper.notes);
 }
 
 /* Door's answers, by who asked */

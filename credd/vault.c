@@ -126,18 +126,6 @@ static void peer_came(const char *peer, const struct msg *m, int fd)
 	}
 }
 
-static void keep_note(const struct msg *m)
-{
-	struct attr_view it = m->attrs;
-	const char *role = child_text(m, "role");
-	struct attr a;
-
-	while (attr_next(&it, &a))
-		if (attr_named(&a, "weaker"))
-			(void)!attrs_add_fmt(&vault.notes, "weaker", "%s: %.*s",
-					     role, (int)a.len, a.value);
-}
-
 static void from_sup(const struct msg *m)
 {
 	switch (m->kind) {
@@ -149,7 +137,7 @@ static void from_sup(const struct msg *m)
 		seal_loaded();
 		return;
 	case SUP_NOTE:
-		keep_note(m);
+		child_keep_note(m, &vault.notes);
 		return;
 	}
 	child_broken("supervisor");

@@ -146,5 +146,35 @@ void child_ready(struct chan *sup)
 	for (size_t i = 0; i < report.count; i++)
 		ENSURE(attrs_add_str(&a, "weaker", report.weaker[i]) == OK);
 	chan_tell(sup, SUP_READY, 0, attrs_view(&a));
+	chan_flush(sup);
 	attrs_wipe(&a);
+}
+
+static bool is_noted(const struct attrs *notes, const char *text)
+{
+	struct attr_view it = attrs_view(notes);
+	struct attr a;
+
+	while (attr_next(&it, &a))
+		if (attr_is(&a, text))
+			return true;
+	return false;
+}
+
+void child_keep_note(const struct msg *m, struct attrs *notes)
+{
+	const char *role = child_text(m, "role");
+	char text[CHILD_NAME + CONFINE_TEXT_MAX];
+	struct attr_view it = m->attrs;
+	struct attr a;
+
+	while (attr_next(&it, &a)) {
+		if (!attr_named(&a, "weaker"))
+			continue;
+		(void)snprintf(text, sizeof text, "%s: %.*s", role,
+			       (int)MIN(a.len, (uint32_t)CONFINE_TEXT_MAX),
+			       (const char *)a.value);
+		if (!is_noted(notes, text))
+			(void)!attrs_add_str(notes, "weaker", text);
+	}
 }

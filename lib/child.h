@@ -29,11 +29,16 @@ struct child_ops {
 void child_start(struct loop *l, struct chan *sup, enum confine_role role,
 		 const struct child_ops *ops);
 
-/* SUP_READY, with what is weaker here. */
+/* SUP_READY, with what is weaker here; it is said when this returns: whoever dies later
+ * died of what came. */
 void child_ready(struct chan *sup);
 
 /* Before child_ready: another sentence on what is weaker here. */
 void child_weaker(const char *text);
+
+/* The core's part of it, SUP_NOTE: notes get weaker=ROLE: SENTENCE for each that they have
+ * not: many children of a role say the same. */
+void child_keep_note(const struct msg *m, struct attrs *notes);
 
 /* A trusted peer broke the dialogue: ends this process. */
 _Noreturn void child_broken(const char *peer);

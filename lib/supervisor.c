@@ -32,15 +32,19 @@ static enum sup_life life_of(const struct sup_child *c)
 
 /* Readiness */
 
+/* The core believes us, so nothing else of what a child says goes on. */
 static void keep_notes(struct sup_child *c, const struct msg *m)
 {
 	struct sup_child *core = sup_child_of(sup.daemon->core, 0);
+	struct attr_view it = m->attrs;
+	struct attr a;
 
-	attrs_wipe(&c->notes);
-	if (attrs_add_str(&c->notes, "role", sup_name(c)) != OK ||
-	    attrs_add_view(&c->notes, m->attrs) != OK)
-		attrs_wipe(&c->notes);
-	if (core && c->notes.count)
+	ENSURE(attrs_add_str(&c->notes, "role", sup_name(c)) == OK);
+	while (attr_next(&it, &a))
+		if (attr_named(&a, "weaker") &&
+		    c->notes.count <= CONFINE_WEAKER_MAX)
+			(void)!attrs_add_attr(&c->notes, &a);
+	if (core && c->notes.count > 1)
 		chan_tell(&core->chan, SUP_NOTE, 0, attrs_view(&c->notes));
 }
 
@@ -157,6 +161,8 @@ static bool take_message(struct sup_child *c, const struct msg *m)
 		return sup.daemon->message && sup.daemon->message(c, m);
 	switch ((enum sup_kind)m->kind) {
 	case SUP_READY:
+		if (c->ready) /* once, before it heard of a client */
+			return true;
 		c->ready = true;
 		keep_notes(c, m);
 		announce();

@@ -94,7 +94,7 @@ static void wire_child(struct sup_child *c)
 static void repeat_notes(struct sup_child *core)
 {
 	for (size_t i = 0; i < SUP_CHILDREN; i++)
-		if (sup.child[i].used && sup.child[i].notes.count)
+		if (sup.child[i].used && sup.child[i].notes.count > 1)
 			chan_tell(&core->chan, SUP_NOTE, 0,
 				  attrs_view(&sup.child[i].notes));
 }

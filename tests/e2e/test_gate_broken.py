@@ -10,13 +10,12 @@ import sys
 from lib.ca_cli import until
 from lib.case import check, equal, run
 from lib.daemon import Daemon, wait_end
-from lib.raw import signs
 from lib.steady import prepare, steady
 from lib.taken import channels, supervisor
 
 from cretula_native import encode_message
 
-SUP_CERTMGR = 9
+SUP_READY, SUP_CERTMGR = 3, 9
 DEATHS = 10         # of a role that all need end a daemon
 NOBODYS = 99                # a kind of message that nobody sends
 FLOOD = 4096                # questions, more than a socket takes of answers
@@ -74,6 +73,21 @@ def none_passes_a_descriptor_to_anybody(daemon):
             except PermissionError:
                 pass
     equal(only(daemon, "gate"), gate, "the gate")
+
+
+@steady
+def what_it_says_of_itself_once_more_is_not_heard(daemon):
+    """The core believes the supervisor what it says of a child."""
+    before = daemon.cli("status", check=False).stdout
+    gate = only(daemon, "gate")
+    channel = supervisor(gate)
+    for said in ([("role", "x")], [("weaker", "nothing is safe")]):
+        channel.send(encode_message(SUP_READY, 0, said))
+    channel.send(encode_message(NOBODYS, 0, []))
+    ended(daemon, gate)
+    after = daemon.cli("status", check=False).stdout
+    equal(after.count(b"weaker"), before.count(b"weaker"),
+          "weaker than it was")
 
 
 @steady
