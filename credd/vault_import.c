@@ -17,6 +17,10 @@ static enum err know_sender(struct job *j, const struct export *x)
 	j->peer = x->anonymous ? NULL : peer_signing(x->sender);
 	if (j->peer)
 		return peer_audit(j->peer, "from", &j->what);
+	if (!x->anonymous) {
+		enc_hex(x->sender, EXPORT_KEY, sign);
+		TRY(attrs_add_str(&j->what, "sender", sign));
+	}
 	if (x->purpose == EXPORT_ROTATE)
 		return fault_set(&j->fault, ERR_DENIED,
 				 "a rotation comes from a peer, and the sender "
@@ -27,11 +31,7 @@ static enum err know_sender(struct job *j, const struct export *x)
 				 "imports it all the same",
 				 x->anonymous ? "anonymous"
 					      : "of a sender who is no peer");
-	TRY(attrs_add_str(&j->what, "from", "anonymous"));
-	if (x->anonymous)
-		return OK;
-	enc_hex(x->sender, EXPORT_KEY, sign);
-	return attrs_add_str(&j->what, "sender", sign);
+	return attrs_add_str(&j->what, "from", "anonymous");
 }
 
 /* What is confidential is marked; the module's declaration is asked later. */
@@ -135,13 +135,39 @@ static enum err import(struct job *j, bool *there)
 	return accept(j, &x, there);
 }
 
+/* Who may not, and what is to come back: on record, as every denial. */
+static void refusal_recorded(struct job *j, enum err e)
+{
+	job_done(j, e == OK ? j->fault.code : e);
+}
+
+static void refuse(struct job *j)
+{
+	enum err e = attrs_add_str(&j->what, "outcome", "deny");
+
+	if (e == OK && j->name[0])
+		e = attrs_add_str(&j->what, "credential", j->name);
+	if (e == OK)
+		e = attrs_add_str(&j->what, "reason", j->fault.text);
+	if (e == OK)
+		e = job_event(j);
+	if (e != OK) {
+		job_done(j, fault_set(&j->fault, e, "the record is too large"));
+		return;
+	}
+	j->then = refusal_recorded;
+	audit_job_record(j, attrs_view(&j->what));
+}
+
 void verb_cred_import(struct job *j)
 {
 	bool there = false;
 	enum err e = import(j, &there);
 
 	attrs_clear(&j->box);
-	if (e != OK || there)
+	if (e == ERR_DENIED || e == ERR_CONFLICT)
+		refuse(j);
+	else if (e != OK || there)
 		job_done(j, e);
 	else
 		cred_make(j);

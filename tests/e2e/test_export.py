@@ -140,9 +140,15 @@ def only_its_recipient_opens_it():
         b.cli("peer", "remove", "a")
         fails(b, "credential", "import", "-", code=3, stdin=sealed,
               says=["no peer", "--anonymous"])
+        denied = records(b, "credential.import")[-1]
+        equal((denied["outcome"], denied["credential"], len(denied["sender"])),
+              ("deny", "prod", 64), "on record, with the key that signed it")
+        check("no peer" in denied["reason"], "why", denied)
+        equal(records(c, "credential.import")[-1]["outcome"], "deny",
+              "what was for another")
         got = take(b, sealed, "--anonymous")
         equal(got["from"], "anonymous", "a sender who is not known")
-        rec = records(b, "credential.import")[0]
+        rec = records(b, "credential.import")[-1]
         equal(rec["from"], "anonymous", "on record")
         equal(len(rec["sender"]), 64, "with the key that signed it")
 
@@ -166,6 +172,9 @@ def the_same_again_is_there_already_and_an_old_one_is_refused():
         equal(take(b, second)["version"], "2", "the next version")
         fails(b, "credential", "import", "-", stdin=first,
               says="not above 2")
+        rec = records(b, "credential.import")[-1]
+        equal((rec["outcome"], rec["from"], rec["credential"]),
+              ("deny", "a", "prod"), "who tried is on record")
         b.cli("credential", "remove", "prod")
         for data in (first, second):
             fails(b, "credential", "import", "-", stdin=data, says="not above 2")
