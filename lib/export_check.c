@@ -36,7 +36,8 @@ static enum err check_age(const struct export *x, const struct export_seen *s,
 	clock_format(s->made, made);
 	return fault_set(f, ERR_CONFLICT,
 			 "'%s' is not younger than version %llu, made %s: it "
-			 "was imported before, or has to be sealed anew",
+			 "was imported before, or has to be sealed anew (if a "
+			 "clock was wrong then, with --version)",
 			 x->name, (unsigned long long)s->version, made);
 }
 
