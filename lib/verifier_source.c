@@ -181,10 +181,27 @@ static bool decide(struct vcert *c)
 	return true;
 }
 
+/* In the last list there was, however old: that is final. */
+static void look_up(struct vcert *c)
+{
+	const struct revoked_list *l = &c->source->list;
+	struct revoked_answer a = { 0 };
+
+	if (verifier.by_list && !c->why &&
+	    revoked_list_judge(l, span_of(c->serial, SERIAL_SIZE),
+			       l->this_update, &a, NULL) == OK &&
+	    a.revoked)
+		cert_is_revoked(c, &a);
+}
+
+/* cert_is_revoked ends conn as well. */
 void source_judge(struct vcert *c, struct vconn *conn)
 {
 	struct vsource *s = c->source;
 
+	look_up(c);
+	if (conn->state == VCONN_BAD)
+		return;
 	if (c->why) {
 		conn_bad(conn, c->why);
 		return;
@@ -303,13 +320,14 @@ static enum err list_source(const struct vcert *c, struct span url,
 	if (!lists)
 		lists = map_new(source_key);
 	*out = map_find(lists, url.p, url.n);
-	if (*out && (*out)->ca == c->ca)
+	/* a list is of one CA and one instance of it: nobody else is in it */
+	if (*out && (*out)->ca == c->ca && (*out)->instance == c->serial[0])
 		return OK;
 	if (*out || map_count(lists) >= VERIFIER_LISTS)
 		return fault_set(f, ERR_UNAVAILABLE,
 				 "whether the client certificate is revoked "
 				 "cannot be checked: %s",
-				 *out ? "its list is another CA's as well"
+				 *out ? "its list is another's as well"
 				      : "there are too many lists");
 	*out = source_new(c->ca, url);
 	(*out)->instance = c->serial[0];

@@ -18,18 +18,25 @@ static void test_who_is_not_in_the_list_comes_in(void **state)
 	ver_stop(&v);
 }
 
+/* Another certificate, which the issuing CA signed; names its list. */
+static void other_leaf(uint8_t instance, uint64_t number, struct buf *out)
+{
+	struct cert c = world_leaf(&ca.w, &ca.w.p384);
+	struct serial serial;
+
+	serial_make(instance, number, (const uint8_t *)"abcdefghijkl", &serial);
+	c.serial = span_of(serial.b, SERIAL_SIZE);
+	world_sign(&c, &ca.w.issuing, out);
+}
+
 static void test_one_list_is_for_many_certificates(void **state)
 {
 	const struct list l = { .number = 7, .revoked = true };
-	struct cert c = world_leaf(&ca.w, &ca.w.p384);
 	AUTO(buf_wipe) struct buf other = { 0 };
-	struct serial serial;
 	struct ver v;
 
 	(void)state;
-	serial_make(3, 76, (const uint8_t *)"abcdefghijkl", &serial);
-	c.serial = span_of(serial.b, SERIAL_SIZE);
-	world_sign(&c, &ca.w.issuing, &other);
+	other_leaf(3, 76, &other);
 	ver_start(&v, VER_LIST);
 	ver_chain(&v, 1, &ca.leaf, &ca.issuing);
 	ver_chain(&v, 2, &other, &ca.issuing);
@@ -68,6 +75,46 @@ static void test_lists_that_are_not_believed(void **state)
 	}
 }
 
+/* The only list there was said so, and then there is none in time. */
+static void test_an_old_list_still_revokes(void **state)
+{
+	const struct list l = { .number = 7, .revoked = true };
+	AUTO(buf_wipe) struct buf other = { 0 };
+	uint64_t known;
+	struct ver v;
+
+	(void)state;
+	other_leaf(3, 76, &other);
+	ver_start(&v, "revocation=crl max_age=2 fail=open");
+	ver_chain(&v, 1, &other, &ca.issuing);
+	ver_list(&v, &l);
+	ver_known(&v, 1);
+	known = clock_boot();
+	while (clock_boot() < known + 2 * CLOCK_SECOND)
+		ver_no_dial(&v);
+	ver_chain(&v, 2, &ca.leaf, NULL);
+	ver_bad(&v, 2, "denied", "was revoked at ");
+	ver_stop(&v);
+}
+
+/* Its list cannot speak of it, and says nothing by being silent. */
+static void test_a_list_of_another_instance_says_nothing(void **state)
+{
+	const struct list l = { .number = 7 };
+	AUTO(buf_wipe) struct buf other = { 0 };
+	struct ver v;
+
+	(void)state;
+	other_leaf(4, 76, &other);
+	ver_start(&v, VER_LIST);
+	ver_chain(&v, 1, &ca.leaf, &ca.issuing);
+	ver_list(&v, &l);
+	ver_known(&v, 1);
+	ver_chain(&v, 2, &other, &ca.issuing);
+	ver_bad(&v, 2, "unavailable", "its list is another's as well");
+	ver_stop(&v);
+}
+
 /* Who stands between holds back a revocation, with a list from before it. */
 static void test_a_list_does_not_go_back(void **state)
 {
@@ -94,6 +141,8 @@ int main(void)
 		cmocka_unit_test(test_who_is_not_in_the_list_comes_in),
 		cmocka_unit_test(test_one_list_is_for_many_certificates),
 		cmocka_unit_test(test_lists_that_are_not_believed),
+		cmocka_unit_test(test_an_old_list_still_revokes),
+		cmocka_unit_test(test_a_list_of_another_instance_says_nothing),
 		cmocka_unit_test(test_a_list_does_not_go_back),
 	};
 
