@@ -20,6 +20,7 @@ enum {
 	WAITING_MAX = 512, /* for their turn, of one asker */
 	ASKERS_MAX = 4,
 	ASKER_NAME = 32, /* with NUL */
+	UNREAD_MAX = 64, /* connections that one asker has not taken yet */
 };
 
 /* Who has not had his turn by then is told so. */
@@ -76,18 +77,25 @@ static void tell_failed(struct asker *to, uint64_t id, const char *text)
 	attrs_wipe(&a);
 }
 
-/* The asker may be gone: then nobody wants it. */
+/* Without waiting for who does not read: others do. The asker may be gone: then nobody
+ * wants it. */
 static void tell_connected(struct asker *to, uint64_t id,
 			   const struct dial_result *r)
 {
 	char text[ADDRESS_TEXT];
 	struct attrs a;
+	int fd = r->fd;
 
+	if (chan_posted(&to->chan) >= UNREAD_MAX) {
+		close(fd);
+		tell_failed(to, id, "those before it are not read");
+		return;
+	}
 	address_format(&r->address, text);
 	attrs_init(&a);
 	ENSURE(attrs_add_str(&a, "address", text) == OK);
-	(void)!chan_send_fds(&to->chan, DIAL_CONNECTED, id, attrs_view(&a),
-			     &r->fd, 1);
+	(void)!chan_post_fds(&to->chan, DIAL_CONNECTED, id, attrs_view(&a), &fd,
+			     1);
 	attrs_wipe(&a);
 }
 
@@ -101,8 +109,6 @@ static void dialled(void *arg, const struct dial_result *r)
 		tell_connected(o->by, o->id, r);
 	else
 		tell_failed(o->by, o->id, r->why.text);
-	if (r->fd >= 0)
-		close(r->fd);
 	order_drop(o);
 	next_turns();
 }

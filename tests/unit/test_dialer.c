@@ -353,7 +353,32 @@ static void test_a_new_issuer_is_served(void **state)
 	assert_int_equal(role_end(&r), 0);
 }
 
-/* Without a network of one's own. */
+/* Who does not read what he asked for has only himself to blame. */
+static void test_who_does_not_read_holds_up_nobody(void **state)
+{
+	struct pollfd w = { .fd = listener, .events = POLLIN };
+	struct role r, other;
+
+	(void)state;
+	needs_root();
+	start(&r);
+	other = r;
+	buf_init(&other.in, MSG_MAX + MSG_HEAD);
+	other.vault = -1;
+	role_meets(&other, "peer=verifier");
+	for (uint64_t i = 0; i < WAITING; i++)
+		dial(&other, i, WORLD_HOST, false);
+	for (uint64_t i = 0; i < WAITING; i++) {
+		assert_int_equal(poll(&w, 1, ROLE_WAIT_S * 1000), 1);
+		close(accept(listener, NULL, NULL));
+	}
+	assert_connects(&r, "host.test", false, WORLD_HOST, listener);
+	fd_close(&other.vault);
+	assert_connects(&r, "host.test", false, WORLD_HOST, listener);
+	buf_wipe(&other.in);
+	(void)role_end(&r);
+}
+
 /* A verifier beside the issuer: each gets its own, and one's end is not the other's. */
 static void test_two_are_served_at_once(void **state)
 {
@@ -376,6 +401,7 @@ static void test_two_are_served_at_once(void **state)
 	(void)role_end(&r);
 }
 
+/* Without a network of one's own. */
 static void test_loopback_is_refused_to_anybody(void **state)
 {
 	struct role r;
@@ -402,6 +428,7 @@ int main(void)
 		cmocka_unit_test(test_many_are_made_at_once),
 		cmocka_unit_test(test_a_new_issuer_is_served),
 		cmocka_unit_test(test_two_are_served_at_once),
+		cmocka_unit_test(test_who_does_not_read_holds_up_nobody),
 		cmocka_unit_test(test_loopback_is_refused_to_anybody),
 	};
 
