@@ -107,6 +107,17 @@ static void turn_by_words(struct cli *cli)
 		cli_turn(cli, CLIENT_CERTMGR);
 }
 
+/* A grant that only certmgr keeps: behind --connect can be either. */
+static bool for_agents(struct attr_view item)
+{
+	struct attr_view grant;
+	struct attr a;
+
+	return attr_find(item, "grant", &a) &&
+	       attr_parse(a.value, a.len, &grant, NULL) == OK &&
+	       attr_count(grant, "agent");
+}
+
 /* An answer of certmgr: its ids, in attributes of that name, as people write them. */
 static void mark(const struct cli *cli, const char *name,
 		 struct cretula_list *list)
@@ -115,8 +126,8 @@ static void mark(const struct cli *cli, const char *name,
 	struct attrs out;
 	struct attr a;
 
-	if (cli->daemon != CLIENT_CERTMGR && !attr_count(v, "agent"))
-		return; /* behind --connect can be either */
+	if (cli->daemon != CLIENT_CERTMGR && !for_agents(v))
+		return;
 	attrs_init(&out);
 	while (attr_next(&v, &a))
 		if (attr_named(&a, name))
