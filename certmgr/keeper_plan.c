@@ -222,12 +222,31 @@ static void undo(struct agent *a)
 	rows_dirty(a);
 }
 
+/* A process that lives on and asks again (a gate without profile) has one at a time of
+ * those that the CA will not have. */
+static void end_failed(const struct spawn *s)
+{
+	const struct agent *a;
+	struct agent *old = NULL;
+	size_t at = 0;
+
+	while (s->who_known && !old && (a = map_next(keeper.agents, &at)))
+		if (a->failed != OK && a->state == AGENT_LIVE && a->bound &&
+		    a->now.state != HOLD_MADE && a->spawner == s->uid &&
+		    !strcmp(a->type, s->type) &&
+		    procinfo_same(&a->who, &s->who))
+			old = agent_find(a->id);
+	if (old)
+		agent_end(old, "ended", "cessationOfOperation");
+}
+
 void spawn_make(struct spawn *s, const struct subject *by)
 {
 	char id[AGENT_ID_LEN + 1];
 	struct agent *a;
 	struct fault f;
 
+	end_failed(s);
 	agent_id_make(clock_wall_ns() / CLOCK_MS, id);
 	a = agent_new(id, arena_take(), &f);
 	if (!a) {

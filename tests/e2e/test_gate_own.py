@@ -118,6 +118,37 @@ def it_waits_for_certmgr(place):
     place.wait_serial()
 
 
+@case
+def status_says_what_it_lacks(place):
+    def attention():
+        return place.credd.cli("status", "--field", "attention").stdout
+
+    place.wait_serial()
+    check(b"gate" not in attention(), "nothing to say", attention())
+    place.cm.stop()
+    os.kill(place.gate, signal.SIGKILL)
+    until("status says it", lambda: b"no certificate: certmgr is not" in
+          attention())
+    place.cm.start()
+    place.wait_serial()
+    until("and says it no more", lambda: b"gate" not in attention())
+
+
+@case
+def what_the_ca_refuses_is_no_heap_of_agents(place):
+    """It asks again and again, and certmgr keeps one of those that failed."""
+    def spawned():
+        return int(place.cm.status()[0]["spawned"])
+
+    before = spawned()
+    with Daemon(listen="127.0.0.1:0", node=NODE, certmgr=place.cm.run,
+                gate_type="spiffe", ca_root=place.credd.options["ca_root"]) as credd:
+        place.cm.grant(uid_of(credd.roles()["gate"][0]), agent="spiffe")
+        until("it has asked four times", lambda: spawned() >= before + 4)
+        failed = [a for a in place.cm.list() if a["type"] == "spiffe"]
+        check(len(failed) <= 1, "one at a time", failed)
+
+
 def main():
     with served_ca() as ca:
         ca_cli.init(ca)
