@@ -138,7 +138,7 @@ def status_says_what_it_lacks(place):
 def what_the_ca_refuses_is_no_heap_of_agents(place):
     """It asks again and again, and certmgr keeps one of those that failed."""
     def spawned():
-        return int(place.cm.status()[0]["spawned"])
+        return int(place.cm.status().text("spawned"))
 
     before = spawned()
     with Daemon(listen="127.0.0.1:0", node=NODE, certmgr=place.cm.run,
