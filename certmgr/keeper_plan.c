@@ -223,18 +223,18 @@ static void undo(struct agent *a)
 }
 
 /* A process that lives on and asks again (a gate without profile) has one at a time of
- * those that the CA will not have. */
+ * those that the CA will not have. By pid: when a start is made, door has not looked. */
 static void end_failed(const struct spawn *s)
 {
 	const struct agent *a;
 	struct agent *old = NULL;
 	size_t at = 0;
 
-	while (s->who_known && !old && (a = map_next(keeper.agents, &at)))
+	while (s->pidfd >= 0 && !old && (a = map_next(keeper.agents, &at)))
 		if (a->failed != OK && a->state == AGENT_LIVE && a->bound &&
 		    a->now.state != HOLD_MADE && a->spawner == s->uid &&
 		    !strcmp(a->type, s->type) &&
-		    procinfo_same(&a->who, &s->who))
+		    a->who.pid == s->who.pid)
 			old = agent_find(a->id);
 	if (old)
 		agent_end(old, "ended", "cessationOfOperation");
