@@ -233,8 +233,7 @@ static void end_failed(const struct spawn *s)
 	while (s->pidfd >= 0 && !old && (a = map_next(keeper.agents, &at)))
 		if (a->failed != OK && a->state == AGENT_LIVE && a->bound &&
 		    a->now.state != HOLD_MADE && a->spawner == s->uid &&
-		    !strcmp(a->type, s->type) &&
-		    a->who.pid == s->who.pid)
+		    !strcmp(a->type, s->type) && a->who.pid == s->who.pid)
 			old = agent_find(a->id);
 	if (old)
 		agent_end(old, "ended", "cessationOfOperation");

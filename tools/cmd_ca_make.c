@@ -112,6 +112,9 @@ static int renew(struct cli *cli)
 	int rc = source_check(cli, "passphrase");
 
 	attrs_init(&args);
+	if (!rc && cli->connect)
+		rc = cli_usage(cli, "'ca root --renew' is done on the CA's own "
+				    "host: no --connect");
 	if (!rc && cli_opt(cli, "issuing"))
 		rc = cli_usage(cli, "--issuing and --renew exclude each other");
 	if (!rc)
