@@ -59,15 +59,48 @@ static int columns(const char *s)
 	return n;
 }
 
-static void help_opts(const struct opt *o)
+static void help_opt(const struct opt *o)
 {
-	for (; o && o->name; o++) {
-		const char *arg = o->arg ? o->arg : "";
+	const char *arg = o->arg ? o->arg : "";
 
-		printf("  --%s %s%*s %s\n", o->name, arg,
-		       MAX(20 - columns(o->name) - columns(arg), 0), "",
-		       o->help);
-	}
+	printf("  --%s %s%*s %s\n", o->name, arg,
+	       MAX(20 - columns(o->name) - columns(arg), 0), "", o->help);
+}
+
+/* What it does is done on this host: no --connect. */
+static bool is_local(const struct verb *v)
+{
+	static const char *const local[] = { "agent run",  "agent claim",
+					     "ca init",    "ca enrol",
+					     "playground", "seal-for",
+					     "version" };
+	char name[64];
+
+	(void)snprintf(name, sizeof name, "%s%s%s", v->noun, v->verb ? " " : "",
+		       v->verb ? v->verb : "");
+	for (size_t i = 0; i < NELEM(local); i++)
+		if (!strcmp(name, local[i]))
+			return true;
+	return false;
+}
+
+static bool has_opt(const struct verb *v, const char *name)
+{
+	const struct opt *o = v->opts;
+
+	while (o && o->name && strcmp(o->name, name) != 0)
+		o++;
+	return o && o->name;
+}
+
+static void help_opts(const struct verb *v)
+{
+	for (const struct opt *o = v->opts; o && o->name; o++)
+		help_opt(o);
+	for (const struct opt *o = common; o->name; o++)
+		if (!has_opt(v, o->name) &&
+		    (o < common + OPT_CONNECT || !is_local(v)))
+			help_opt(o);
 }
 
 void cli_usage_line(const struct verb *v, FILE *to)
@@ -86,8 +119,7 @@ void cli_help(const struct verb *v)
 	printf("%s\n\n", v->help);
 	if (v->more)
 		printf("%s\n", v->more);
-	help_opts(v->opts);
-	help_opts(common);
+	help_opts(v);
 	printf("\nexample:\n  %s\n", v->example);
 }
 
