@@ -103,8 +103,6 @@ static enum err take_view(struct attr_view conf, struct fault *f)
 
 enum err certmgr_configure(struct attr_view conf, struct fault *f)
 {
-	AUTO(mem_free) char *audit = conf_str(conf, "audit");
-
 	attrs_init(&certmgr.weaker);
 	remote_is_certmgr();
 	certmgr.ca = conf_str(conf, "ca");
@@ -113,11 +111,7 @@ enum err certmgr_configure(struct attr_view conf, struct fault *f)
 	certmgr.token = conf_str(conf, "token");
 	certmgr.upcall = conf_bool(conf, "upcall");
 	certmgr.claim_within = conf_u64(conf, "claim_within");
-	certmgr.durable = !strcmp(audit, "durable");
-	if (!certmgr.durable && strcmp(audit, "normal"))
-		return fault_set(f, ERR_INVALID,
-				 "audit= is 'normal' or 'durable', not '%s'",
-				 audit);
+	TRY(conf_second(conf, "audit", "normal", "durable", &certmgr.durable, f));
 	TRY(take_view(conf, f));
 	return check_ca(f);
 }

@@ -49,15 +49,10 @@ int credd_arena(void)
 
 enum err credd_configure(struct attr_view conf, struct fault *f)
 {
-	AUTO(mem_free) char *audit = conf_str(conf, "audit");
 	AUTO(mem_free) char *keyfile = conf_str(conf, "unseal_keyfile");
 
 	credd.modules = conf_str(conf, "modules");
-	credd.durable = !strcmp(audit, "durable");
-	if (!credd.durable && strcmp(audit, "normal"))
-		return fault_set(f, ERR_INVALID,
-				 "audit= is 'normal' or 'durable', not '%s'",
-				 audit);
+	TRY(conf_second(conf, "audit", "normal", "durable", &credd.durable, f));
 	credd.keyfile = -1;
 	if (!keyfile)
 		return OK;

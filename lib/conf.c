@@ -462,3 +462,17 @@ char *conf_str(struct attr_view conf, const char *name)
 	ENSURE(attr_str(&a, &s) == OK);
 	return s;
 }
+
+enum err conf_second(struct attr_view conf, const char *name, const char *first,
+		     const char *second, bool *is, struct fault *f)
+{
+	AUTO(mem_free) char *said = conf_str(conf, name);
+
+	ENSURE(said);
+	if (strcmp(said, first) && strcmp(said, second))
+		return fault_set(f, ERR_INVALID,
+				 "%s= is '%s' or '%s', not '%s'", name, first,
+				 second, said);
+	*is = !strcmp(said, second);
+	return OK;
+}

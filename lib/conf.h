@@ -58,4 +58,10 @@ uint64_t conf_u64(struct attr_view conf, const char *name);
 bool conf_bool(struct attr_view conf, const char *name);
 char *conf_str(struct attr_view conf, const char *name);
 
+/* The name must be declared with a preset. One of two words: is it the second? Else
+ * ERR_INVALID, with a sentence that names both. */
+MUST enum err conf_second(struct attr_view conf, const char *name,
+			  const char *first, const char *second, bool *is,
+			  struct fault *f);
+
 #endif

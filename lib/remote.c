@@ -24,16 +24,6 @@ enum {
 
 /* Configuration */
 
-static enum err one_of(const char *name, const char *value,
-		       const char *const *known, size_t n, struct fault *f)
-{
-	for (size_t i = 0; i < n; i++)
-		if (!strcmp(value, known[i]))
-			return OK;
-	return fault_set(f, ERR_INVALID, "%s= is '%s' or '%s', not '%s'", name,
-			 known[0], known[1], value);
-}
-
 /* A set: what may be done by who is not on this machine. */
 static enum err take_admin(struct attr_view conf, struct fault *f)
 {
@@ -67,9 +57,7 @@ static enum err take_admin(struct attr_view conf, struct fault *f)
 
 enum err remote_configure(struct attr_view conf, struct fault *f)
 {
-	static const char *const kinds[] = { "ocsp", "crl" };
-	static const char *const fails[] = { "closed", "open" };
-	AUTO(mem_free) char *fail = conf_str(conf, "revocation_fail");
+	bool crl;
 
 	attrs_init(&remote.admin);
 	remote.listen = conf_str(conf, "listen");
@@ -79,13 +67,13 @@ enum err remote_configure(struct attr_view conf, struct fault *f)
 	remote.gate_type = conf_str(conf, "gate_type");
 	remote.revocation = conf_str(conf, "revocation");
 	remote.max_age = conf_u64(conf, "revocation_max_age");
-	remote.fail_open = !strcmp(fail, "open");
 	if (!remote.certmgr)
 		remote.certmgr = xstrdup(CERTMGR_RUN);
 	if (!remote.ca_root)
 		remote.ca_root = xstrdup(CERTMGR_RUN "/root.pem");
-	TRY(one_of("revocation_fail", fail, fails, NELEM(fails), f));
-	TRY(one_of("revocation", remote.revocation, kinds, NELEM(kinds), f));
+	TRY(conf_second(conf, "revocation_fail", "closed", "open",
+			&remote.fail_open, f));
+	TRY(conf_second(conf, "revocation", "ocsp", "crl", &crl, f));
 	return take_admin(conf, f);
 }
 

@@ -166,6 +166,32 @@ static void test_refusals_name_file_and_line(void **state)
 	refused("text=a # no", "X:1: ");
 }
 
+static void test_one_of_two_words(void **state)
+{
+	AUTO(attrs_wipe) struct attrs conf = { 0 };
+	struct fault f = { 0 };
+	bool is = false;
+
+	(void)state;
+	attrs_init(&conf);
+	assert_int_equal(attrs_add_str(&conf, "audit", "durable"), OK);
+	assert_int_equal(attrs_add_str(&conf, "fail", "durably"), OK);
+	assert_int_equal(conf_second(attrs_view(&conf), "audit", "normal",
+				     "durable", &is, &f),
+			 OK);
+	assert_true(is);
+	assert_int_equal(conf_second(attrs_view(&conf), "audit", "durable",
+				     "normal", &is, &f),
+			 OK);
+	assert_false(is);
+	assert_int_equal(conf_second(attrs_view(&conf), "fail", "normal",
+				     "durable", &is, &f),
+			 ERR_INVALID);
+	assert_string_equal(f.text,
+			    "fail= is 'normal' or 'durable', not 'durably'");
+	assert_false(is);
+}
+
 static void file_refused(const char *why)
 {
 	struct attrs out;
@@ -291,6 +317,7 @@ int main(void)
 		in_folder(test_a_named_file_stands_alone),
 		in_folder(test_without_a_name_the_usual_places_are_read),
 		in_folder(test_too_large_is_refused),
+		cmocka_unit_test(test_one_of_two_words),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
