@@ -127,6 +127,10 @@ int cli_ask(struct cli *cli, bool admin, const char *verb,
 int out_list(const struct cli *cli, struct attr_view v, const char *nested);
 int out_items(const struct cli *cli, const struct cretula_answer *a,
 	      const char *nested);
+/* … in the order of that attribute, where the daemon has them in none. */
+int out_items_by(const struct cli *cli, struct cretula_answer *a,
+		 const char *name);
+void items_sort(struct cretula_answer *a, const char *name);
 int out_reply(const struct cli *cli, const struct cretula_answer *a);
 int out_bytes(const void *p, size_t n);
 /* The values of that name as they are, a newline after each; EXIT_FAILED, said,

@@ -156,26 +156,11 @@ static void print_table(const struct cretula_answer *a)
 	}
 }
 
-/* Ids begin with the time. */
-static int older(const void *x, const void *y)
-{
-	const struct cretula_list *l = x, *r = y;
-	struct attr a = { 0 }, b = { 0 };
-	int d;
-
-	(void)attr_find(attrs_view(&l->a), "agent", &a);
-	(void)attr_find(attrs_view(&r->a), "agent", &b);
-	d = memcmp(a.len ? a.value : (const void *)"",
-		   b.len ? b.value : (const void *)"", MIN(a.len, b.len));
-	return d ? d : (a.len > b.len) - (a.len < b.len);
-}
-
 static int print_list(const struct cli *cli, struct cretula_answer *a)
 {
 	int rc = EXIT_DONE;
 
-	if (a->count)
-		qsort(a->item, a->count, sizeof *a->item, older);
+	items_sort(a, "agent"); /* ids begin with the time */
 	if (!cli->json && !cli->field && a->count)
 		print_table(a);
 	for (unsigned i = 0; i < a->count && rc == EXIT_DONE; i++)

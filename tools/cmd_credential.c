@@ -321,21 +321,6 @@ static int run_rotate(struct cli *cli)
 	return rc;
 }
 
-/* By name: credd has them in no order. */
-static int by_name(const void *a, const void *b)
-{
-	const struct cretula_list *const list[] = { a, b };
-	struct attr name[2] = { 0 };
-	int order;
-
-	for (int i = 0; i < 2; i++)
-		if (!attr_find(attrs_view(&list[i]->a), "name", &name[i]))
-			return 0;
-	order = memcmp(name[0].value, name[1].value,
-		       MIN(name[0].len, name[1].len));
-	return order ? order : (int)name[0].len - (int)name[1].len;
-}
-
 static int run_list(struct cli *cli)
 {
 	struct cretula_answer *answer = NULL;
@@ -346,11 +331,8 @@ static int run_list(struct cli *cli)
 		return cli_usage(cli, "'%s' is one word too many",
 				 cli->word[0]);
 	rc = cli_ask(cli, true, "credential.list", none, NULL, &answer);
-	if (!rc && answer->count)
-		qsort(answer->item, answer->count, sizeof *answer->item,
-		      by_name);
 	if (!rc)
-		rc = out_items(cli, answer, NULL);
+		rc = out_items_by(cli, answer, "name");
 	cretula_answer_free(answer);
 	return rc;
 }

@@ -160,6 +160,34 @@ int out_items(const struct cli *cli, const struct cretula_answer *a,
 	return rc;
 }
 
+/* Items without it come first. */
+static int order(const void *x, const void *y, void *arg)
+{
+	const struct cretula_list *l = x, *r = y;
+	const char *const *name = arg;
+	struct attr a = { 0 }, b = { 0 };
+	int d;
+
+	(void)attr_find(attrs_view(&l->a), *name, &a);
+	(void)attr_find(attrs_view(&r->a), *name, &b);
+	d = memcmp(a.len ? a.value : (const void *)"",
+		   b.len ? b.value : (const void *)"", MIN(a.len, b.len));
+	return d ? d : (a.len > b.len) - (a.len < b.len);
+}
+
+void items_sort(struct cretula_answer *a, const char *name)
+{
+	if (a->count)
+		qsort_r(a->item, a->count, sizeof *a->item, order, &name);
+}
+
+int out_items_by(const struct cli *cli, struct cretula_answer *a,
+		 const char *name)
+{
+	items_sort(a, name);
+	return out_items(cli, a, NULL);
+}
+
 /* The reply, in text without the id that only matters when something is wrong. */
 int out_reply(const struct cli *cli, const struct cretula_answer *a)
 {
