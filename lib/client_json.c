@@ -288,8 +288,11 @@ static enum err items(struct json *j, struct cretula_answer *a, struct value *v)
 	return e;
 }
 
-static enum err members(struct json *j, struct cretula_answer *a,
-			struct value *v)
+/* The whole text; `member` takes the value of the one that v->room names. */
+static enum err object(struct json *j, struct value *v,
+		       enum err (*member)(struct json *j, struct value *v,
+					  void *arg),
+		       void *arg)
 {
 	bool more;
 
@@ -300,16 +303,22 @@ static enum err members(struct json *j, struct cretula_answer *a,
 		TRY(string(j, &v->room));
 		if (!take(j, ':'))
 			return ERR_INVALID;
-		if (is(&v->room, "items"))
-			TRY(items(j, a, v));
-		else if (is(&v->room, "reply"))
-			TRY(list(j, &a->reply.a, v));
-		else
-			TRY(skip(j, 0, &v->room));
+		TRY(member(j, v, arg));
 		TRY(follows(j, '}', &more));
 	}
 	blanks(j);
 	return j->p == j->end ? OK : ERR_INVALID;
+}
+
+static enum err answer_member(struct json *j, struct value *v, void *arg)
+{
+	struct cretula_answer *a = arg;
+
+	if (is(&v->room, "items"))
+		return items(j, a, v);
+	if (is(&v->room, "reply"))
+		return list(j, &a->reply.a, v);
+	return skip(j, 0, &v->room);
 }
 
 static void value_init(struct value *v)
@@ -339,7 +348,7 @@ enum err client_json_answer(const void *text, size_t len,
 	j = (struct json){ .p = p, .end = p + len };
 	a = client_answer_new();
 	value_init(&v);
-	e = members(&j, a, &v);
+	e = object(&j, &v, answer_member, a);
 	value_wipe(&v);
 	if (e != OK) {
 		cretula_answer_free(a);
@@ -393,9 +402,15 @@ static enum err retry(struct json *j, struct cretula_error *err)
 	return OK;
 }
 
-static enum err problem_member(struct json *j, struct value *v,
-			       struct cretula_error *err, enum err *code)
+struct problem_read {
+	struct cretula_error said;
+	enum err code;
+};
+
+static enum err problem_member(struct json *j, struct value *v, void *arg)
 {
+	struct problem_read *p = arg;
+	struct cretula_error *err = &p->said;
 	struct buf *b = &v->bytes;
 
 	if (is(&v->room, "retry_after"))
@@ -404,7 +419,7 @@ static enum err problem_member(struct json *j, struct value *v,
 		return skip(j, 0, &v->room);
 	TRY(string(j, b));
 	if (is(&v->room, "type"))
-		type_code(b, code);
+		type_code(b, &p->code);
 	else if (is(&v->room, "detail") ||
 		 (is(&v->room, "title") && !err->text[0]))
 		keep_text(b, err->text, sizeof err->text);
@@ -413,46 +428,27 @@ static enum err problem_member(struct json *j, struct value *v,
 	return OK;
 }
 
-static enum err problem(struct json *j, struct value *v,
-			struct cretula_error *err, enum err *code)
-{
-	bool more;
-
-	if (!take(j, '{'))
-		return ERR_INVALID;
-	more = !take(j, '}');
-	while (more) {
-		TRY(string(j, &v->room));
-		if (!take(j, ':'))
-			return ERR_INVALID;
-		TRY(problem_member(j, v, err, code));
-		TRY(follows(j, '}', &more));
-	}
-	blanks(j);
-	return j->p == j->end ? OK : ERR_INVALID;
-}
-
 enum err client_json_problem(const void *text, size_t len, enum err preset,
 			     struct cretula_error *err)
 {
-	struct cretula_error said = { .reached = 1 };
+	struct problem_read got = { .said.reached = 1, .code = preset };
 	const uint8_t *p = text;
-	enum err code = preset, e;
 	struct json j;
 	struct value v;
+	enum err e;
 
 	if (!len)
 		return ERR_INVALID;
 	j = (struct json){ .p = p, .end = p + len };
 	value_init(&v);
-	e = problem(&j, &v, &said, &code);
+	e = object(&j, &v, problem_member, &got);
 	value_wipe(&v);
 	if (e != OK)
 		return e;
-	said.code = (enum cretula_err)code;
-	if (!said.text[0])
-		(void)snprintf(said.text, sizeof said.text, "%s",
-			       err_name(code));
-	*err = said;
+	got.said.code = (enum cretula_err)got.code;
+	if (!got.said.text[0])
+		(void)snprintf(got.said.text, sizeof got.said.text, "%s",
+			       err_name(got.code));
+	*err = got.said;
 	return OK;
 }
