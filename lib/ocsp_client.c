@@ -1,30 +1,12 @@
 /* OCSP as who asks sees it (RFC 6960): a request about one certificate, and an answer
  * taken apart; run by verifiers. Holds nothing. Who signed it: lib/revoked.c. */
-#include "lib/ocsp.h"
+#include "lib/ocsp_id.h"
 
 enum {
 	TAG_EXTENSIONS = DER_CTX_SEQ | 2, /* requestExtensions */
 	TAG_BYTES = DER_CTX_SEQ | 0,      /* responseBytes */
 	TAG_CERTS = DER_CTX_SEQ | 0,
 };
-
-static enum err nonce_put(struct buf *b, struct span nonce)
-{
-	size_t outer, list, ext, value;
-
-	if (!nonce.n)
-		return OK;
-	TRY(der_begin(b, TAG_EXTENSIONS, &outer));
-	TRY(der_begin(b, DER_SEQ, &list));
-	TRY(der_begin(b, DER_SEQ, &ext));
-	TRY(oid_put(b, OID_OCSP_NONCE));
-	TRY(der_begin(b, DER_OCTETS, &value));
-	TRY(der_put_span(b, DER_OCTETS, nonce));
-	TRY(der_end(b, value));
-	TRY(der_end(b, ext));
-	TRY(der_end(b, list));
-	return der_end(b, outer);
-}
 
 enum err ocsp_request_put(struct buf *b, struct span id, struct span nonce)
 {
@@ -37,7 +19,8 @@ enum err ocsp_request_put(struct buf *b, struct span id, struct span nonce)
 	TRY(der_put_raw(b, id));
 	TRY(der_end(b, one));
 	TRY(der_end(b, list));
-	TRY(nonce_put(b, nonce));
+	if (nonce.n)
+		TRY(ocsp_nonce_put(b, TAG_EXTENSIONS, nonce));
 	TRY(der_end(b, tbs));
 	return der_end(b, request);
 }

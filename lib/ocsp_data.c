@@ -68,15 +68,13 @@ static enum err single_put(struct buf *b, const struct ocsp_single *s)
 	return der_end(b, single);
 }
 
-static enum err nonce_put(struct buf *b, struct span nonce)
+enum err ocsp_nonce_put(struct buf *b, unsigned tag, struct span nonce)
 {
 	size_t outer, list, ext, value;
 
-	if (!nonce.p)
-		return OK;
 	if (nonce.n < OCSP_NONCE_MIN || nonce.n > OCSP_NONCE_MAX)
 		return ERR_INVALID;
-	TRY(der_begin(b, DER_CTX_SEQ | 1, &outer));
+	TRY(der_begin(b, tag, &outer));
 	TRY(der_begin(b, DER_SEQ, &list));
 	TRY(der_begin(b, DER_SEQ, &ext));
 	TRY(oid_put(b, OID_OCSP_NONCE));
@@ -110,7 +108,8 @@ enum err ocsp_data_build(const struct ocsp_basic *d, struct buf *b)
 	for (unsigned i = 0; i < d->count; i++)
 		TRY(single_put(b, &d->single[i]));
 	TRY(der_end(b, list));
-	TRY(nonce_put(b, d->nonce));
+	if (d->nonce.p)
+		TRY(ocsp_nonce_put(b, DER_CTX_SEQ | 1, d->nonce));
 	return der_end(b, data);
 }
 

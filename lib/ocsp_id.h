@@ -11,6 +11,9 @@ MUST enum err ocsp_id_get(struct rd *r, struct ocsp_id *id, struct fault *f);
 MUST enum err ocsp_nonce_get(struct span value, struct span *nonce,
 			     struct fault *f);
 
+/* Appends extensions, tagged as given, with only that nonce. ERR_INVALID: of another length. */
+MUST enum err ocsp_nonce_put(struct buf *b, unsigned tag, struct span nonce);
+
 /* Ends a parser: e with a sentence, `what` unless there is one already (f->text was
  * emptied before). Writing it only now keeps printf out of what goes well. */
 MUST enum err ocsp_fail(enum err e, const char *what, struct fault *f);
