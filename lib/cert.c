@@ -209,18 +209,6 @@ static enum err cert_tbs_alg(struct span tbs, enum sig_alg *alg)
 	return sig_alg_get(&body, alg);
 }
 
-static enum err cert_get_parts(struct span der, struct cert_signed *s)
-{
-	struct rd r = span_rd(der), body;
-
-	TRY(der_get(&r, DER_SEQ, &body));
-	TRY(rd_end(&r));
-	TRY(der_whole(&body, DER_SEQ, &s->tbs));
-	TRY(sig_alg_get(&body, &s->alg));
-	TRY(der_bits(&body, &s->sig));
-	return rd_end(&body);
-}
-
 enum err cert_split(struct span der, struct cert_signed *s, struct fault *f)
 {
 	struct cert_signed got = { .der = der };
@@ -230,7 +218,7 @@ enum err cert_split(struct span der, struct cert_signed *s, struct fault *f)
 		return fault_set(f, ERR_TOO_LARGE,
 				 "certificate: %zu bytes, at most %d", der.n,
 				 CERT_MAX);
-	if (cert_get_parts(der, &got) != OK ||
+	if (sig_split(der, &got.tbs, &got.alg, &got.sig) != OK ||
 	    cert_tbs_alg(got.tbs, &alg) != OK)
 		return fault_set(f, ERR_INVALID,
 				 "certificate: not a version 3 certificate in "

@@ -457,21 +457,9 @@ enum err crl_reader_end(struct crl_reader *r, struct crl_head *head,
 	return OK;
 }
 
-static enum err split(struct rd r, struct crl_signed *s)
-{
-	struct rd body;
-
-	TRY(der_get(&r, DER_SEQ, &body));
-	TRY(rd_end(&r));
-	TRY(der_whole(&body, DER_SEQ, &s->tbs));
-	TRY(sig_alg_get(&body, &s->alg));
-	TRY(der_bits(&body, &s->sig));
-	return rd_end(&body);
-}
-
 enum err crl_split(struct span der, struct crl_signed *s, struct fault *f)
 {
-	if (split(span_rd(der), s) == OK)
+	if (sig_split(der, &s->tbs, &s->alg, &s->sig) == OK)
 		return OK;
 	return fault_set(f, ERR_INVALID, "what came is no revocation list");
 }

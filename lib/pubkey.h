@@ -37,6 +37,10 @@ enum sig_alg sig_alg_of(enum key_type t);
 bool sig_alg_fits(enum sig_alg alg, enum key_type t);
 MUST enum err sig_alg_get(struct rd *r, enum sig_alg *alg);
 MUST enum err sig_alg_put(struct buf *b, enum sig_alg alg);
+/* What certificates and revocation lists are, SEQUENCE { tbs, alg, BIT STRING sig },
+ * taken apart. The spans borrow from der. */
+MUST enum err sig_split(struct span der, struct span *tbs, enum sig_alg *alg,
+			struct span *sig);
 
 /* What OpenSSL does at its first use, done now: for a process that will be confined
  * and then check or make signatures. After it none of these functions opens a file

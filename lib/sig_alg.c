@@ -66,3 +66,16 @@ enum err sig_alg_put(struct buf *b, enum sig_alg alg)
 		TRY(der_put_null(b));
 	return der_end(b, m);
 }
+
+enum err sig_split(struct span der, struct span *tbs, enum sig_alg *alg,
+		   struct span *sig)
+{
+	struct rd r = span_rd(der), body;
+
+	TRY(der_get(&r, DER_SEQ, &body));
+	TRY(rd_end(&r));
+	TRY(der_whole(&body, DER_SEQ, tbs));
+	TRY(sig_alg_get(&body, alg));
+	TRY(der_bits(&body, sig));
+	return rd_end(&body);
+}
