@@ -6,8 +6,6 @@
 #include "lib/enc.h"
 #include "lib/remote_status.h"
 
-#include <string.h>
-
 static const char *state_name(void)
 {
 	if (keeper.broken.code != OK)
@@ -50,12 +48,7 @@ static enum err add_attention(struct attrs *a)
 static enum err add_weaker(struct attrs *a)
 {
 	TRY(attrs_add_view(a, attrs_view(&keeper.notes)));
-	if (strcmp(confine_variant_name(), "release"))
-		TRY(attrs_add_fmt(a, "weaker",
-				  "all: built as '%s': system calls are "
-				  "refused, not killed for, and memory is not "
-				  "bounded",
-				  confine_variant_name()));
+	TRY(confine_variant_weaker(a));
 	TRY(remote_status_weaker(attrs_view(&keeper.start), "keeper", a));
 	if (!keeper.arena_survives)
 		TRY(attrs_add_str(a, "weaker",

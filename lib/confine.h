@@ -7,6 +7,8 @@
 
 #include <sys/types.h>
 
+struct attrs;
+
 enum confine_role {
 	CONFINE_SUPERVISOR,
 	CONFINE_DOOR,
@@ -128,5 +130,7 @@ uint32_t confine_variant_action(void);
 bool confine_variant_limits(void);
 const char *confine_variant_name(void);
 void confine_variant_begin(void);
+/* For `status`: adds weaker=TEXT, of any variant but release. */
+MUST enum err confine_variant_weaker(struct attrs *out);
 
 #endif

@@ -3,6 +3,8 @@
  * memory takes terabytes of address space. `status` says so. */
 #include "lib/confine.h"
 
+#include "lib/attr.h"
+
 #include <errno.h>
 #include <seccomp.h>
 
@@ -29,6 +31,14 @@ bool confine_variant_limits(void)
 const char *confine_variant_name(void)
 {
 	return "sanitizer";
+}
+
+enum err confine_variant_weaker(struct attrs *out)
+{
+	return attrs_add_str(out, "weaker",
+			     "all: built as 'sanitizer': system calls are "
+			     "refused, not killed for, and memory is not "
+			     "bounded");
 }
 
 void confine_variant_begin(void)
