@@ -1,6 +1,8 @@
 /* Keeper: grants: who may start agents of which types. A grant is one row. */
 #include "certmgr/keeper.h"
 
+#include "lib/grant_call.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -32,20 +34,17 @@ static void record(const struct call *c, const char *event, uint64_t id,
 	const struct conn *conn = call_conn(c);
 	struct attrs what;
 	struct fault f;
-	struct buf line;
 
 	attrs_init(&what);
-	buf_init(&line, 4 * GRANT_BYTES_MAX);
 	ENSURE(attrs_add_str(&what, "event", event) == OK);
 	ENSURE(attrs_add_u64(&what, "grant", id) == OK);
-	if (text.len && attr_format_text(text, &line) == OK)
-		(void)!attrs_add(&what, "limits", 0, line.p, line.len);
+	if (text.len)
+		(void)!grant_add_limits(&what, text);
 	if (conn)
 		(void)!attrs_add_view(&what, attrs_view(&conn->said));
 	call_named(c, &what);
 	(void)!audit_link_record(keeper.audit, attrs_view(&what), AUDIT_ADMIN,
 				 NULL, &f);
-	buf_wipe(&line);
 	attrs_wipe(&what);
 }
 
@@ -126,8 +125,6 @@ static bool of_type(const struct grant *g, const char *type)
 	struct span_set set = g->set[GRANT_AGENT];
 	size_t n = strlen(type);
 
-	if (!type[0])
-		return true;
 	for (unsigned i = 0; i < set.count; i++)
 		if ((set.item[i].len == n && !memcmp(set.item[i].p, type, n)) ||
 		    set.item[i].p[0] == '*')
@@ -138,7 +135,6 @@ static bool of_type(const struct grant *g, const char *type)
 void verb_grant_list(const struct call *c, struct attr_view v)
 {
 	char type[TYPE_MAX + 1] = "";
-	struct attrs item, r;
 	struct fault f;
 	enum err e = call_text(v, "agent", type, sizeof type, &f);
 
@@ -146,22 +142,7 @@ void verb_grant_list(const struct call *c, struct attr_view v)
 		call_fault(c, &f);
 		return;
 	}
-	attrs_init(&item);
-	attrs_init(&r);
-	for (size_t i = 0; i < grant_set_count(keeper.grants); i++) {
-		const struct grant *g = grant_set_at(keeper.grants, i);
-
-		if (!of_type(g, type))
-			continue;
-		attrs_clear(&item);
-		ENSURE(attrs_add_u64(&item, "id", g->id) == OK);
-		ENSURE(attrs_add(&item, "grant", 0, g->text.p, g->text.len) ==
-		       OK);
-		call_item(c, attrs_view(&item));
-	}
-	call_reply(c, &r);
-	attrs_wipe(&item);
-	attrs_wipe(&r);
+	grants_list(c, keeper.grants, type[0] ? of_type : NULL, type);
 }
 
 /* test */

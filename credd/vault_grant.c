@@ -1,6 +1,8 @@
 /* Vault: grants, added, listed and removed. A grant is one sealed row: grant=LIST. */
 #include "credd/vault.h"
 
+#include "lib/grant_call.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,20 +39,6 @@ static void added(struct job *j)
 	ENSURE(attrs_add_u64(&j->reply, "id", j->number) == OK);
 }
 
-/* The grant as a person would write it, for the log. */
-static enum err add_limits(struct attrs *to, struct attr_view text)
-{
-	struct buf line;
-	enum err e;
-
-	buf_init(&line, 4 * GRANT_BYTES_MAX);
-	e = attr_format_text(text, &line);
-	if (e == OK)
-		e = attrs_add(to, "limits", 0, line.p, line.len);
-	buf_wipe(&line);
-	return e;
-}
-
 static enum err put_grant(struct job *j, struct change *c,
 			  struct attr_view text)
 {
@@ -67,7 +55,7 @@ static enum err put_grant(struct job *j, struct change *c,
 	if (e != OK)
 		return e;
 	TRY(attrs_add_u64(&j->what, "grant", j->number));
-	return add_limits(&j->what, text);
+	return grant_add_limits(&j->what, text);
 }
 
 void verb_grant_add(struct job *j)
@@ -135,13 +123,12 @@ static bool names(const struct grant *g, const char *credential)
 		if (set->item[i].len == strlen(credential) &&
 		    !memcmp(set->item[i].p, credential, set->item[i].len))
 			return true;
-	return !credential[0];
+	return false;
 }
 
 void verb_grant_list(const struct call *c, struct attr_view v)
 {
 	char credential[VAULT_NAME_MAX + 1] = "";
-	struct attrs item, reply;
 	struct fault f;
 	enum err e =
 		call_text(v, "credential", credential, sizeof credential, &f);
@@ -150,20 +137,5 @@ void verb_grant_list(const struct call *c, struct attr_view v)
 		call_fault(c, &f);
 		return;
 	}
-	attrs_init(&item);
-	attrs_init(&reply);
-	for (size_t i = 0; i < grant_set_count(vault.grants); i++) {
-		const struct grant *g = grant_set_at(vault.grants, i);
-
-		if (!names(g, credential))
-			continue;
-		attrs_clear(&item);
-		ENSURE(attrs_add_u64(&item, "id", g->id) == OK);
-		ENSURE(attrs_add(&item, "grant", 0, g->text.p, g->text.len) ==
-		       OK);
-		call_item(c, attrs_view(&item));
-	}
-	call_reply(c, &reply);
-	attrs_wipe(&item);
-	attrs_wipe(&reply);
+	grants_list(c, vault.grants, credential[0] ? names : NULL, credential);
 }
