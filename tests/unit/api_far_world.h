@@ -13,6 +13,7 @@
 #include "lib/roles.h"
 
 #include "tests/unit/bundle_world.h"
+#include "tests/unit/fd_test.h"
 
 #include <arpa/inet.h>
 #include <dirent.h>
@@ -79,28 +80,11 @@ static inline void far_put(int to, uint32_t kind, uint64_t id, const char *text)
 /* With a descriptor, which is closed here. */
 static inline void far_put_fd(int to, uint32_t kind, const char *text, int fd)
 {
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof fd)];
-	} ctl = { 0 };
-	AUTO(buf_wipe) struct buf b = { 0 };
 	struct attrs a;
-	struct iovec iov;
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = &ctl,
-			    .msg_controllen = sizeof ctl };
 
-	buf_init(&b, MSG_MAX + 4);
 	far_text(&a, text);
-	assert_int_equal(msg_put(&b, kind, 0, attrs_view(&a)), OK);
+	fd_send(to, kind, 0, attrs_view(&a), fd);
 	attrs_wipe(&a);
-	iov = (struct iovec){ .iov_base = b.p, .iov_len = b.len };
-	ctl.align.cmsg_level = SOL_SOCKET;
-	ctl.align.cmsg_type = SCM_RIGHTS;
-	ctl.align.cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(&ctl.align), &fd, sizeof fd);
-	assert_int_equal(sendmsg(to, &m, 0), (ssize_t)b.len);
 	close(fd);
 }
 

@@ -10,7 +10,7 @@
 #include "lib/kinds.h"
 #include "lib/num.h"
 
-#include "tests/unit/unit.h"
+#include "tests/unit/fd_test.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -54,31 +54,6 @@ static inline int world_listen(uint16_t *port)
 	return fd;
 }
 
-static inline void world_send_fd(int to, uint32_t kind, uint64_t id,
-				 const struct attrs *a, int fd)
-{
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof fd)];
-	} ctl = { 0 };
-	struct buf b;
-	struct iovec iov;
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = &ctl,
-			    .msg_controllen = sizeof ctl };
-
-	buf_init(&b, MSG_MAX + 4);
-	assert_int_equal(msg_put(&b, kind, id, attrs_view(a)), OK);
-	iov = (struct iovec){ .iov_base = b.p, .iov_len = b.len };
-	ctl.align.cmsg_level = SOL_SOCKET;
-	ctl.align.cmsg_type = SCM_RIGHTS;
-	ctl.align.cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(&ctl.align), &fd, sizeof fd);
-	assert_int_equal(sendmsg(to, &m, 0), (ssize_t)b.len);
-	buf_wipe(&b);
-}
-
 static inline void world_text(struct attrs *a, const char *text)
 {
 	struct fault f = { 0 };
@@ -98,7 +73,7 @@ static inline void world_meet(struct world *w)
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	world_text(&a, "peer=issuer");
-	world_send_fd(w->sup, SUP_PEER, 0, &a, pair[1]);
+	fd_send(w->sup, SUP_PEER, 0, attrs_view(&a), pair[1]);
 	attrs_wipe(&a);
 	close(pair[1]);
 	w->issuer = pair[0];

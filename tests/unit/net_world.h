@@ -168,7 +168,7 @@ static inline int net_meet(struct net *n, const char *peer)
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	list_of(&a, peer);
-	send_with_fd(n->sup, SUP_PEER, &a, pair[1]);
+	fd_send(n->sup, SUP_PEER, 0, attrs_view(&a), pair[1]);
 	close(pair[1]);
 	return pair[0];
 }
@@ -297,48 +297,13 @@ struct conn {
 	size_t body; /* where it begins */
 };
 
-static inline int tcp_pair(int *other)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET,
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof a;
-	int at = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_int_equal(bind(at, (struct sockaddr *)&a, sizeof a), 0);
-	assert_int_equal(listen(at, 1), 0);
-	assert_int_equal(getsockname(at, (struct sockaddr *)&a, &len), 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
-	*other = accept(at, NULL, NULL);
-	close(at);
-	assert_true(*other >= 0);
-	return fd;
-}
-
 static inline void net_dialled(struct net *n, uint64_t id, int fd)
 {
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof fd)];
-	} ctl = { 0 };
 	AUTO(attrs_wipe) struct attrs a = { 0 };
-	AUTO(buf_wipe) struct buf b = { 0 };
-	struct iovec iov;
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = &ctl,
-			    .msg_controllen = sizeof ctl };
 
 	attrs_init(&a);
-	buf_init(&b, MSG_MAX + MSG_HEAD);
 	list_of(&a, "address=192.0.2.7");
-	assert_int_equal(msg_put(&b, DIAL_CONNECTED, id, attrs_view(&a)), OK);
-	iov = (struct iovec){ .iov_base = b.p, .iov_len = b.len };
-	ctl.align.cmsg_level = SOL_SOCKET;
-	ctl.align.cmsg_type = SCM_RIGHTS;
-	ctl.align.cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(&ctl.align), &fd, sizeof fd);
-	assert_int_equal(sendmsg(n->dialer, &m, 0), (ssize_t)b.len);
+	fd_send(n->dialer, DIAL_CONNECTED, id, attrs_view(&a), fd);
 }
 
 static inline void net_not_dialled(struct net *n, uint64_t id)

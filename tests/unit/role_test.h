@@ -7,6 +7,7 @@
 #include "lib/chan.h"
 #include "lib/clock.h"
 
+#include "tests/unit/fd_test.h"
 #include "tests/unit/store_test.h"
 
 #include <fcntl.h>
@@ -31,31 +32,6 @@ static inline void fault_ok(enum err e, const struct fault *f)
 		fail_msg("%s: %s", err_name(e), f->text);
 }
 
-/* A message with a descriptor. */
-static inline void send_with_fd(int to, uint32_t kind, const struct attrs *a,
-				int fd)
-{
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof fd)];
-	} ctl = { 0 };
-	AUTO(buf_wipe) struct buf b = { 0 };
-	struct iovec iov;
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = &ctl,
-			    .msg_controllen = sizeof ctl };
-
-	buf_init(&b, MSG_MAX + 4);
-	assert_int_equal(msg_put(&b, kind, 0, attrs_view(a)), OK);
-	iov = (struct iovec){ .iov_base = b.p, .iov_len = b.len };
-	ctl.align.cmsg_level = SOL_SOCKET;
-	ctl.align.cmsg_type = SCM_RIGHTS;
-	ctl.align.cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(&ctl.align), &fd, sizeof fd);
-	assert_int_equal(sendmsg(to, &m, 0), (ssize_t)b.len);
-}
-
 /* Gives the role a channel to a (new) peer, which is the test: "peer=vault". */
 static inline void role_meets(struct role *r, const char *peer)
 {
@@ -67,7 +43,7 @@ static inline void role_meets(struct role *r, const char *peer)
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	list_of(&a, peer);
-	send_with_fd(r->sup, SUP_PEER, &a, pair[1]);
+	fd_send(r->sup, SUP_PEER, 0, attrs_view(&a), pair[1]);
 	close(pair[1]);
 	r->vault = pair[0];
 }

@@ -6,7 +6,7 @@
 #include "lib/problem.h"
 #include "lib/roles.h"
 
-#include "tests/unit/unit.h"
+#include "tests/unit/fd_test.h"
 
 #include <fcntl.h>
 #include <sys/socket.h>
@@ -47,31 +47,14 @@ static void pair(int sv[2])
 			 0);
 }
 
+/* The descriptor is closed here. */
 static void send_fd(int to, uint32_t kind, uint64_t id, const char *text,
 		    int fd)
 {
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof fd)];
-	} ctl = { 0 };
-	struct buf b;
-	struct iovec iov;
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = &ctl,
-			    .msg_controllen = sizeof ctl };
 	struct attrs a;
 
 	list(&a, text);
-	buf_init(&b, MSG_MAX + 4);
-	assert_int_equal(msg_put(&b, kind, id, attrs_view(&a)), OK);
-	iov = (struct iovec){ .iov_base = b.p, .iov_len = b.len };
-	ctl.align.cmsg_level = SOL_SOCKET;
-	ctl.align.cmsg_type = SCM_RIGHTS;
-	ctl.align.cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(&ctl.align), &fd, sizeof fd);
-	assert_int_equal(sendmsg(to, &m, 0), (ssize_t)b.len);
-	buf_wipe(&b);
+	fd_send(to, kind, id, attrs_view(&a), fd);
 	attrs_wipe(&a);
 	close(fd);
 }

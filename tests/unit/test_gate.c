@@ -400,7 +400,7 @@ static void crl_put(struct world *w, const char *shard, const void *p, size_t n,
 		       "next_update=784115377 size=%zu offset=100",
 		       shard, number, n);
 	world_text(&a, text);
-	world_send_fd(w->issuer, GI_CRL, number, &a, fd);
+	fd_send(w->issuer, GI_CRL, number, attrs_view(&a), fd);
 	attrs_wipe(&a);
 	close(fd);
 	assert_int_equal(world_get(w, GI_DROPPED).id, number);

@@ -450,7 +450,7 @@ static void a_crl_goes_through_tls_too(void **state)
 	begin(&x);
 	assert_int_equal(pwrite(fd, "revoked", 7, 0), 7);
 	world_text(&a, "number=1 this_update=1 next_update=2 size=7 offset=0");
-	world_send_fd(x.w.issuer, GI_CRL, 1, &a, fd);
+	fd_send(x.w.issuer, GI_CRL, 1, attrs_view(&a), fd);
 	attrs_wipe(&a);
 	close(fd);
 	assert_int_equal(world_get(&x.w, GI_DROPPED).id, 1);

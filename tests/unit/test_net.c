@@ -181,7 +181,7 @@ static void give_token(struct net *n)
 	fd = net_open("token", O_RDONLY);
 	attrs_init(&a);
 	list_of(&a, "given=token");
-	send_with_fd(n->sup, SUP_GIVEN, &a, fd);
+	fd_send(n->sup, SUP_GIVEN, 0, attrs_view(&a), fd);
 	attrs_wipe(&a);
 }
 

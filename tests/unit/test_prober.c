@@ -158,7 +158,7 @@ static void probe_start(struct role *r, const char *key, const char *host,
 	attrs_init(&a);
 	assert_int_equal(attrs_add(&a, "spki", 0, spki, n), OK);
 	assert_int_equal(attrs_add_str(&a, "host", host), OK);
-	send_with_fd(r->vault, IP_PROBE, &a, fd);
+	fd_send(r->vault, IP_PROBE, 0, attrs_view(&a), fd);
 	close(fd);
 }
 

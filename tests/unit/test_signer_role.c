@@ -6,6 +6,7 @@
 #include "lib/chan.h"
 #include "lib/clock.h"
 
+#include "tests/unit/fd_test.h"
 #include "tests/unit/signer_world.h"
 
 #include <signal.h>
@@ -34,29 +35,6 @@ static void send_list(int fd, uint32_t kind, const char *text)
 	attrs_init(&a);
 	world_ok(attrs_parse_text(&a, text, strlen(text), &f), &f);
 	world_ok(chan_put1(fd, kind, 0, attrs_view(&a)), &f);
-}
-
-static void send_fd(int to, uint32_t kind, const struct attrs *a, int fd)
-{
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof fd)];
-	} ctl = { 0 };
-	AUTO(buf_wipe) struct buf b = { 0 };
-	struct iovec iov;
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = &ctl,
-			    .msg_controllen = sizeof ctl };
-
-	buf_init(&b, MSG_MAX + 4);
-	assert_int_equal(msg_put(&b, kind, 9, attrs_view(a)), OK);
-	iov = (struct iovec){ .iov_base = b.p, .iov_len = b.len };
-	ctl.align.cmsg_level = SOL_SOCKET;
-	ctl.align.cmsg_type = SCM_RIGHTS;
-	ctl.align.cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(&ctl.align), &fd, sizeof fd);
-	assert_int_equal(sendmsg(to, &m, 0), (ssize_t)b.len);
 }
 
 static struct msg get(struct running *r, int fd)
@@ -113,7 +91,7 @@ static void meet(struct running *r)
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	assert_int_equal(attrs_add_str(&a, "peer", "issuer"), OK);
-	send_fd(r->sup, SUP_PEER, &a, pair[1]);
+	fd_send(r->sup, SUP_PEER, 9, attrs_view(&a), pair[1]);
 	close(pair[1]);
 	r->issuer = pair[0];
 }
@@ -414,14 +392,14 @@ static void test_a_crl_comes_with_its_descriptor(void **state)
 	assert_int_equal(write(fd, tbs.p, tbs.len), (ssize_t)tbs.len);
 	assert_int_equal(attrs_add_u64(&a, "offset", 0), OK);
 	assert_int_equal(attrs_add_u64(&a, "size", tbs.len), OK);
-	send_fd(r.issuer, IG_CRL, &a, fd);
+	fd_send(r.issuer, IG_CRL, 9, attrs_view(&a), fd);
 	assert_int_equal(answer(&r, 9), IG_CRL_SIGNED);
 	/* its number was written, although nobody waited for that */
 	assert_int_equal(stop(&r, 0), 0);
 	start(&r);
 	known_wipe(&k);
 	know(&r, &k);
-	send_fd(r.issuer, IG_CRL, &a, fd);
+	fd_send(r.issuer, IG_CRL, 9, attrs_view(&a), fd);
 	assert_int_equal(answer(&r, 9), IG_REFUSED);
 	assert_int_equal(stop(&r, 0), 0);
 	close(fd);

@@ -99,7 +99,7 @@ static inline int ver_meet(struct ver *v, const char *peer)
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	list_of(&a, peer);
-	send_with_fd(v->sup, SUP_PEER, &a, pair[1]);
+	fd_send(v->sup, SUP_PEER, 0, attrs_view(&a), pair[1]);
 	close(pair[1]);
 	return pair[0];
 }
@@ -127,7 +127,7 @@ static inline void ver_root_of(struct ver *v, const struct buf *root,
 	assert_int_equal(attrs_add_str(&a, "node", node), OK);
 	assert_int_equal(pem_put("CERTIFICATE", span_buf(root), &pem), OK);
 	assert_int_equal(write(fd, pem.p, pem.len), (ssize_t)pem.len);
-	send_with_fd(v->sup, SUP_ROOT, &a, fd);
+	fd_send(v->sup, SUP_ROOT, 0, attrs_view(&a), fd);
 }
 
 static inline void ver_root(struct ver *v, const struct buf *root)
@@ -320,24 +320,6 @@ static inline void ver_dropped(struct ver *v, uint32_t n)
 
 /* ---- the network */
 
-static inline int tcp_pair(int *other)
-{
-	struct sockaddr_in a = { .sin_family = AF_INET,
-				 .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
-	socklen_t len = sizeof a;
-	int at = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	assert_int_equal(bind(at, (struct sockaddr *)&a, sizeof a), 0);
-	assert_int_equal(listen(at, 1), 0);
-	assert_int_equal(getsockname(at, (struct sockaddr *)&a, &len), 0);
-	assert_int_equal(connect(fd, (struct sockaddr *)&a, sizeof a), 0);
-	*other = accept(at, NULL, NULL);
-	close(at);
-	assert_true(*other >= 0);
-	return fd;
-}
-
 static inline uint64_t ver_dial_id(struct ver *v)
 {
 	struct fault f = { 0 };
@@ -363,32 +345,16 @@ static inline void ver_no_dial(struct ver *v)
 	fault_ok(chan_put1(v->dialer, DIAL_FAILED, id, attrs_view(&a)), &f);
 }
 
-/* A message with a descriptor and an id. */
+/* Our end of the connection that it gets. */
 static inline int ver_dialled(struct ver *v)
 {
-	union {
-		struct cmsghdr align;
-		char room[CMSG_SPACE(sizeof(int))];
-	} ctl = { 0 };
 	AUTO(attrs_wipe) struct attrs a = { 0 };
-	AUTO(buf_wipe) struct buf b = { .max = MSG_MAX + MSG_HEAD };
 	uint64_t id = ver_dial_id(v);
 	int mine = -1, fd = tcp_pair(&mine);
-	struct iovec iov;
-	struct msghdr m = { .msg_iov = &iov,
-			    .msg_iovlen = 1,
-			    .msg_control = &ctl,
-			    .msg_controllen = sizeof ctl };
 
 	attrs_init(&a);
 	list_of(&a, "address=192.0.2.7");
-	assert_int_equal(msg_put(&b, DIAL_CONNECTED, id, attrs_view(&a)), OK);
-	iov = (struct iovec){ .iov_base = b.p, .iov_len = b.len };
-	ctl.align.cmsg_level = SOL_SOCKET;
-	ctl.align.cmsg_type = SCM_RIGHTS;
-	ctl.align.cmsg_len = CMSG_LEN(sizeof fd);
-	memcpy(CMSG_DATA(&ctl.align), &fd, sizeof fd);
-	assert_int_equal(sendmsg(v->dialer, &m, 0), (ssize_t)b.len);
+	fd_send(v->dialer, DIAL_CONNECTED, id, attrs_view(&a), fd);
 	close(fd);
 	return mine;
 }
