@@ -111,7 +111,8 @@ enum err certmgr_configure(struct attr_view conf, struct fault *f)
 	certmgr.token = conf_str(conf, "token");
 	certmgr.upcall = conf_bool(conf, "upcall");
 	certmgr.claim_within = conf_u64(conf, "claim_within");
-	TRY(conf_second(conf, "audit", "normal", "durable", &certmgr.durable, f));
+	TRY(conf_second(conf, "audit", "normal", "durable", &certmgr.durable,
+			f));
 	TRY(take_view(conf, f));
 	return check_ca(f);
 }
