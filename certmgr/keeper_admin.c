@@ -51,10 +51,27 @@ static struct wait *wait_new(const struct call *c, struct attrs *reply)
 	return w;
 }
 
+/* Whoever may ask may ask often. */
+static bool crowded(const struct agent *a)
+{
+	unsigned n = 0;
+
+	for (const struct wait *w = a->waits; w; w = w->next)
+		n++;
+	return n >= KEEPER_AGENT_WAITS;
+}
+
 void wait_agent(struct agent *a, const struct call *c, struct attrs *reply)
 {
-	struct wait *w = wait_new(c, reply);
+	struct wait *w;
 
+	if (crowded(a)) {
+		ENSURE(attrs_add_str(reply, "state", agent_state_text(a)) ==
+		       OK);
+		call_reply(c, reply);
+		return;
+	}
+	w = wait_new(c, reply);
 	w->agent = a;
 	w->next = a->waits;
 	a->waits = w;

@@ -17,10 +17,12 @@ from lib.ca_cli import until
 from lib.case import Skip, case, check, equal, is_sanitized, run
 from lib.certmgr import (CALL, CRETULA, Certmgr, Client, Spawned, encode_message,
                          is_root, read_all)
+from lib.raw import REPLY, Raw
 from lib.upcall import registered
 
 THOUSAND = 200 if is_sanitized() else 1000
 LANES = 8               # connections of a node
+WAITS = 64              # calls that wait for one agent
 
 
 def claims_by_keyring(cm):
@@ -69,6 +71,25 @@ def who_comes_while_it_is_away_is_told():
         if keyring:
             done = claims_by_keyring(cm)
             equal(done.returncode, 0, "by request_key: %r" % done.stderr)
+
+
+@case
+def few_wait_for_one_agent_and_the_others_are_told():
+    """Each that waits would be looked at for each that ends."""
+    with apart() as (ca, cm, relay):
+        grant(cm)
+        agent = cm.spawn(ME).agent
+        until("it is made", lambda: number(cm, "certificates") == 1)
+        relay.do("drop")
+        with Raw(os.path.join(cm.run, "admin.sock")) as raw:
+            for ident in range(1, WAITS + 2):
+                raw.call(ident, [("verb", "agent.renew"), ("agent", agent)])
+            kind, ident, attrs = raw.receive()
+            equal((kind, ident), (REPLY, WAITS + 1), "one too many is told first")
+            check(attrs.text("state"), "how it is", attrs)
+            relay.do("pass")
+            got = [raw.receive()[1] for _ in range(WAITS)]
+        equal(sorted(got), list(range(1, WAITS + 1)), "the others when it is made")
 
 
 class Reader:
