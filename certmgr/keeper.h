@@ -33,9 +33,8 @@ enum {
 	KEEPER_PAYLOAD = 16 << 10,
 	KEEPER_BATCH = 256, /* rows of one transaction */
 	KEEPER_BATCH_BYTES = 512 << 10,
-	KEEPER_WAIT_MS = 10000, /* spawn wait=yes, agent.renew and revoke */
-	KEEPER_AGENT_WAITS =
-		64, /* … for one agent; others are told how it is */
+	KEEPER_WAIT_MS = 10000,  /* spawn wait=yes, agent.renew and revoke */
+	KEEPER_AGENT_WAITS = 64, /* … of one agent */
 	KEEPER_LEAD_PERCENT = 5, /* of its life a renewal begins earlier */
 	KEEPER_BACKOFF_MS = 500, /* after the first failure, then doubled */
 	KEEPER_BACKOFF_MAX_MS = 60000,
