@@ -22,7 +22,7 @@
 #include <string.h>
 #include <unistd.h>
 
-struct api api;
+struct api api = { .read_ns = API_READ_S * CLOCK_SECOND };
 
 /* Connections */
 

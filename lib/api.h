@@ -25,6 +25,7 @@ enum {
 	API_ANSWER_MAX = 16 << 20, /* bytes of JSON of one answer */
 	API_ANSWERS_MAX = 64
 			  << 20, /* … of all that are collected or not read */
+	API_READ_S = 10,         /* an answer is read in peace */
 	API_WAITING = 1024,      /* handed over before the core is there */
 	API_NAME_MAX = 256,      /* bytes of a name in a path, decoded */
 	API_LOCAL_CONNS =
@@ -67,7 +68,8 @@ struct api_conn {
 	bool called;   /* it is in flight, its deadline is http.due */
 	struct buf items;
 	bool has_items;
-	size_t held; /* bytes of its answer, in api.held */
+	size_t held;       /* bytes of its answer, in api.held */
+	uint64_t answered; /* when it could begin to read the last one */
 	/* of the TLS port only */
 	enum api_known known;
 	/* a request waits for what the verifier says; its deadline is http.due */
@@ -85,6 +87,9 @@ struct api {
 	struct gate_dues dues;
 	unsigned in_flight;
 	size_t held;
+	/* an answer that is read for longer makes room for others; API_READ_S: tests
+	 * cannot wait that long */
+	uint64_t read_ns;
 	uint64_t calls_done, calls_failed;
 };
 

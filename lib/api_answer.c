@@ -3,6 +3,7 @@
 #include "lib/api.h"
 
 #include "lib/json_list.h"
+#include "lib/map.h"
 #include "lib/problem.h"
 
 #include <string.h>
@@ -32,12 +33,33 @@ static enum err too_large(struct fault *f)
 			 API_ANSWER_MAX >> 20);
 }
 
+/* Full: who has been reading for longest, and for long, makes room. */
+static bool make_room(void)
+{
+	uint64_t now = loop_now(gate.loop);
+	struct api_conn *c, *slowest = NULL;
+	size_t at = 0;
+
+	while ((c = map_next(api.conns, &at)))
+		if (c->held && !c->called && now - c->answered >= api.read_ns &&
+		    (!slowest || c->answered < slowest->answered))
+			slowest = c;
+	if (!slowest)
+		return false;
+	hold(slowest, 0);
+	api.port.closed_full++;
+	gate_conn_end(&slowest->http);
+	return true;
+}
+
 static enum err take_room(struct api_conn *c, size_t bytes, struct fault *f)
 {
 	hold(c, bytes);
-	if (api.held > API_ANSWERS_MAX)
-		return fault_set(f, ERR_UNAVAILABLE,
-				 "too many answers wait to be read: try again");
+	while (api.held > API_ANSWERS_MAX)
+		if (!make_room())
+			return fault_set(f, ERR_UNAVAILABLE,
+					 "too many answers wait to be read: "
+					 "try again");
 	return OK;
 }
 
@@ -152,6 +174,7 @@ enum err api_answer_reply(struct api_conn *c, struct attr_view v,
 		return too_large(f);
 	buf_wipe(&c->items);
 	TRY(take_room(c, b.len, f));
+	c->answered = loop_now(gate.loop);
 	r = mhd_response(b.p, b.len, "application/json");
 	mhd_header(r, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 	*out = r;

@@ -365,7 +365,7 @@ static void an_answer_over_its_bound_is_refused_and_forgotten(void **state)
 enum {
 	PIECE = 900 << 10,
 	BODIES = GATE_BODIES_MAX / PIECE + 2,
-	ANSWERS = API_ANSWERS_MAX / PIECE + 2,
+	ANSWERS = API_ANSWERS_MAX / PIECE + 1,
 };
 
 static char *piece(const char *before, const char *after)
@@ -404,22 +404,46 @@ static void bodies_of_calls_in_flight_keep_nobody_out(void **state)
 	end();
 }
 
-static void answers_that_nobody_reads_are_bounded(void **state)
+/* Answers to clients that do not read, one more than there is room for. */
+static void nobody_reads(int fd[ANSWERS])
 {
 	char *reply = piece("x=", "");
-	int fd[ANSWERS];
 
-	(void)state;
-	start();
 	for (unsigned i = 0; i < ANSWERS; i++) {
 		fd[i] = client(CONN + i);
 		get(fd[i], "/v1/transport");
 		say(w.core, CLIENT_REPLY, hear(w.core, CLIENT_CALL).id, reply);
 	}
+	free(reply);
+}
+
+static void answers_that_nobody_reads_are_bounded(void **state)
+{
+	int fd[ANSWERS];
+
+	(void)state;
+	start();
+	nobody_reads(fd);
 	expect(fd[ANSWERS - 1], 503, "too many answers wait to be read");
 	for (unsigned i = 0; i < ANSWERS; i++)
 		close(fd[i]);
-	free(reply);
+	end();
+}
+
+static void who_reads_for_long_makes_room(void **state)
+{
+	uint64_t usual = api.read_ns;
+	int fd[ANSWERS];
+
+	(void)state;
+	api.read_ns = 1;
+	start();
+	api.read_ns = usual;
+	nobody_reads(fd);
+	expect(fd[ANSWERS - 1], 200, "{\"x\":\"yyy");
+	assert_int_equal(hear(w.door, DF_CLOSED).id, CONN);
+	for (unsigned i = 0; i < ANSWERS; i++)
+		close(fd[i]);
 	end();
 }
 
@@ -539,6 +563,7 @@ int main(void)
 			an_answer_over_its_bound_is_refused_and_forgotten),
 		cmocka_unit_test(bodies_of_calls_in_flight_keep_nobody_out),
 		cmocka_unit_test(answers_that_nobody_reads_are_bounded),
+		cmocka_unit_test(who_reads_for_long_makes_room),
 		cmocka_unit_test(who_leaves_is_told_to_door_and_core),
 		cmocka_unit_test(
 			who_is_dropped_ends_also_with_a_call_in_flight),
