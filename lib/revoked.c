@@ -58,6 +58,10 @@ static enum err signer_check(const struct chain_ca *ca, const struct cert *c,
 		return no_answer(f, "the answer is signed by somebody whom the "
 				    "CA has not appointed for that "
 				    "(OCSPSigning)");
+	if (!c->nocheck)
+		return no_answer(f, "whether the answer's signer is revoked "
+				    "would have to be asked (its certificate "
+				    "lacks ocsp-nocheck)");
 	if (!span_equal(c->authority_key, ca->cert.subject_key))
 		return no_answer(f, "the certificate of the answer's signer "
 				    "names another CA's key");

@@ -54,6 +54,21 @@ static void a_server_whose_certificate_has_ended_is_refused(void **state)
 	assert_non_null(strstr(err.text, "are the clocks right?"));
 }
 
+/* Every agent's certificate has names; not every agent is a server. */
+static void a_server_that_may_only_be_a_client_is_refused(void **state)
+{
+	struct cretula_error err;
+
+	(void)state;
+	server_named("DNS:localhost", g.root, g.root_key, 3600);
+	extend(g.server, g.root, NID_ext_key_usage, "clientAuth");
+	ENSURE(X509_sign(g.server, g.root_key, EVP_sha256()) > 0);
+	serving(replies);
+	assert_int_equal(try("client.pem", "root.pem", &err),
+			 CRETULA_ERR_UNAUTHENTICATED);
+	assert_non_null(strstr(err.text, "is refused: "));
+}
+
 static void our_refused_certificate(int version)
 {
 	struct cretula_error err;
@@ -215,6 +230,7 @@ int main(void)
 		WITH_GATE(a_server_of_another_root_is_refused),
 		WITH_GATE(a_server_of_another_name_is_refused),
 		WITH_GATE(a_server_whose_certificate_has_ended_is_refused),
+		WITH_GATE(a_server_that_may_only_be_a_client_is_refused),
 		WITH_GATE(ours_refused_by_tls_1_2_is_told),
 		WITH_GATE(ours_refused_by_tls_1_3_is_told),
 		WITH_GATE(tls_1_1_is_not_spoken),

@@ -266,12 +266,13 @@ static void test_a_revoked_one_is_refused_for_good(void **state)
 /* Every way to lie, or to say nothing. */
 static void test_what_cannot_be_believed_is_no_answer(void **state)
 {
-	struct buf wrong_use = { 0 }, wrong_ca = { 0 };
+	struct buf wrong_use = { 0 }, wrong_ca = { 0 }, check = { 0 };
 	struct ver v;
 
 	(void)state;
 	ver_signer(&ca.w.issuing, EKU_SERVER, &wrong_use);
 	ver_signer(&ca.other.issuing, EKU_OCSP, &wrong_ca);
+	ver_signer(&ca.w.issuing, EKU_OCSP | EKU_SERVER, &check);
 	const struct {
 		struct lie lie;
 		const char *words;
@@ -285,6 +286,7 @@ static void test_what_cannot_be_believed_is_no_answer(void **state)
 		{ { .signer = &ca.other.leaf }, "has not appointed" },
 		{ { .cert = &wrong_ca }, "has not appointed" },
 		{ { .cert = &wrong_use }, "not appointed for that" },
+		{ { .cert = &check }, "lacks ocsp-nocheck" },
 		{ { .broken = true }, "signature is wrong" },
 		{ { .other_serial = true }, "about another certificate" },
 		{ { .other_nonce = true }, "its nonce is not ours" },
@@ -307,6 +309,7 @@ static void test_what_cannot_be_believed_is_no_answer(void **state)
 	}
 	buf_wipe(&wrong_use);
 	buf_wipe(&wrong_ca);
+	buf_wipe(&check);
 }
 
 /* Nothing makes a revocation undone: not its age, nor another's nonce. */
