@@ -360,6 +360,8 @@ static void judge_token(struct enrolment *n)
 				 sizeof o->node, &f);
 		(void)!call_text(attrs_view(&n->row), "type", o->profile,
 				 sizeof o->profile, &f);
+		(void)!call_number(attrs_view(&n->row), "delay", 0,
+				   TOKEN_DELAY_MAX, &o->delay, &f);
 		if (attr_only(attrs_view(&n->row), "request", &a) == OK &&
 		    a.len == sizeof o->csr_hash &&
 		    secret_equal(a.value, o->csr_hash, a.len))
