@@ -47,7 +47,7 @@ struct revocation {
 	size_t count; /* of this page */
 	uint64_t last, total;
 	uint64_t already;
-	bool more, one;
+	bool more, one, again; /* … which is revoked as it is to be */
 };
 
 static void next_page(struct revocation *r);
@@ -99,7 +99,7 @@ static void durable(struct txn_entry *e, const struct fault *f)
 		answer(r, f);
 		return;
 	}
-	r->total += r->count;
+	r->total += r->again ? 0 : r->count;
 	peers_revoked(r->number, r->count);
 	for (size_t i = 0; i < r->count; i++)
 		crl_revoked(r->number[i]);
@@ -117,6 +117,9 @@ static enum err put_one(struct revocation *r, uint64_t number)
 		e = attrs_add_u64(&op, "time", (uint64_t)clock_wall());
 	if (e == OK)
 		e = attrs_add_u64(&op, "reason", r->reason);
+	/* a thief who gives up what he got ends no alarm about it */
+	if (e == OK && admin_is(&r->ask))
+		e = attrs_add_str(&op, "settle", "yes");
 	if (e == OK)
 		e = attrs_add(&r->entry.ops, "revoke", 0, op.bytes.p,
 			      op.bytes.len);
@@ -163,8 +166,10 @@ static void page_item(struct find *q, struct attr_view row)
 		r->already++;
 		if (attr_only(row, "reason", &a) == OK)
 			(void)!attr_u64(&a, 10, &was);
-		if (r->reason != 1 || was == 1)
-			return; /* only keyCompromise says more */
+		/* only keyCompromise says more, or that somebody has seen it */
+		r->again = r->one && (r->reason != 1 || was == 1);
+		if (!r->again && (r->reason != 1 || was == 1))
+			return;
 	}
 	if (r->count < ISSUER_PAGE)
 		r->number[r->count++] = n;

@@ -6,6 +6,7 @@
 #include "lib/enc.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
 	STATUS_SOON = 86400,         /* certificates that end within */
@@ -97,10 +98,27 @@ static struct status_ask *of_alarms(struct find *q)
 				     offsetof(struct status_ask, alarms));
 }
 
+/* Of what the token was used for. */
+static void say_serial(struct attr_view row, char hex[2 * SERIAL_SIZE + 1])
+{
+	struct serial serial;
+	struct fault f;
+	struct attr tail;
+	uint64_t number;
+
+	memcpy(hex, "SERIAL", sizeof "SERIAL");
+	if (call_number(row, "used", 0, SERIAL_NUMBER_MAX, &number, &f) != OK ||
+	    attr_only(row, "tail", &tail) != OK || tail.len != SERIAL_TAIL)
+		return;
+	serial_make(issuer.scope.instance, number, tail.value, &serial);
+	serial_format(&serial, hex);
+}
+
 static void alarm_item(struct find *q, struct attr_view row)
 {
 	struct status_ask *s = of_alarms(q);
 	char token[33], text[CLOCK_TEXT] = "", node[DN_PART_MAX + 1] = "";
+	char serial[2 * SERIAL_SIZE + 1];
 	struct attr_view it = row, alarm;
 	struct fault f;
 	struct attr a;
@@ -109,6 +127,7 @@ static void alarm_item(struct find *q, struct attr_view row)
 	if (attr_only(row, "id", &a) != OK || a.len != 16)
 		child_broken("store");
 	enc_hex(a.value, 16, token);
+	say_serial(row, serial);
 	(void)!call_text(row, "node", node, sizeof node, &f);
 	while (attr_next(&it, &a)) /* the last one counts */
 		if (attr_named(&a, "alarm") &&
@@ -117,10 +136,11 @@ static void alarm_item(struct find *q, struct attr_view row)
 			clock_format((int64_t)t, text);
 	ENSURE(attrs_add_fmt(&s->reply, "attention",
 			     "theft: token %s of node '%s' was used with two "
-			     "keys, the second time at %s: revoke what it was "
-			     "used for ('cretula ca revoke --node %s') unless "
-			     "it was you",
-			     token, node, text, node) == OK);
+			     "keys, the second time at %s: find out by whom, "
+			     "and revoke what it was used for ('cretula ca "
+			     "revoke %s', also if that was done before: then "
+			     "this ends)",
+			     token, node, text, serial) == OK);
 }
 
 static void alarm_end(struct find *q, bool more, const struct fault *f)

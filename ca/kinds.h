@@ -57,10 +57,11 @@ enum issuer_store_kind {
 	 *   token=LIST(id=BYTES(16) public=BYTES(32) [expires=TIME] …any shareable
 	 *     attributes)
 	 *   use=LIST(id= number= request=BYTES(32) address=): fails unless unused
-	 *   alarm=LIST(id= text= time=): kept beside the token, the first 16 of them;
-	 *     all are counted
-	 *   revoke=LIST(number= time= reason=N): fails if there is no such row;
-	 *     one that is revoked already keeps its time, reason only to keyCompromise
+	 *   alarm=LIST(id= text= time=): kept beside the token, the first 16 until they
+	 *     are settled; all are counted
+	 *   revoke=LIST(number= time= reason=N [settle=yes]): fails if there is no such
+	 *     row; one that is revoked already keeps its time, reason only to
+	 *     keyCompromise; settle: the alarms about it are over
 	 *   meta=LIST(name= value=): an empty value forgets the name
 	 *   first=INDEX record=BYTES …: of the audit log
 	 *   note=LIST(text= frontier=): a checkpoint, after the records it covers
@@ -78,7 +79,7 @@ enum issuer_store_kind {
 	/* issuer -> store, id: any: token=BYTES(16), or alarms=yes (those that have
 	 * any, and whose certificate was not revoked since), or tokens=yes (unused
 	 * and unexpired, now=); IS_ITEM for each, IS_DONE:
-	 * the token's own attributes, [used=NUMBER request= address=] [alarms=N
+	 * the token's own attributes, [used=NUMBER request= address=] [alarms=N [tail=]
 	 * alarm=LIST(time= text=) …]. At most 1,000 */
 	IS_TOKEN,
 	IS_ITEM,

@@ -81,6 +81,19 @@ static enum err add_alarms(struct store *s, struct attr_view id,
 	}
 }
 
+/* Of the serial of what it was used for. */
+static enum err add_tail(struct store *s, uint64_t number, struct fault *f)
+{
+	struct store_status c;
+	bool there;
+
+	TRY(store_cert_status(s->db, number, &there, &c, f));
+	if (there)
+		item_bytes(&s->item, "tail",
+			   (struct attr_view){ c.tail, STORE_TAIL });
+	return OK;
+}
+
 /* The row that q is at: the token's own attributes, then its state. */
 static enum err send_token(struct store *s, sqlite3_stmt *q, uint64_t id,
 			   struct fault *f)
@@ -99,6 +112,7 @@ static enum err send_token(struct store *s, sqlite3_stmt *q, uint64_t id,
 	}
 	if (alarms) {
 		item_u64(&s->item, "alarms", alarms);
+		TRY(add_tail(s, store_col_u64(q, 2), f));
 		TRY(add_alarms(s, store_col_bytes(q, 0), f));
 	}
 	store_send(s, IS_ITEM, id);

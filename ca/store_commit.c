@@ -63,10 +63,11 @@ static enum err op_revoke(struct commit *t, const struct attr *a,
 			  struct fault *f)
 {
 	struct attr_view v = get_list(a);
+	uint64_t number = get_u64(v, "number", STORE_NUMBER_MAX);
 
-	return store_cert_revoke(t->db, get_u64(v, "number", STORE_NUMBER_MAX),
-				 get_u64(v, "time", STORE_TIME_MAX),
-				 get_u64(v, "reason", STORE_REASON_MAX), f);
+	TRY(store_cert_revoke(t->db, number, get_u64(v, "time", STORE_TIME_MAX),
+			      get_u64(v, "reason", STORE_REASON_MAX), f));
+	return get_yes(v, "settle") ? store_token_settle(t->db, number, f) : OK;
 }
 
 /* One that never expires is one that expires at the end of time. */

@@ -112,11 +112,13 @@ const char *const store_sql_text[SQL__MAX] = {
 	[SQL_TOKEN_OPEN] = TOKEN "INDEXED BY token_open WHERE used IS NULL "
 				 "AND expires > ?1 ORDER BY expires LIMIT ?2",
 	[SQL_TOKEN_ALARMED] = "SELECT id FROM token INDEXED BY token_alarms "
-			      "WHERE alarms > 0 AND NOT EXISTS (SELECT 1 "
-			      "FROM revoked WHERE number = token.used "
-			      "AND at >= (SELECT max(alarm.time) FROM alarm "
-			      "WHERE alarm.token = token.id)) LIMIT ?1",
+			      "WHERE alarms > 0 AND EXISTS (SELECT 1 FROM "
+			      "alarm WHERE alarm.token = token.id) LIMIT ?1",
 	[SQL_ALARM_ADD] = "INSERT INTO alarm VALUES (?1, ?2, ?3, ?4)",
+	[SQL_ALARM_COUNT] = "SELECT count(*) FROM alarm WHERE token = ?1",
+	[SQL_ALARM_SETTLE] =
+		"DELETE FROM alarm WHERE token IN (SELECT id FROM token "
+		"INDEXED BY token_alarms WHERE alarms > 0 AND used = ?1)",
 	[SQL_ALARM_OF] = "SELECT time, text FROM alarm WHERE token = ?1 "
 			 "ORDER BY n",
 	[SQL_LOG_ADD] = "INSERT INTO log VALUES (?1, ?2)",

@@ -83,17 +83,30 @@ enum err store_token_alarm(struct store_db *db, struct attr_view id,
 			   uint64_t time, struct attr_view text,
 			   struct fault *f)
 {
+	uint64_t n = 0, kept;
 	sqlite3_stmt *s;
-	uint64_t n = 0;
 
 	TRY(alarm_count(db, id, &n, f));
 	db->want.alarms++;
-	if (n > STORE_ALARMS)
+	TRY(store_sql(db, SQL_ALARM_COUNT, &s, f));
+	store_bind_blob(s, 1, id);
+	TRY(store_one(db, s, &kept, f));
+	if (kept >= STORE_ALARMS)
 		return OK;
 	TRY(store_sql(db, SQL_ALARM_ADD, &s, f));
 	store_bind_blob(s, 1, id);
 	store_bind_u64(s, 2, n);
 	store_bind_u64(s, 3, time);
 	store_bind_text(s, 4, text);
+	return store_run(db, s, f);
+}
+
+enum err store_token_settle(struct store_db *db, uint64_t number,
+			    struct fault *f)
+{
+	sqlite3_stmt *s;
+
+	TRY(store_sql(db, SQL_ALARM_SETTLE, &s, f));
+	store_bind_u64(s, 1, number);
 	return store_run(db, s, f);
 }

@@ -16,9 +16,14 @@ MUST enum err store_token_use(struct store_db *db, struct attr_view id,
 			      uint64_t number, struct attr_view request,
 			      struct attr_view address, struct fault *f);
 
-/* Counts an alarm, and keeps the first STORE_ALARMS of a token. ERR_NOT_FOUND. */
+/* Counts an alarm, and keeps the first STORE_ALARMS of a token that are not settled.
+ * ERR_NOT_FOUND. */
 MUST enum err store_token_alarm(struct store_db *db, struct attr_view id,
 				uint64_t time, struct attr_view text,
 				struct fault *f);
+/* Somebody has dealt with certificate `number`: the alarms of the token that it was made
+ * for are not shown any more. */
+MUST enum err store_token_settle(struct store_db *db, uint64_t number,
+				 struct fault *f);
 
 #endif
