@@ -35,8 +35,15 @@ static enum err make(const char *node, struct attrs *out, struct fault *f)
 	return attrs_add(out, "csr", 0, csr.p, csr.len);
 }
 
+/* Of this node, or of whatever the token says; not of what it was to be before. */
+static bool names(const struct csr *c, const char *node)
+{
+	return !c->dns.count ||
+	       (node && c->dns.count == 1 && span_is(c->dns.at[0], node));
+}
+
 /* Do they go together, as they were written? */
-static bool usable(const struct attrs *a)
+static bool usable(const struct attrs *a, const char *node)
 {
 	AUTO(signkey_free) struct signkey *key = NULL;
 	struct attr k, c;
@@ -46,7 +53,7 @@ static bool usable(const struct attrs *a)
 	       attr_only(attrs_view(a), "csr", &c) == OK &&
 	       signkey_parse(span_of(k.value, k.len), &key, NULL) == OK &&
 	       csr_parse(span_of(c.value, c.len), &csr, NULL) == OK &&
-	       span_equal(csr.key.spki, signkey_spki(key));
+	       span_equal(csr.key.spki, signkey_spki(key)) && names(&csr, node);
 }
 
 enum err key_next(const char *name, const char *node, struct attrs *out,
@@ -54,7 +61,7 @@ enum err key_next(const char *name, const char *node, struct attrs *out,
 {
 	enum err e = net_file_read(name, out, f);
 
-	if (e == OK && usable(out))
+	if (e == OK && usable(out, node))
 		return OK;
 	if (e != OK && e != ERR_NOT_FOUND && e != ERR_INVALID)
 		return e;
