@@ -100,6 +100,16 @@ static void bad_token(const struct fault *f)
 			f->text, wanted() ? wanted() : "NODE");
 }
 
+/* The CA would call back, and the port where is somebody else's: the token is good. */
+static void no_listener(const struct fault *f)
+{
+	(void)fault_set(&me.why, ERR_UNAVAILABLE,
+			"the CA cannot call back (%s): %s: free the port, or "
+			"say another with verify_listen=",
+			prove_why(), f->text);
+	node_again();
+}
+
 /* After two thirds of its life, sooner or later by a thirtieth of it. */
 void renew_plan(void)
 {
@@ -162,13 +172,15 @@ static void enrolled(enum outcome o, const struct web_answer *a,
 
 	if (o == OUTCOME_FINAL && f->code == ERR_CONFLICT)
 		stolen(f);
+	else if (o == OUTCOME_FINAL && !endpoint[0] && prove_why()[0])
+		no_listener(f);
 	else if (o == OUTCOME_FINAL || o == OUTCOME_REFUSED)
 		bad_token(f);
 	else if (o != OUTCOME_DONE)
 		enrol_failed(f);
 	else if (adopt(a, me.token.id, &g) == OK) {
 		have_certificate();
-		proof_begin();
+		proof_begin(true);
 	} else if (g.code == ERR_CONFLICT || g.code == ERR_INVALID)
 		bad_token(&g);
 	else

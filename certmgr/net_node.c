@@ -441,7 +441,7 @@ void node_begin(void)
 
 	if (e == OK) {
 		begin_with_certificate();
-		proof_begin();
+		proof_begin(false);
 	} else if (e == ERR_NOT_FOUND) {
 		(void)fault_set(&me.why, ERR_PENDING,
 				"this node is being enrolled");

@@ -14,6 +14,7 @@ enum {
 	PROOF_LOOK = 10,  /* has it begun? at the latest */
 	PROOF_LATE = 15,  /* … since it should have */
 	PROOF_AGAIN = 60, /* … is it taken after all? */
+	PROOF_LEAST = 60, /* … by a clock that is ahead of the CA's */
 };
 
 static void say_waiting(void)
@@ -36,13 +37,29 @@ static void listening_again(uint16_t port)
 		prove_stop();
 }
 
-void proof_begin(void)
+/* What the CA has made just now has not begun, whatever our clock says. */
+static void mind_the_clock(void)
+{
+	int64_t ahead = clock_wall() - me.self.not_before;
+
+	if (ahead < 0)
+		return;
+	me.proof_least = clock_boot() + PROOF_LEAST * CLOCK_SECOND;
+	log_text(LOG_WARN, "clock_ahead",
+		 "this node's clock is ahead of the CA's, by more than %lld s",
+		 (long long)ahead);
+}
+
+void proof_begin(bool fresh)
 {
 	me.proving = me.self.endpoint[0] &&
-		     clock_wall() < me.self.not_before + PROOF_LATE;
+		     (fresh || clock_wall() < me.self.not_before + PROOF_LATE);
 	me.looked_early = false;
+	me.proof_least = 0;
 	if (!me.proving)
 		return;
+	if (fresh)
+		mind_the_clock();
 	say_waiting();
 	if (prove_has_listener())
 		prove_serve();
@@ -87,7 +104,7 @@ static void proof_looked(enum outcome o, const struct web_answer *a,
 		renew_plan();
 		return;
 	}
-	if (o == OUTCOME_REFUSED &&
+	if (o == OUTCOME_REFUSED && clock_boot() > me.proof_least &&
 	    clock_wall() > me.self.not_before + PROOF_LATE) {
 		node_answers();
 		unproven();
@@ -110,6 +127,9 @@ void proof_look(void)
 		return;
 	}
 	me.looked_early = false;
+	if (!prove_has_listener() &&
+	    prove_possible()) /* the port is free now? */
+		prove_listen(listening_again);
 	web_forget(); /* the CA has judged the connection that there is */
 	(void)snprintf(path, sizeof path, "/v1/certificates/%s",
 		       me.self.serial);

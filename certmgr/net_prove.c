@@ -38,6 +38,7 @@ static struct {
 	struct prove_call call[PROVE_CALLS];
 	unsigned came, proven;
 	prove_listening *then; /* who waits for a listener */
+	struct fault why;      /* there was none */
 } prove = { .listener = { .fd = -1 } };
 
 static const unsigned char alpn[] = "\x0e" PROVE_ALPN;
@@ -223,17 +224,23 @@ void prove_cancel(void)
 	prove.then = NULL;
 }
 
+const char *prove_why(void)
+{
+	return prove.why.text;
+}
+
 void prove_given(const struct msg *m, int fd)
 {
 	prove_listening *then = prove.then;
 	uint64_t port = 0;
 
 	prove.then = NULL;
-	if (fd < 0)
-		log_text(LOG_WARN, "not_listening", "%s",
-			 child_text(m, "text"));
-	else
+	prove.why = (struct fault){ .code = OK };
+	if (fd >= 0)
 		port = child_number(m, "port", UINT16_MAX);
+	else if (fault_set(&prove.why, ERR_UNAVAILABLE, "%s",
+			   child_text(m, "text")) != OK)
+		log_text(LOG_WARN, "not_listening", "%s", prove.why.text);
 	if (!then || prove.listener.fd >= 0) {
 		fd_close(&fd);
 		return;

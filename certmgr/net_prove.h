@@ -15,6 +15,8 @@ bool prove_possible(void);
 typedef void prove_listening(uint16_t port);
 void prove_listen(prove_listening *then);
 void prove_cancel(void);
+/* Why there was none when it was asked for the last time; "": there was one. */
+const char *prove_why(void);
 /* The supervisor's answer (SUP_PROOF); fd is taken. */
 void prove_given(const struct msg *m, int fd);
 bool prove_has_listener(void);

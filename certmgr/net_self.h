@@ -46,8 +46,8 @@ MUST enum err self_take(const struct attrs *pending,
 
 /* ---- the next one's key (net_key.c) */
 
-/* The key and the request in the file `name`, made and kept there if there are none: who
- * asks again, after a crash too, asks with the same. node: asked for as a DNS name, or
+/* The key and the request in the file `name`, made and kept there if there are none, or
+ * for another node: who asks again, after a crash too, asks with the same. node: asked for as a DNS name, or
  * NULL. */
 MUST enum err key_next(const char *name, const char *node, struct attrs *out,
 		       struct fault *f);
@@ -79,6 +79,7 @@ struct node {
 	bool refused;            /* the CA does not take the certificate */
 	bool proving;            /* it begins later, and has to be proven */
 	bool looked_early;       /* … and time was given to it */
+	uint64_t proof_least;    /* … and it is not given up before then */
 	bool heard;              /* … has answered since the start */
 	int64_t away_since;      /* 0: it answers */
 	struct fault why;        /* of none or away */
@@ -140,8 +141,9 @@ uint64_t node_doubled(uint64_t s, unsigned times, uint64_t max);
 
 /* host= verify_endpoint= of SUP_START. */
 void enrol_open(struct attr_view said);
-/* The certificate is there and does not count yet: has the CA found its key? */
-void proof_begin(void);
+/* The certificate is there and does not count yet: has the CA found its key? fresh: the
+ * CA has made it just now. */
+void proof_begin(bool fresh);
 void proof_look(void);
 /* By a token, if there is one that was not used; else says what is missing. */
 void enrol_begin(void);
