@@ -138,7 +138,8 @@ const char *sup_name(const struct sup_child *c);
 MUST enum err sup_folder(const char *below, size_t role, int *fd,
 			 struct fault *f);
 
-/* Opens a plain file that only its owner can read; what: its name in the error. */
+/* Opens a plain file that only its owner can read, who is root or this process' user; what:
+ * its name in the error. */
 MUST enum err sup_secret_file(const char *path, const char *what, int *fd,
 			      struct fault *f);
 

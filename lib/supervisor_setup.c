@@ -318,13 +318,19 @@ enum err sup_secret_file(const char *path, const char *what, int *fd,
 {
 	struct stat st;
 
-	*fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+	*fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (*fd < 0 || fstat(*fd, &st) || (st.st_mode & 077) ||
 	    !S_ISREG(st.st_mode))
 		return fault_set(f, ERR_DENIED,
 				 "%s '%s' is not a file that only its owner "
 				 "can read",
 				 what, path);
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return fault_set(f, ERR_DENIED,
+				 "%s '%s' belongs to uid %u: it has to be "
+				 "root's, or that of %s's user",
+				 what, path, (unsigned)st.st_uid,
+				 sup.daemon->name);
 	return OK;
 }
 
