@@ -49,6 +49,7 @@ static enum err set_up(CURL *c, const struct web *w, struct fetch *x)
 {
 	SET(URL, w->url);
 	SET(PROTOCOLS_STR, "http,https");
+	SET(PROXY, ""); /* whatever the environment says */
 	SET(NOSIGNAL, 1L);
 	SET(CONNECTTIMEOUT, (long)WEB_CONNECT_S);
 	SET(LOW_SPEED_LIMIT, 1L);
