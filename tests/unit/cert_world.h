@@ -8,6 +8,11 @@
 
 #include "tests/unit/unit.h"
 
+static inline struct span span_buf(const struct buf *b)
+{
+	return span_of(b->p, b->len);
+}
+
 #define WORLD_DOMAIN "corp.example"
 #define WORLD_NODE   "n1.corp.example"
 #define WORLD_AGENT  "01975c0e-0000-7000-8000-000000000001"

@@ -42,11 +42,6 @@ static int end(void **state)
 	return 0;
 }
 
-static struct span span_buf(const struct buf *b)
-{
-	return span_of(b->p, b->len);
-}
-
 static void take_root(struct chain_root *r)
 {
 	struct fault f = { .text = "" };

@@ -32,11 +32,6 @@ struct ver_ca {
 
 static struct ver_ca ca;
 
-static inline struct span span_buf(const struct buf *b)
-{
-	return span_of(b->p, b->len);
-}
-
 /* The responder's certificate: by whom, and for what. */
 static inline void ver_signer(const struct world_key *by, unsigned usage,
 			      struct buf *out)
