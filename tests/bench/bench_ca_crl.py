@@ -8,7 +8,7 @@ import time
 import urllib.request
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "lib"))
-from ca_stage import (ROUNDS, Stage, at_most, figure, hashes, heading,  # noqa: E402
+from ca_stage import (Stage, at_most, figure, hashes, heading,  # noqa: E402
                       median, serialization, tool, x509)
 from cryptography.x509 import ocsp                              # noqa: E402
 

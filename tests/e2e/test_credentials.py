@@ -15,7 +15,7 @@ import threading
 import time
 
 from lib.case import build, case, check, equal, run
-from lib.daemon import PASSPHRASE, Daemon
+from lib.daemon import PASSPHRASE, Daemon, fails, records
 from lib.raw import (KEY, SCOPE, SECRET, VANILLA, VANILLA_SIGNATURE,
                      VANILLA_TEXT, right)
 
@@ -60,24 +60,9 @@ def having(daemon, name, *words, stdin=SECRET.encode()):
         daemon.cli("credential", "remove", name, check=False)
 
 
-def fails(daemon, *words, code=1, says="", stdin=b""):
-    done = daemon.cli(*words, stdin=stdin, check=False)
-    text = done.stderr.decode()
-    equal(done.returncode, code, "%s: exit code (%s)" % (" ".join(words), text))
-    for word in [says] if isinstance(says, str) else says:
-        check(word in text, "%s says '%s'" % (" ".join(words), word), text)
-    equal(done.stdout, b"", "%s: output" % " ".join(words))
-    return text
-
-
 def shown(daemon, name):
     out = daemon.cli("credential", "show", name, "--json").stdout
     return [json.loads(line) for line in out.splitlines()]
-
-
-def log(daemon):
-    out = daemon.cli("audit", "show", "--json").stdout
-    return [json.loads(line)["record"] for line in out.splitlines()]
 
 
 # How a secret gets in
@@ -248,8 +233,8 @@ def wait_versions(daemon, wanted):
 
 def ends_of(daemon):
     """(credential, version, subject) of what the log says was destroyed."""
-    return [(r["credential"], r["version"], r["subject"]) for r in log(daemon)
-            if r["event"] == "credential.destroy"]
+    return [(r["credential"], r["version"], r["subject"])
+            for r in records(daemon, "credential.destroy")]
 
 
 @case

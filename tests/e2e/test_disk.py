@@ -3,7 +3,6 @@
 own. Nothing is signed that cannot be written down, admins go on with what is kept
 for them, nothing acknowledged is lost, and with space again all is as before."""
 import ctypes
-import json
 import os
 import re
 import subprocess
@@ -11,7 +10,7 @@ import sys
 import time
 
 from lib.case import Skip, case, check, equal, run
-from lib.daemon import Daemon
+from lib.daemon import Daemon, records
 from lib.raw import KEY, SCOPE, SECRET, VANILLA, VANILLA_TEXT, right
 
 from cretula_native import Client, Refused
@@ -95,11 +94,6 @@ def signs_again(daemon):
             except Refused as e:
                 equal(e.error, "unavailable", "the error (%s)" % e.text)
     return False
-
-
-def records(daemon):
-    out = daemon.cli("audit", "show", "--json").stdout
-    return [json.loads(line)["record"] for line in out.splitlines()]
 
 
 def prepare(daemon):

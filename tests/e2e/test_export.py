@@ -12,11 +12,11 @@ import time
 
 from lib.admin import Refused, encode_attrs, seal
 from lib.case import Skip, build, case, check, equal, is_sanitized, run
-from lib.daemon import Daemon
+from lib.daemon import Daemon, fails, records
 from lib.memory import in_bytes, in_folder, in_memory, shapes
 from lib.raw import KEY, SECRET
-from lib.two import (add, fails, knows, may_export, may_sign, put, records,
-                     seal_pub, shown, sign, signs_right, stores, version)
+from lib.two import (add, knows, may_export, may_sign, put, seal_pub, shown, sign,
+                     signs_right, stores, version)
 
 BEGIN = b"-----BEGIN CRETULA SEALED EXPORT-----"
 

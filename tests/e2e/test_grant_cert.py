@@ -13,7 +13,7 @@ from lib import ca_cli
 from lib.ca_cli import path as ca_path, until
 from lib.case import case, check, equal, run
 from lib.certmgr import NODE, Certmgr, free_port, is_root, served_ca
-from lib.daemon import Daemon
+from lib.daemon import Daemon, records
 from lib.raw import KEY, SECRET, VANILLA_SIGNATURE
 
 SECONDS = 20
@@ -149,12 +149,6 @@ def ask(ctx, at, method, path, body=None):
         c.close()
 
 
-def records(world, event):
-    out = world.credd.cli("audit", "show", "--json").stdout
-    found = [json.loads(line)["record"] for line in out.splitlines()]
-    return [r for r in found if r["event"] == event]
-
-
 @contextlib.contextmanager
 def granted(world, **limits):
     """This grant on `prod`, and no other."""
@@ -173,11 +167,11 @@ def grants_for_certificates_match(world):
         why = db.sign("prod")
         check("no grant lets agent %s run 'sign' with credential 'prod'" % db.id in why
               and "cert.ou=%s cert.o=db" % NODE in why, "who, and what to do", why)
-        last = [r for r in records(world, "run") if r["outcome"] == "allow"][-1]
+        last = [r for r in records(world.credd, "run") if r["outcome"] == "allow"][-1]
         equal({n: last[n] for n in ("subject", "type", "node", "serial", "via", "grant")},
               {"subject": "agent:" + web.id, "type": "web", "node": NODE,
                "serial": web.serial, "via": "tls", "grant": ident}, "the record")
-        denied = records(world, "run")[-1]
+        denied = records(world.credd, "run")[-1]
         equal((denied["outcome"], denied["subject"]), ("deny", "agent:" + db.id),
               "the denial's")
     with granted(world, cert_ou=NODE, cert_uid=db.id):
@@ -217,7 +211,7 @@ def admins_by_capability(world):
     equal(status, 200, body)
     status, body = ops.verb(at, "credential.enable", [("name", "prod")])
     equal(status, 200, body)
-    last = records(world, "credential.enable")[-1]
+    last = records(world.credd, "credential.enable")[-1]
     equal((last["subject"], last["via"]), ("agent:" + ops.id, "tls"), "the record")
     for type in ("web", "other"):
         status, body = world.agent(type).verb(at, "grant.list")
@@ -235,7 +229,7 @@ def what_only_an_admin_here_does(world):
         status, body = ops.verb(at, verb)
         equal(status, 403, (verb, body))
         check("name '%s' in remote_admin=" % name in body["detail"], verb, body)
-        equal(records(world, verb)[-1]["outcome"], "deny", "on record")
+        equal(records(world.credd, verb)[-1]["outcome"], "deny", "on record")
     pairs = [["credential", "prod"], ["cert.o", "web"], ["op", "sign"]]
     status, body = ops.ask(at, "POST", "/v1/verbs/grant.add",
                            {"list": [["grant", pairs]]})
@@ -274,8 +268,8 @@ def refused_ones_are_logged_and_on_record(world):
     until("it is refused", lambda: gone.ask(world.credd_at, "GET",
                                             "/credentials")[0] == 403)
     del world.agents["db"]
-    got = [r for r in records(world, "refused") if r.get("serial") == gone.serial]
-    check(got, "on record", records(world, "refused"))
+    got = [r for r in records(world.credd, "refused") if r.get("serial") == gone.serial]
+    check(got, "on record", records(world.credd, "refused"))
     equal((got[-1]["cert.o"], got[-1]["cert.uid"]), ("db", gone.id), "who")
     check("revoked" in got[-1]["reason"], "why", got[-1])
     lines = [line for line in world.credd.log().splitlines()

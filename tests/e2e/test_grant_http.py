@@ -5,11 +5,11 @@ import json
 import os
 import sys
 
+from lib import web
 from lib.actor import performed
 from lib.case import Skip, case, check, equal, run
 from lib.certmgr import OWNER, STRANGER, is_root, node
-from lib.daemon import Daemon
-from lib.http_sock import ask, verb
+from lib.daemon import Daemon, records
 from lib.raw import KEY, SECRET, VANILLA_SIGNATURE
 
 NOBODY = 65534
@@ -23,6 +23,16 @@ def as_uid(function, uid=NOBODY, groups=()):
     return performed(lambda link: link.tell(function()), uid=uid, groups=groups)
 
 
+def ask(daemon, method, path, body=None):
+    """(status, JSON), over a connection of its own."""
+    answer = web.ask(web.http_sock(daemon), method, path, body)
+    return answer.status, answer.json
+
+
+def verb(daemon, name, pairs=()):
+    return ask(daemon, "POST", "/v1/verbs/" + name, {"list": [list(p) for p in pairs]})
+
+
 def sign(daemon, name, uid=NOBODY, groups=()):
     """(status, signed or the sentence)"""
     status, body = as_uid(lambda: ask(daemon, "POST", ONE + name, REQUEST), uid,
@@ -31,12 +41,6 @@ def sign(daemon, name, uid=NOBODY, groups=()):
         check(VANILLA_SIGNATURE.decode() in json.dumps(body), "signed", body)
         return status, "signed"
     return status, body["detail"]
-
-
-def records(daemon, event):
-    out = daemon.cli("audit", "show", "--json").stdout
-    all_of = [json.loads(line)["record"] for line in out.splitlines()]
-    return [r for r in all_of if r["event"] == event]
 
 
 @case

@@ -12,7 +12,7 @@ import tempfile
 import time
 
 from lib.case import Skip, build, case, check, equal, run
-from lib.daemon import OTHER_UID, Daemon
+from lib.daemon import OTHER_UID, Daemon, records
 from lib.raw import KEY, SECRET
 
 from cretula_native import Refused
@@ -125,18 +125,13 @@ def denial_is_the_same_whether_the_credential_exists_or_not(daemon):
 def denial_is_in_the_log_with_its_reason(daemon):
     text = denied(daemon, S3)
     ident = text.partition("[request ")[2].partition("]")[0]
-    for r in log(daemon):
+    for r in records(daemon):
         if r.get("request_id") == ident:
             equal((r["outcome"], r["credential"], r["op"], r["subject"]),
                   ("deny", "prod", "sign", "uid:%d" % os.getuid()), "the record")
             check(r["reason"] in text, "the reason", r, text)
             return
     raise AssertionError("no record of request " + ident)
-
-
-def log(daemon):
-    out = daemon.cli("audit", "show", "--json").stdout
-    return [json.loads(line)["record"] for line in out.splitlines()]
 
 
 # Limits
@@ -316,7 +311,7 @@ def limits_of_different_grants_are_not_added_up(daemon):
 def oldest_matching_grant_decides(daemon):
     def decided():
         passes(daemon, S3)
-        return log(daemon)[-1]["grant"]
+        return records(daemon)[-1]["grant"]
 
     with granted(daemon, "op=sign host=iam.*", "op=sign host=s3.*",
                  "op=sign") as ids:
@@ -450,11 +445,10 @@ def grant_test_says_when_a_credential_is_disabled(daemon):
 @case
 def grant_test_uses_nothing_and_signs_nothing(daemon):
     with granted(daemon, "op=sign"):
-        before = [r for r in log(daemon) if r["event"] == "run"]
+        before = records(daemon, "run")
         got = test(daemon, S3)
         check("Signature" not in json.dumps(got), "no signature", got)
-        equal([r for r in log(daemon) if r["event"] == "run"], before,
-              "no use in the log")
+        equal(records(daemon, "run"), before, "no use in the log")
 
 
 @case

@@ -15,12 +15,11 @@ import time
 from lib.admin import Client, Refused
 from lib.ca_cli import until
 from lib.case import build, case, check, equal, run
-from lib.daemon import Daemon, wait_end
+from lib.daemon import Daemon, fails, records, wait_end
 from lib.hosts import must_root
 from lib.raw import KEY, SECRET, VANILLA
-from lib.two import (Remote, add, fails, knows, may_export, may_sign, put,
-                     records, seal_pub, shown, sign, signs_right, stores,
-                     version)
+from lib.two import (Remote, add, knows, may_export, may_sign, put, seal_pub,
+                     shown, sign, signs_right, stores, version)
 
 NEW = "n" * 40
 

@@ -6,7 +6,7 @@ import os
 import sys
 
 from lib.case import case, check, equal, run
-from lib.daemon import PASSPHRASE, Daemon
+from lib.daemon import PASSPHRASE, Daemon, fails
 from lib.raw import KEY, SCOPE, SECRET, VANILLA_TEXT
 
 CHEAP = ("--ops", "1", "--mem", "64M")
@@ -18,18 +18,6 @@ def secret_file(daemon, name, text):
         f.write(text if isinstance(text, bytes) else text.encode())
     os.chmod(path, 0o600)
     return path
-
-
-def fails(daemon, *words, code, says, stdin=b""):
-    """The command ends with that code, one sentence with these words and nothing
-    on standard output; the sentence."""
-    done = daemon.cli(*words, stdin=stdin, check=False)
-    text = done.stderr.decode()
-    equal(done.returncode, code, "%s: exit code (%s)" % (" ".join(words), text))
-    for word in [says] if isinstance(says, str) else says:
-        check(word in text, "%s says '%s'" % (" ".join(words), word), text)
-    equal(done.stdout, b"", "%s: output" % " ".join(words))
-    return text
 
 
 def state(daemon, code):

@@ -2,6 +2,7 @@
 processes. Nothing here sleeps to wait: readiness is READY=1 on NOTIFY_SOCKET, the
 end of a process its pidfd."""
 import contextlib
+import json
 import os
 import pickle
 import re
@@ -15,7 +16,7 @@ import tempfile
 import time
 
 from lib.admin import Admin, Client
-from lib.case import build, is_sanitized
+from lib.case import build, check, equal, is_sanitized
 
 PASSPHRASE = "correct horse battery staple"
 READY_SECONDS = 30 if is_sanitized() else 15
@@ -353,3 +354,22 @@ def playground(*command, stdin=b"", timeout=120):
         [os.path.join(build(), "bin", "cretula"), "playground", "--"]
         + list(command), input=stdin, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, timeout=timeout)
+
+
+def fails(daemon, *words, code=1, says="", stdin=b""):
+    """The command ends with that code, one sentence with these words and nothing on
+    standard output; the sentence."""
+    done = daemon.cli(*words, stdin=stdin, check=False)
+    text = done.stderr.decode()
+    equal(done.returncode, code, "%s: exit code (%s)" % (" ".join(words), text))
+    for word in [says] if isinstance(says, str) else says:
+        check(word in text, "%s says '%s'" % (" ".join(words), word), text)
+    equal(done.stdout, b"", "%s: output" % " ".join(words))
+    return text
+
+
+def records(daemon, event=None):
+    """Those of that event (None: of any) in its log, the oldest first."""
+    out = daemon.cli("audit", "show", "--json").stdout
+    got = [json.loads(line)["record"] for line in out.splitlines()]
+    return [r for r in got if event in (None, r["event"])]

@@ -5,7 +5,6 @@ import os
 
 from lib import ca_cli
 from lib.ca_cli import until
-from lib.case import check, equal
 from lib.certmgr import Certmgr, free_port, served_ca
 from lib.daemon import Daemon
 from lib.raw import KEY, SCOPE, SECRET, VANILLA_SIGNATURE, VANILLA_TEXT
@@ -150,23 +149,5 @@ def version(daemon, name):
     return int(shown(daemon, name)[0]["version"])
 
 
-def records(daemon, event):
-    out = daemon.cli("audit", "show", "--json").stdout
-    got = [json.loads(line)["record"] for line in out.splitlines()]
-    return [r for r in got if r["event"] == event]
-
-
-def fails(daemon, *words, code=1, says="", stdin=b""):
-    """It ends with that code, one sentence with these words, and no output."""
-    done = daemon.cli(*words, stdin=stdin, check=False)
-    text = done.stderr.decode()
-    equal(done.returncode, code, "%s: exit code (%s)" % (" ".join(words), text))
-    for word in [says] if isinstance(says, str) else says:
-        check(word in text, "%s says '%s'" % (" ".join(words), word), text)
-    equal(done.stdout, b"", "%s: output" % " ".join(words))
-    return text
-
-
 __all__ = ["Remote", "put", "seal_pub", "knows", "stores", "add", "may_export",
-           "may_sign", "sign", "signs_right", "shown", "version", "records",
-           "fails"]
+           "may_sign", "sign", "signs_right", "shown", "version"]
