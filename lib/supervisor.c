@@ -268,12 +268,13 @@ static bool is_its_users(const struct sup_child *c)
 	return life_of(c) == SUP_PER_UID && c->ready;
 }
 
-/* What is there for remote clients only and was ready died of what some of them sent: that
- * shall neither end the daemon nor keep the machine busy. */
+/* What is there for remote clients only and was ready, or was once, died of what some of
+ * them sent: that shall neither end the daemon nor keep the machine busy. */
 static bool is_strangers(const struct sup_child *c)
 {
-	return c->ready && (c->front_uid == SUBJECT_NO_ID ||
-			    sup.daemon->remote_only >> c->role & 1);
+	return (c->ready || sup.announced) &&
+	       (c->front_uid == SUBJECT_NO_ID ||
+		sup.daemon->remote_only >> c->role & 1);
 }
 
 static void waited(struct loop_timer *t)
