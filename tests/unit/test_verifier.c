@@ -196,6 +196,7 @@ static void test_without_a_root_nobody_comes_in(void **state)
 	ver_root(&v,
 		 &ca.issuing); /* not this one: the leaf's CA is not below */
 	ver_root(&v, &ca.root);
+	ver_meet_gate(&v); /* behind the root */
 	ver_chain(&v, 2, &ca.leaf, &ca.issuing);
 	ver_good(&v);
 	ver_known(&v, 2);

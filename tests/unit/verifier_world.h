@@ -176,6 +176,7 @@ static inline void ver_start(struct ver *v, const char *how)
 {
 	ver_start_only(v, how);
 	ver_root(v, &ca.root);
+	ver_meet_gate(v); /* who comes now comes behind the root */
 }
 
 static inline void ver_stop(struct ver *v)
