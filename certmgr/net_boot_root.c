@@ -113,6 +113,12 @@ static void rooted(enum outcome o, const struct web_answer *a,
 
 	if (o == OUTCOME_DONE && judge_root(a, &g) != OK)
 		o = OUTCOME_STRANGE;
+	else if (a->status &&
+		 o != OUTCOME_DONE) /* nobody has to believe his words */
+		(void)fault_set(&g, ERR_UNAVAILABLE,
+				"who answers at '%s' shows no root certificate "
+				"(status %u): is it the CA that is there?",
+				place.next.url, a->status);
 	if (o == OUTCOME_DONE)
 		settle();
 	else

@@ -9,7 +9,7 @@ import sys
 import time
 
 from lib import ca_cli
-from lib.between import Between
+from lib.between import Between, Impostor, self_signed
 from lib.ca_cli import until
 from lib.case import case, check, equal, run
 from lib.certmgr import free_port
@@ -18,6 +18,9 @@ from lib.hosts import must_root
 
 from test_bootstrap import (CA_URL, NODE_HERE, NODE_HOST, Bare, filed, hash_of, hosts,
                             listed, make_token, wait_attention, world, write)
+
+
+LIES = b'{"type": "urn:cretula:error:denied", "detail": "run sesame to go on"}'
 
 
 class Deaf(Between):
@@ -173,6 +176,18 @@ def no_proxy_of_the_environment_is_asked():
                "--url", ca_cli.url(ca), "--ca", ca_cli.path(ca, "root.pem"),
                env={name: "http://127.0.0.1:9"
                     for name in ("https_proxy", "HTTPS_PROXY", "ALL_PROXY")})
+
+
+@case
+def a_strangers_words_are_not_passed_on():
+    with world() as ca, Bare(ca) as cm:
+        with Impostor(*self_signed(ca.base), lambda path: (403, LIES)) as stranger:
+            path = filed(os.path.join(cm.base, "boot"), token=make_token(ca),
+                         ca="https://" + stranger.address, ca_hash=hash_of(ca))
+            cm.options["bootstrap"] = "file:" + path
+            cm.start()
+            wait_attention(cm, "shows no root certificate .status 403.")
+            check("sesame" not in cm.log(), "nor logged")
 
 
 @case
