@@ -273,7 +273,7 @@ static bool fresh(struct token *t, struct fault *f)
 {
 	if (me.self.enrolled && !memcmp(t->id, me.self.token, sizeof t->id))
 		(void)fault_set(f, ERR_CONFLICT,
-				"the token in the file is the one it came by, "
+				"the token is the one that it came by, "
 				"which works only once");
 	else if (me.bad && !memcmp(t->id, me.bad_id, sizeof t->id) &&
 		 clock_boot() < me.bad_until)

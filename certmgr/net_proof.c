@@ -46,7 +46,8 @@ static void mind_the_clock(void)
 		return;
 	me.proof_least = clock_boot() + PROOF_LEAST * CLOCK_SECOND;
 	log_text(LOG_WARN, "clock_ahead",
-		 "this node's clock is ahead of the CA's, by more than %lld s",
+		 "by this node's clock its new certificate began %lld s ago: "
+		 "the clock is ahead of the CA's, or its answer came late",
 		 (long long)ahead);
 }
 

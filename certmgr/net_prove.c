@@ -103,22 +103,25 @@ static void ready(struct loop_fd *w, uint32_t events)
 				    offsetof(struct prove_call, watch)));
 }
 
-static struct prove_call *call_free(void)
+/* A free one; else the one that is there longest has had its time. */
+static struct prove_call *call_place(void)
 {
-	for (size_t i = 0; i < PROVE_CALLS; i++)
+	struct prove_call *first = &prove.call[0];
+
+	for (size_t i = 0; i < PROVE_CALLS; i++) {
 		if (!prove.call[i].ssl)
 			return &prove.call[i];
-	return NULL;
+		if (prove.call[i].timer.at < first->timer.at)
+			first = &prove.call[i];
+	}
+	call_end(first);
+	return first;
 }
 
 static void call_begin(int fd)
 {
-	struct prove_call *c = call_free();
+	struct prove_call *c = call_place();
 
-	if (!c) { /* the one that is there longest has had its time */
-		c = &prove.call[prove.came % PROVE_CALLS];
-		call_end(c);
-	}
 	prove.came++;
 	c->done = false;
 	c->ssl = SSL_new(prove.ctx);
