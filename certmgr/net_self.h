@@ -47,8 +47,8 @@ MUST enum err self_take(const struct attrs *pending,
 /* ---- the next one's key (net_key.c) */
 
 /* The key and the request in the file `name`, made and kept there if there are none, or
- * for another node: who asks again, after a crash too, asks with the same. node: asked for as a DNS name, or
- * NULL. */
+ * for another node: who asks again, after a crash too, asks with the same. node:
+ * asked for as a DNS name, or NULL. */
 MUST enum err key_next(const char *name, const char *node, struct attrs *out,
 		       struct fault *f);
 /* JSON of POST /v1/enrol, /v1/certificates/renew. */

@@ -59,7 +59,8 @@ def an_answer_that_was_lost_is_had_again_with_all_it_says():
         seed = os.path.join(cm.base, "user-data")
         with open(seed, "w") as f:
             f.write("#cloud-config\ncretula:\n  token: %s\n  ca: %s\n  ca_hash: %s\n"
-                    "  node: %s\n" % (token.split("token: ")[-1].split()[0], relay.url, hash_of(ca), NODE_HERE))
+                    "  node: %s\n" % (token.split("token: ")[-1].split()[0],
+                                      relay.url, hash_of(ca), NODE_HERE))
         cm.options.update(bootstrap="nocloud:" + seed,
                           verify_listen="127.0.0.1:%d" % free_port())
         cm.start()

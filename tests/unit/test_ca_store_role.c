@@ -329,6 +329,7 @@ static void test_open_tokens_are_listed(void **state)
 
 static void test_alarms_are_kept_and_counted(void **state)
 {
+	struct cert c = cert_of(2);
 	uint64_t g;
 	struct role r;
 	struct txn t;
@@ -350,6 +351,25 @@ static void test_alarms_are_kept_and_counted(void **state)
 	assert_int_equal(role_get(&r).kind, IS_DONE);
 	m = ask(&r, IS_COUNT, "now=1 soon=1");
 	assert_int_equal(number_in(m.attrs, "alarms"), 40);
+	/* nobody but who settles them ends them, and only those there are */
+	t = txn(&g);
+	op_cert(&t, &c);
+	op_text(&t, "use", TOKEN_A HASH "number=2 address=192.0.2.1");
+	op_text(&t, "revoke", "number=2 time=99 reason=0");
+	txn_done(&r, &t);
+	assert_int_equal(ask(&r, IS_TOKEN, "alarms=yes").kind, IS_ITEM);
+	assert_int_equal(role_get(&r).kind, IS_DONE);
+	t = txn(&g);
+	op_text(&t, "revoke", "number=2 time=100 reason=0 settle=yes");
+	txn_done(&r, &t);
+	assert_int_equal(ask(&r, IS_TOKEN, "alarms=yes").kind, IS_DONE);
+	t = txn(&g);
+	op_text(&t, "alarm", TOKEN_A "time=9 text=again");
+	txn_done(&r, &t);
+	m = ask(&r, IS_TOKEN, "alarms=yes");
+	assert_int_equal(attr_count(m.attrs, "alarm"), 1);
+	assert_int_equal(attr_count(m.attrs, "tail"), 1);
+	assert_int_equal(role_get(&r).kind, IS_DONE);
 	t = txn(&g);
 	op_text(&t, "alarm", "id=cccccccccccccccc time=9 text=x");
 	txn_fails(&r, &t, "not_found", "token");
