@@ -158,7 +158,7 @@ static void core_came(int fd)
 	chan_open(&api.core, gate.loop, fd, false, &ops);
 	api.up = true;
 	if (api.remote)
-		api_own_tell();
+		api_own_core();
 	else
 		api_local_core();
 }

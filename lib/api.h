@@ -166,8 +166,7 @@ MUST enum err api_own_open(struct fault *f);
 void api_own_run(const char *type);
 void api_own_certmgr(const struct msg *m,
 		     int fd); /* SUP_CERTMGR came; taken; -1: there is none */
-/* FC_OWN: to a core that is new, or because it is different now. */
-void api_own_tell(void);
+void api_own_core(void);      /* there is one, which knows nothing of it yet */
 const char *api_own_unready(void);
 
 /* For gate_route.run of what only somebody known may ask: true: go on; else *result is

@@ -34,6 +34,7 @@ static struct {
 	int64_t renew_at; /* wall clock; 0: there is none yet */
 	unsigned failures;
 	char serial[AGENT_SERIAL_TEXT + 1];
+	bool told;                   /* the core knows that there is none */
 	char why[FAULT_TEXT_MAX];    /* what the last failure said */
 	char node[API_NODE_MAX + 1]; /* this machine's name */
 } own;
@@ -58,17 +59,26 @@ static void arm_retry(uint64_t at_least_s)
 	arm_ms(wait - wait / 8 + r % (wait / 4 + 1));
 }
 
-void api_own_tell(void)
+/* FC_OWN: that there is none, and when there is one again. */
+static void tell(void)
 {
+	bool none = own.why[0] && gate_tls_until() <= clock_wall();
 	struct attrs a;
 
-	if (!api.up)
+	if (!api.up || (!none && !own.told))
 		return;
 	attrs_init(&a);
-	if (own.why[0] && gate_tls_until() <= clock_wall())
+	if (none)
 		ENSURE(attrs_add_str(&a, "text", own.why) == OK);
 	chan_tell(&api.core, FC_OWN, 0, attrs_view(&a));
 	attrs_wipe(&a);
+	own.told = none;
+}
+
+void api_own_core(void)
+{
+	own.told = false;
+	tell();
 }
 
 static void failed(const struct fault *f, uint64_t retry_after)
@@ -78,7 +88,7 @@ static void failed(const struct fault *f, uint64_t retry_after)
 		log_text(LOG_WARN, "own_certificate",
 			 "no certificate for this gate: %s", f->text);
 	(void)snprintf(own.why, sizeof own.why, "%s", f->text);
-	api_own_tell();
+	tell();
 	arm_retry(retry_after);
 }
 
@@ -135,7 +145,7 @@ static void look_at(const struct agent_bundle *b)
 	log_text(LOG_INFO, "own_certificate",
 		 "agent %s has certificate %s for %lld s", own.ask.agent,
 		 b->serial, (long long)(b->not_after - clock_wall()));
-	api_own_tell();
+	tell();
 	arm_ms(1000);
 }
 
