@@ -311,6 +311,41 @@ static void whom_door_and_front_have_closed_is_forgotten(void **state)
 	assert_null(conns_find(&world.conns, 7));
 }
 
+/* What it said is read when its call to nobody has been answered. */
+static void has_said(struct other *o, const char *text)
+{
+	unsigned before = o->msgs;
+
+	says(o, FC_OWN, 0, text);
+	says(o, CLIENT_CALL, 99ull << 32 | 1, "verb=x");
+	until(&o->msgs, before + 1);
+}
+
+static void why_the_remote_gate_serves_nobody(void **state)
+{
+	struct other *gate = &world.sup;
+	char long_one[2 * CONNS_WHY];
+
+	(void)state;
+	has_said(&world.anna, "text=mine"); /* a front has none to lack */
+	assert_string_equal(world.conns.gate_why, "");
+	meets(gate, "gate", SUBJECT_NO_ID);
+	has_said(gate, "text=\"no grant\"");
+	assert_string_equal(world.conns.gate_why, "no grant");
+	memset(long_one, 'x', sizeof long_one);
+	memcpy(long_one, "text=", 5);
+	long_one[sizeof long_one - 1] = '\0';
+	has_said(gate, long_one);
+	assert_int_equal(strlen(world.conns.gate_why), CONNS_WHY - 1);
+	has_said(gate, "");
+	assert_string_equal(world.conns.gate_why, "");
+	has_said(gate, "text=again");
+	chan_close(&gate->chan);
+	attrs_wipe(&gate->attrs);
+	meets(gate, "gate", SUBJECT_NO_ID); /* another, in its place */
+	assert_string_equal(world.conns.gate_why, "");
+}
+
 static void door_proves_who_is_there(void **state)
 {
 	struct attr a;
@@ -567,6 +602,7 @@ int main(void)
 		CASE(what_is_gone_is_answered_to_nobody),
 		CASE(what_was_sent_before_it_went_is_still_its_senders),
 		CASE(whom_door_and_front_have_closed_is_forgotten),
+		CASE(why_the_remote_gate_serves_nobody),
 		CASE(door_proves_who_is_there),
 		CASE(with_door_go_all_connections),
 		CASE(paused_fronts_are_not_read),
