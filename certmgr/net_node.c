@@ -15,7 +15,8 @@ enum {
 	/* seconds */
 	AGAIN_MIN = 1, /* the CA did not answer: doubled, up to … */
 	AGAIN_MAX = 30,
-	LOOK = 60,      /* is a refused certificate taken again? */
+	LOOK_MIN = 5, /* is a refused certificate taken again? doubled, to … */
+	LOOK_MAX = 60,
 	REST_MAX = 600, /* the wall clock may be set */
 	DOUBLINGS = 16,
 	PERCENT = 25, /* of jitter, to both sides */
@@ -285,13 +286,16 @@ static void looked(enum outcome o, const struct web_answer *a,
 		   const struct fault *f)
 {
 	(void)a;
-	if (o == OUTCOME_DONE)
+	if (o == OUTCOME_DONE) {
 		me.refused = me.proving = false;
+		me.looks = 0;
+	}
 	node_learn(o, f);
 	if (away())
 		node_again();
 	else if (me.refused)
-		node_wait(node_jitter(LOOK));
+		node_wait(node_jitter(
+			node_doubled(LOOK_MIN, me.looks++, LOOK_MAX)));
 }
 
 void node_look(void)

@@ -89,6 +89,7 @@ struct node {
 	void (*done_raw)(const struct web_answer *a); /* … instead */
 	bool busy;
 	unsigned tries;     /* in vain, of what is being tried */
+	unsigned looks;     /* while the CA refuses our certificate */
 	struct attrs next;  /* key and CSR */
 	struct token token; /* being enrolled with */
 	bool bad;           /* the CA has refused the token of that id … */

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives import hashes
 
 from lib import ca_cli
 from lib.ca_cli import until
-from lib.case import case, check, equal, run
+from lib.case import case, check, equal, run_at_once
 from lib.certmgr import NODE, Certmgr, served_ca
 from lib.daemon import Ca
 from lib.hosts import Net, must_root
@@ -456,4 +456,4 @@ def what_is_no_user_data_is_said():
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(run_at_once())

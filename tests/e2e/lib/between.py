@@ -17,7 +17,7 @@ from lib.case import check, equal
 from lib.certmgr import NODE, OWNER, Certmgr, Refused, claim_here, is_root, served_ca
 from lib.daemon import as_uid
 
-SECONDS = 30
+SECONDS = 120
 ME = OWNER if is_root() else None       # who the agents are
 
 

@@ -10,6 +10,7 @@ Nothing here sleeps where something tells; what tells nobody is asked for (until
 import contextlib
 import json
 import os
+import random
 import shlex
 import signal
 import socket
@@ -48,10 +49,24 @@ def mount_id(folder):
     return found
 
 
+held_ports = []
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Nobody else's as long as this process lives: each test holds a name for its ports,
+    and what connects to somebody is given none of these."""
+    while True:
+        port = random.SystemRandom().randrange(20000, 32000)
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            name.bind("\0cretula-test-port-%d" % port)
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", port))
+        except OSError:
+            name.close()
+            continue
+        held_ports.append(name)
+        return port
 
 
 def served_ca(**options):

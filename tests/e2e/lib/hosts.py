@@ -34,7 +34,7 @@ from lib.daemon import descendants, wait_end
 
 PREFIX = "cretula-hosts-"
 NETWORK = "10.91.7."            # nobody else's: these networks are connected to nothing
-SECONDS = 30
+SECONDS = 120
 SKEW = os.path.join(os.path.abspath(build()), "tests", "skew.so")
 FIRST_UID = 61300       # nobody's, below the roles' range
 USERS = ["_cretula-" + role for role in (
