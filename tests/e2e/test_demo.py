@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 
-from lib.case import Skip, build, case, check, equal, run
+from lib.case import Skip, build, case, check, equal, run_at_once
 from lib.daemon import OTHER_UID, playground
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -81,26 +81,32 @@ def who_is_not_root_is_told_what_is_left_out():
         check(words in out.split("\n1. ")[0], "left out: " + words, out)
 
 
+def wrong(what, by, at, says):
+    """A tour where BY makes the file WHAT another one before it is looked AT."""
+    with tempfile.TemporaryDirectory() as folder:
+        shutil.copytree(os.path.join(TOP, "scripts"), os.path.join(folder, "scripts"))
+        for part in ("tests", "build"):
+            os.symlink(os.path.join(TOP, part), os.path.join(folder, part))
+        path = os.path.join(folder, "scripts", "demo")
+        with open(path) as f:
+            text = f.read()
+        check(text.count(at) == 1, "where it is looked at", at)
+        with open(path, "w") as f:
+            f.write(text.replace(at, "%s %s\n%s" % (by, what, at)))
+        done = playground(path, timeout=SECONDS)
+    equal(done.returncode, 1, "exit code, wrong %s: %s" % (what, done.stdout))
+    check(says.encode() in done.stderr, "it says why", done.stderr)
+
+
 @case
-def what_is_not_as_it_says_ends_the_tour():
-    """A provider with another key, a load that is answered by somebody else."""
-    for what, by, says in (("first.key", "echo other >", "the provider refuses"),
-                           ("answers", "echo '{}' >>", "answer ")):
-        with tempfile.TemporaryDirectory() as folder:
-            shutil.copytree(os.path.join(TOP, "scripts"), os.path.join(folder, "scripts"))
-            for part in ("tests", "build"):
-                os.symlink(os.path.join(TOP, part), os.path.join(folder, part))
-            path = os.path.join(folder, "scripts", "demo")
-            with open(path) as f:
-                text = f.read()
-            at = {"first.key": 'printf \'   \' && "${judge[@]}" <signed.txt',
-                  "answers": '"${run_judge[@]}" | tee'}[what]
-            check(text.count(at) == 1, "where it is looked at", at)
-            with open(path, "w") as f:
-                f.write(text.replace(at, "%s %s\n%s" % (by, what, at)))
-            done = playground(path, timeout=SECONDS)
-        equal(done.returncode, 1, "exit code, wrong %s: %s" % (what, done.stdout))
-        check(says.encode() in done.stderr, "it says why", done.stderr)
+def a_provider_with_another_key_ends_the_tour():
+    wrong("first.key", "echo other >", 'printf \'   \' && "${judge[@]}" <signed.txt',
+          "the provider refuses")
+
+
+@case
+def a_load_that_somebody_else_answers_ends_the_tour():
+    wrong("answers", "echo '{}' >>", '"${run_judge[@]}" | tee', "answer ")
 
 
 @case
@@ -113,4 +119,4 @@ def playground_passes_on_the_exit_code_and_is_gone_afterwards():
 
 
 if __name__ == "__main__":
-    sys.exit(run())
+    sys.exit(run_at_once())
