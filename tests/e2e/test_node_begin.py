@@ -3,6 +3,7 @@
 somebody has the port of the proof, the place says another name than before, another has
 written the file that it is to believe.
 test: seconds=120"""
+import contextlib
 import os
 import socket
 import sys
@@ -38,7 +39,8 @@ class Deaf(Between):
     def carry(self, sock):
         other, answers = self.pairs[sock]
         if not answers:
-            self.said[sock] += len(sock.recv(65536, socket.MSG_PEEK))
+            with contextlib.suppress(OSError):
+                self.said[sock] += len(sock.recv(65536, socket.MSG_PEEK))
         elif not self.cuts and self.said[other] > self.ENROL:
             self.left = 0
         super().carry(sock)
