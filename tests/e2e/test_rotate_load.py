@@ -17,6 +17,7 @@ import socket
 import ssl
 import sys
 import threading
+import time
 
 from lib.ca_cli import until
 from lib.case import Skip, case, check, equal, is_sanitized, run
@@ -26,6 +27,7 @@ from lib.two import Remote, knows, may_export
 from lib.web import http_sock
 
 SECONDS = 60
+IDLE_SECONDS = 10        # far less than GATE_IDLE_S
 COUNT = 2000 if is_sanitized() else 10000
 ROTATIONS = 6           # in one store
 EVERYWHERE = 4          # in all that have it
@@ -352,11 +354,11 @@ def without_grace_nobody_notices_either(w):
 
 @case
 def a_renewed_gate_keeps_its_connections(w):
-    """Of both gates; a connection that was idle meanwhile as well."""
+    """Of both gates; one that is mostly idle as well: what is idle for GATE_IDLE_S ends."""
     first = [w.serial(s) for s in (w.a, w.b)]
     idle = [Tls(w, s.daemon) for s in (w.a, w.b)]
     busy = [(s, Tls(w, s.daemon)) for s in (w.a, w.b) for _ in range(4)]
-    count = 0
+    count, asked_idle = 0, time.monotonic()
 
     def ask(store, connection):
         nonlocal count
@@ -367,8 +369,13 @@ def a_renewed_gate_keeps_its_connections(w):
         count += 1
 
     def renewed():
+        nonlocal asked_idle
         for store, connection in busy:
             ask(store, connection)
+        if time.monotonic() - asked_idle > IDLE_SECONDS:
+            asked_idle = time.monotonic()
+            for store, connection in zip((w.a, w.b), idle):
+                ask(store, connection)
         return all(w.serial(s) != was for s, was in zip((w.a, w.b), first))
 
     with contextlib.ExitStack() as stack:

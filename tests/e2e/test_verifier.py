@@ -20,7 +20,7 @@ from lib import ca_cli
 from lib.ca_cli import until
 from lib.ca_client import (DER, PEM, Chain, add_token, context, enrol, key_pem, load,
                            make_csr, new_key, serial_hex)
-from lib.case import Skip, case, check, equal, run
+from lib.case import Skip, case, check, equal, is_sanitized, run
 from lib.certmgr import Certmgr, served_ca
 from lib.daemon import Daemon
 from lib.responder import Responder
@@ -29,6 +29,7 @@ from lib.web import Answer
 NODE = "n1.example"
 WHO = "/v1/credentials"
 SECONDS = 20
+HALF_MINUTE = datetime.timedelta(seconds=30)
 PROFILES = """\
 profile=web life=24h usage=client
 profile=served life=24h usage=server
@@ -73,6 +74,7 @@ class Place:
             ca_root=ca_cli.path(self.ca, "root.pem")))
         self.between.other = self.made()[0]
         self.serve()
+        self.short = self.made("short", lifetime=60)    # so it expires meanwhile
 
     def serve(self):
         """Waits until the gate has its certificate."""
@@ -317,7 +319,12 @@ def lists_say_the_same(place):
 
 @case
 def an_expired_one_is_refused(place):
-    made = place.made("short", lifetime=60)
+    if is_sanitized():
+        raise Skip("not under the sanitizers: it takes a minute; tests/unit/test_verifier.c "
+                   "has it by another clock")
+    made = place.short
+    if load(made[0]).not_valid_after - datetime.datetime.utcnow() < HALF_MINUTE:
+        made = place.made("short", lifetime=60)
     with Client(place.address, place.ctx(*place.pem(made))) as c:
         equal(c.get().status, 200, "before")
         until_refused(c, load(made[0]).not_valid_after)
@@ -330,8 +337,8 @@ def until_refused(client, end):
     """The wall clock is what is waited for: nothing else makes a certificate expire.
     Asks on meanwhile, since what is idle is closed."""
     while client.get().status == 200:
-        check(datetime.datetime.utcnow() < end + datetime.timedelta(seconds=10),
-              "it is refused within 10 s of its end")
+        check(datetime.datetime.utcnow() < end + HALF_MINUTE,
+              "it is refused within 30 s of its end")
         time.sleep(0.5)
 
 
