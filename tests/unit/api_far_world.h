@@ -88,19 +88,39 @@ static inline void far_put_fd(int to, uint32_t kind, const char *text, int fd)
 	close(fd);
 }
 
-/* Whatever it is, but what the gate says of its own certificate, at any time. */
-static inline struct msg far_any(struct far *w, int from)
+static inline struct msg far_next(struct far *w, int from)
 {
 	struct fault f = { .text = "" };
 	struct msg m = { 0 };
-	enum err e;
+	enum err e = chan_get1(from, &w->in, &m, NULL, far_deadline(), &f);
 
-	do {
-		e = chan_get1(from, &w->in, &m, NULL, far_deadline(), &f);
-		if (e != OK)
-			fail_msg("%s: %s", err_name(e), f.text);
-	} while (from == w->core && m.kind == FC_OWN);
+	if (e != OK)
+		fail_msg("%s: %s", err_name(e), f.text);
 	return m;
+}
+
+/* What the core hears of the gate's certificate is for far_own. */
+static inline struct msg far_any(struct far *w, int from)
+{
+	struct msg m = far_next(w, from);
+
+	while (from == w->core && m.kind == FC_OWN)
+		m = far_next(w, from);
+	return m;
+}
+
+/* The core hears next that it has no certificate, and why; words NULL: that it has. */
+static inline void far_own(struct far *w, const char *words)
+{
+	struct msg m = far_next(w, w->core);
+	struct attr a = { 0 };
+
+	assert_int_equal(m.kind, FC_OWN);
+	if (attr_find(m.attrs, "text", &a) != !!words)
+		fail_msg("text=%.*s", (int)a.len, (const char *)a.value);
+	if (words && !memmem(a.value, a.len, words, strlen(words)))
+		fail_msg("no '%s' in '%.*s'", words, (int)a.len,
+			 (const char *)a.value);
 }
 
 static inline struct msg far_get(struct far *w, int from, uint32_t kind)

@@ -4,7 +4,24 @@
 
 #include <errno.h>
 
+/* It asks for that, and gets this status, and these words. */
+static void answered(struct far_client *c, const char *path, const char *status,
+		     const char *words)
+{
+	far_say(c, path);
+	far_hear(c, status, words);
+}
+
 /* Its own certificate */
+
+/* It has asked where certmgr is, which it is not told yet. */
+static void begins(struct far *w)
+{
+	(void)far_get(w, w->sup, SUP_CERTMGR);
+	far_get(w, w->sup, SUP_READY);
+	w->core = far_meet(w, "peer=vault");
+	w->verifier = far_meet(w, "peer=verifier");
+}
 
 static void it_is_an_agent_of_certmgrs(void **state)
 {
@@ -26,8 +43,7 @@ static void it_is_an_agent_of_certmgrs(void **state)
 			 OK);
 	assert_int_equal(shown[0].size, der.len);
 	assert_memory_equal(shown[0].data, der.p, der.len);
-	far_say(&c, "/readyz");
-	far_hear(&c, "200", "ok");
+	answered(&c, "/readyz", "200", "ok");
 	far_close(&c);
 	far_end(&w);
 }
@@ -45,10 +61,7 @@ static void a_new_one_is_for_new_handshakes(void **state)
 	(void)state;
 	far_start(&w);
 	far_bundle(&w, 3, 29); /* two thirds of its life are over */
-	(void)far_get(&w, w.sup, SUP_CERTMGR);
-	far_get(&w, w.sup, SUP_READY);
-	w.core = far_meet(&w, "peer=vault");
-	w.verifier = far_meet(&w, "peer=verifier");
+	begins(&w);
 	far_put_fd(w.sup, SUP_CERTMGR, "node=localhost",
 		   open(w.folder, O_PATH | O_DIRECTORY | O_CLOEXEC));
 	conn = far_accept(&w);
@@ -69,81 +82,115 @@ static void a_new_one_is_for_new_handshakes(void **state)
 	shown = gnutls_certificate_get_peers(fresh.s, &n);
 	assert_false(shown[0].size == before.size &&
 		     !memcmp(shown[0].data, before.data, before.size));
-	far_say(&old, "/healthz");
-	far_hear(&old, "200", "ok");
+	answered(&old, "/healthz", "200", "ok");
 	far_close(&old);
 	far_close(&fresh);
 	far_end(&w);
 }
 
-static void certmgr_that_fails_is_asked_again(void **state)
+/* It asks where certmgr is, and connects. */
+static int comes(struct far *w)
+{
+	int conn;
+
+	far_where(w);
+	conn = accept(w->listener, NULL, NULL);
+	assert_true(conn >= 0);
+	return conn;
+}
+
+/* … and is taken. */
+static int comes_in(struct far *w)
+{
+	far_where(w);
+	return far_accept(w);
+}
+
+static void it_closes_or_speaks_otherwise(struct far *w)
 {
 	static const char short_hello[HELLO_SERVER] = "\0\0\0\0";
-	struct far_client c;
-	struct far w;
-	struct msg m;
-	int conn, fd[FAR_FDS], out;
+	int conn;
 
-	(void)state;
-	far_start(&w);
-	(void)far_get(&w, w.sup, SUP_CERTMGR);
-	far_get(&w, w.sup, SUP_READY);
-	w.core = far_meet(&w, "peer=vault");
-	w.verifier = far_meet(&w, "peer=verifier");
-	/* it is not there; it closes; another protocol */
-	far_put(w.sup, SUP_CERTMGR, 0, "");
-	far_where(&w);
-	close(accept(w.listener, NULL, NULL));
-	far_where(&w);
-	conn = accept(w.listener, NULL, NULL);
+	close(comes(w));
+	conn = comes(w);
 	assert_int_equal(send(conn, short_hello, sizeof short_hello, 0),
 			 sizeof short_hello);
 	far_done(conn);
 	/* an error in the place of the hello */
-	far_where(&w);
-	conn = accept(w.listener, NULL, NULL);
+	conn = comes(w);
 	far_put(conn, CLIENT_ERROR, UINT32_MAX,
 		"error=limited text=\"too many connections\"");
 	far_done(conn);
-	/* no grant */
-	far_where(&w);
-	conn = far_accept(&w);
-	m = far_call(&w, conn, fd);
+}
+
+static void it_starts_no_agent(struct far *w)
+{
+	int conn = comes_in(w), fd[FAR_FDS];
+	struct msg m = far_call(w, conn, fd);
+
 	close(fd[0]);
 	close(fd[1]);
 	far_put(conn, CLIENT_ERROR, m.id, "error=denied text=\"no grant\"");
 	far_done(conn);
-	/* a token of another; then a payload that is none */
-	far_where(&w);
-	conn = far_accept(&w);
-	m = far_call(&w, conn, fd);
+	/* a token of another */
+	conn = comes_in(w);
+	m = far_call(w, conn, fd);
 	assert_int_equal(send(fd[0], "ca1_nonsense", 12, 0), 12);
 	close(fd[0]);
 	close(fd[1]);
 	far_put(conn, CLIENT_REPLY, m.id,
 		"agent=" WORLD_AGENT " instance=01234567");
 	far_done(conn);
-	far_where(&w);
-	conn = far_accept(&w);
-	far_spawn(&w, conn);
-	far_pay(&w, conn, w.bundle.p, w.bundle.len - 5);
+}
+
+static void it_gives_no_certificate(struct far *w)
+{
+	static const char *const errors[] = {
+		/* the same agent asks again; then another */
+		"error=pending text=\"not yet\" retry_after=1",
+		"error=conflict text=\"it has ended\"",
+	};
+	int conn = comes_in(w), out;
+
+	far_spawn(w, conn);
+	far_pay(w, conn, w->bundle.p, w->bundle.len - 5);
 	far_done(conn);
-	/* it is not made yet: the same agent asks again */
-	far_where(&w);
-	conn = far_accept(&w);
-	m = far_claim(&w, conn, &out);
-	close(out);
-	far_put(conn, CLIENT_ERROR, m.id,
-		"error=pending text=\"not yet\" retry_after=1");
-	far_done(conn);
-	/* it is revoked: another agent */
-	far_where(&w);
-	conn = far_accept(&w);
-	m = far_claim(&w, conn, &out);
-	close(out);
-	far_put(conn, CLIENT_ERROR, m.id,
-		"error=conflict text=\"it has ended\"");
-	far_done(conn);
+	for (size_t i = 0; i < NELEM(errors); i++) {
+		struct msg m;
+
+		conn = comes_in(w);
+		m = far_claim(w, conn, &out);
+		close(out);
+		far_put(conn, CLIENT_ERROR, m.id, errors[i]);
+		far_done(conn);
+	}
+}
+
+static void certmgr_that_fails_is_asked_again(void **state)
+{
+	static const char *const why[] = {
+		"certmgr is not there",
+		"closed the connection before the hello",
+		"another version",
+		"too many connections",
+		"no grant",
+		"no token",
+		"damaged",
+		"not yet",
+		"it has ended",
+	};
+	struct far_client c;
+	struct far w;
+
+	(void)state;
+	far_start(&w);
+	begins(&w);
+	far_put(w.sup, SUP_CERTMGR, 0, ""); /* it is not there */
+	it_closes_or_speaks_otherwise(&w);
+	it_starts_no_agent(&w);
+	it_gives_no_certificate(&w);
+	for (size_t i = 0; i < NELEM(why); i++)
+		far_own(&w, why[i]);
 	/* before there is one, no handshake succeeds */
 	assert_true(far_connect(&w, &c, false, "NORMAL") < 0);
 	far_close(&c);
@@ -155,11 +202,11 @@ static void certmgr_that_fails_is_asked_again(void **state)
 
 /* Clients */
 
+static const char *const versions[] = { "NORMAL:-VERS-ALL:+VERS-TLS1.3",
+					"NORMAL:-VERS-ALL:+VERS-TLS1.2" };
+
 static void one_without_certificate_gets_what_is_public(void **state)
 {
-	static const char *const versions[] = {
-		"NORMAL:-VERS-ALL:+VERS-TLS1.3", "NORMAL:-VERS-ALL:+VERS-TLS1.2"
-	};
 	struct far_client c;
 	struct far w;
 
@@ -167,14 +214,10 @@ static void one_without_certificate_gets_what_is_public(void **state)
 	far_start_ready(&w);
 	for (size_t i = 0; i < NELEM(versions); i++) {
 		far_good(far_connect(&w, &c, false, versions[i]));
-		far_say(&c, "/v1/modules");
-		far_hear(&c, "401", "connect with one");
-		far_say(&c, "/healthz");
-		far_hear(&c, "200", "ok");
-		far_say(&c, "/openapi.json");
-		far_hear(&c, "200", "application/json");
-		far_say(&c, "/metrics");
-		far_hear(&c, "401", "TLS-Certificate");
+		answered(&c, "/v1/modules", "401", "connect with one");
+		answered(&c, "/healthz", "200", "ok");
+		answered(&c, "/openapi.json", "200", "application/json");
+		answered(&c, "/metrics", "401", "TLS-Certificate");
 		far_close(&c);
 	}
 	far_end(&w);
@@ -256,10 +299,8 @@ static void a_bad_one_is_told_why(void **state)
 	far_say(&c, "/v1/modules");
 	id = judged(&w, GV_BAD, "error=denied text=\"it was revoked\"");
 	far_hear(&c, "403", "it was revoked");
-	far_say(&c, "/v1/modules");
-	far_hear(&c, "403", "it was revoked");
-	far_say(&c, "/healthz");
-	far_hear(&c, "200", "ok");
+	answered(&c, "/v1/modules", "403", "it was revoked");
+	answered(&c, "/healthz", "200", "ok");
 	/* the verifier may find out otherwise; what it says comes in order */
 	far_put(w.verifier, GV_KNOWN, id, "");
 	far_put(w.verifier, GV_BAD, id,
@@ -269,8 +310,7 @@ static void a_bad_one_is_told_why(void **state)
 	core_answers(&w, judged(&w, GV_KNOWN, ""));
 	far_hear(&other, "200", "modules");
 	far_close(&other);
-	far_say(&c, "/v1/modules");
-	far_hear(&c, "503", "Connection: close");
+	answered(&c, "/v1/modules", "503", "Connection: close");
 	far_close(&c);
 	far_end(&w);
 }
@@ -292,8 +332,7 @@ static void one_that_becomes_bad_gets_no_answer(void **state)
 	far_put(w.verifier, GV_BAD, id, "error=denied text=\"it has expired\"");
 	far_hear(&c, "403", "it has expired");
 	far_put(w.core, CLIENT_REPLY, m.id, ""); /* too late: nobody's */
-	far_say(&c, "/v1/modules");
-	far_hear(&c, "403", "it has expired");
+	answered(&c, "/v1/modules", "403", "it has expired");
 	far_close(&c);
 	far_end(&w);
 }
@@ -363,9 +402,6 @@ static void one_that_leaves_while_it_is_judged(void **state)
 /* A session that is taken up again would have no certificate behind it. */
 static void no_session_is_resumed(void **state)
 {
-	static const char *const versions[] = {
-		"NORMAL:-VERS-ALL:+VERS-TLS1.3", "NORMAL:-VERS-ALL:+VERS-TLS1.2"
-	};
 	struct far_client c;
 	struct far w;
 
@@ -373,8 +409,7 @@ static void no_session_is_resumed(void **state)
 	far_start_ready(&w);
 	for (size_t i = 0; i < NELEM(versions); i++) {
 		far_good(far_connect(&w, &c, false, versions[i]));
-		far_say(&c, "/healthz");
-		far_hear(&c, "200", "ok");
+		answered(&c, "/healthz", "200", "ok");
 		assert_false(gnutls_session_get_flags(c.s) &
 			     GNUTLS_SFLAGS_SESSION_TICKET);
 		far_close(&c);
