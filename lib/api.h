@@ -1,4 +1,5 @@
-/* What the files of credd's and certmgr's gate share: HTTP and JSON in front of a core that
+/* The role `gate` of credd and certmgr, which is called api here, as lib/gate.h is the HTTP
+ * below it, that ca's has too. What its files share: HTTP and JSON in front of a core that
  * is behind a channel, as fronts are for the native protocol. Calls and their answers;
  * who a caller is, door or the verifier tells the core. On top of lib/gate.h.
  *

@@ -1,12 +1,13 @@
-/* HTTP of a daemon's gate: connections and their limits, requests, routes, bodies, what
- * is refused, TLS. One process, one thread, one struct gate. The daemon gives its
- * routes and hooks, and keeps its own data in the struct that begins with a gate_conn.
+/* HTTP below the gate of every daemon (ca's: ca/gate.h; those of credd and certmgr:
+ * lib/api.h): connections and their limits, requests, routes, bodies, what is refused, TLS.
+ * One process, one thread, one struct gate. The daemon gives its routes and hooks, and
+ * keeps its own data in the struct that begins with a gate_conn.
  *
  *	gate_port.c    ports: TLS, plain, and one whose connections are handed in
  *	gate_conn.c    connections: how long they may take, and which goes
  *	gate_http.c    requests: heads; gate_body.c: bodies
  *	gate_route.c   which route a path has
- *	gate_answer.c  problems, pages, metrics
+ *	gate_answer.c  problems, pages, metrics; gate_openapi.c: the description
  *	gate_tls.c     the certificate in use, and the client's
  *	gate_shake.c   TLS handshakes that wait for their client
  *	gate_shown.c   the certificate in one, before it is used

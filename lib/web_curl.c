@@ -1,4 +1,4 @@
-/* net: libcurl, loaded when net starts. */
+/* net, verifiers: libcurl, loaded when they start. */
 #include "lib/web_curl.h"
 
 #include <dlfcn.h>

@@ -1,5 +1,5 @@
-/* libcurl, loaded by net alone: it brings thirty libraries, which each of certmgr's
- * processes would else carry (half a MiB each that it writes to). */
+/* libcurl, loaded by net and verifiers alone: it brings thirty libraries, which each process
+ * of credd and certmgr would else carry (half a MiB each that it writes to). */
 #ifndef LIB_WEB_CURL_H
 #define LIB_WEB_CURL_H
 
