@@ -106,12 +106,6 @@ static void start(const struct msg *m)
 
 /* State */
 
-struct audit_now keeper_now(void)
-{
-	return (struct audit_now){ .wall = clock_wall_ns(),
-				   .boot = loop_now(keeper.loop) };
-}
-
 enum err keeper_open(struct fault *f)
 {
 	if (keeper.broken.code != OK) {

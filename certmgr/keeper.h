@@ -274,7 +274,6 @@ struct keeper {
 extern struct keeper keeper;
 
 /* keeper.c */
-struct audit_now keeper_now(void);
 /* ERR_UNAVAILABLE with the sentence unless rows and log can be written. */
 MUST enum err keeper_open(struct fault *f);
 void keeper_rows_loaded(void);

@@ -414,11 +414,6 @@ void agent_ask_start(struct agent_ask *a, int dir)
 	loop_arm(a->loop, &a->timer, loop_now(a->loop) + ASK_S * CLOCK_SECOND);
 }
 
-bool agent_ask_busy(const struct agent_ask *a)
-{
-	return a->state != ASK_IDLE;
-}
-
 void agent_ask_init(struct agent_ask *a, struct loop *l,
 		    const struct agent_ask_ops *ops, const char *type,
 		    const char *name)
@@ -435,13 +430,4 @@ void agent_ask_init(struct agent_ask *a, struct loop *l,
 				    .on = on_side };
 	buf_init_secret(&a->token, AGENT_TOKEN_TEXT + 1);
 	buf_init_secret(&a->got, AGENT_BUNDLE_MAX + ASK_GULP);
-}
-
-void agent_ask_wipe(struct agent_ask *a)
-{
-	if (!a->ops)
-		return;
-	settle(a);
-	buf_wipe(&a->token);
-	buf_wipe(&a->got);
 }

@@ -57,7 +57,5 @@ void agent_ask_init(struct agent_ask *a, struct loop *l,
  * folder: connect(2) knows no other way to a name that is relative to a descriptor. Says
  * done or failed, once, later or at once. Not while another is under way. */
 void agent_ask_start(struct agent_ask *a, int dir);
-bool agent_ask_busy(const struct agent_ask *a);
-void agent_ask_wipe(struct agent_ask *a);
 
 #endif

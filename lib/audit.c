@@ -113,11 +113,6 @@ uint64_t audit_kept(const struct audit *a)
 	return a->kept.size;
 }
 
-const char *audit_origin(const struct audit *a)
-{
-	return a->origin;
-}
-
 const uint8_t *audit_key(const struct audit *a)
 {
 	return a->key;

@@ -146,7 +146,6 @@ MUST enum err audit_failed(struct audit *a, uint64_t first, uint64_t boot);
 
 uint64_t audit_size(const struct audit *a); /* records made */
 uint64_t audit_kept(const struct audit *a); /* records acknowledged */
-const char *audit_origin(const struct audit *a);
 const uint8_t *audit_key(const struct audit *a); /* NOTE_PUBLIC bytes */
 
 /* True if enough records or time have passed since the last checkpoint. */

@@ -51,11 +51,6 @@ const uint8_t *box_public(const struct box_keys *k)
 	return k->pub;
 }
 
-const uint8_t *box_secret(const struct box_keys *k)
-{
-	return k->secret;
-}
-
 enum err box_seal(const uint8_t pub[BOX_KEY], struct attr_view list,
 		  struct buf *out)
 {

@@ -23,7 +23,6 @@ struct box_keys *box_keys_random(void);
 struct box_keys *box_keys_from(const uint8_t secret[BOX_KEY]);
 void box_keys_drop(struct box_keys **k); /* wipes, frees, sets NULL */
 const uint8_t *box_public(const struct box_keys *k);
-const uint8_t *box_secret(const struct box_keys *k);
 
 /* Appends the box to out. ERR_INVALID if pub is no usable key. */
 MUST enum err box_seal(const uint8_t pub[BOX_KEY], struct attr_view list,

@@ -56,16 +56,6 @@ void seal_keys_drop(struct seal_keys **k)
 	*k = NULL;
 }
 
-uint32_t seal_epoch(const struct seal_keys *k)
-{
-	return k->epoch;
-}
-
-const uint8_t *seal_store_id(const struct seal_keys *k)
-{
-	return k->store;
-}
-
 const uint8_t *seal_set_key(const struct seal_keys *k)
 {
 	return k->set;

@@ -41,8 +41,6 @@ struct seal_keys *seal_keys_new(const uint8_t master[KEY_SIZE],
 				uint32_t epoch);
 void seal_keys_drop(struct seal_keys **k); /* wipes, frees, sets NULL */
 
-uint32_t seal_epoch(const struct seal_keys *k);
-const uint8_t *seal_store_id(const struct seal_keys *k);
 const uint8_t *seal_set_key(const struct seal_keys *k); /* for lib/set.c */
 
 /* Appends the sealed row to out. ERR_TOO_LARGE if it would pass ROW_BLOB_MAX. */
