@@ -144,8 +144,8 @@ MUST enum err audit_acked(struct audit *a, uint64_t size);
  * was not the disk, and nobody is. */
 MUST enum err audit_failed(struct audit *a, uint64_t first, uint64_t boot);
 
-uint64_t audit_size(const struct audit *a); /* records made */
-uint64_t audit_kept(const struct audit *a); /* records acknowledged */
+uint64_t audit_size(const struct audit *a);      /* records made */
+uint64_t audit_kept(const struct audit *a);      /* records acknowledged */
 const uint8_t *audit_key(const struct audit *a); /* NOTE_PUBLIC bytes */
 
 /* True if enough records or time have passed since the last checkpoint. */
