@@ -16,11 +16,15 @@ def _sockets(pid, names):
     if os.getuid():
         raise Skip("only root takes descriptors of another process")
     pidfd = os.pidfd_open(pid)
-    for name in names:
-        fd = libc.syscall(PIDFD_GETFD, pidfd, name, 0)
-        with contextlib.suppress(OSError):
-            yield socket.socket(fileno=fd)
-    os.close(pidfd)
+    try:
+        for name in names:
+            fd = libc.syscall(PIDFD_GETFD, pidfd, name, 0)
+            if fd < 0:          # closed meanwhile
+                continue
+            with contextlib.suppress(OSError):
+                yield socket.socket(fileno=fd)
+    finally:
+        os.close(pidfd)
 
 
 def supervisor(pid):
