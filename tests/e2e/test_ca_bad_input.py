@@ -577,7 +577,7 @@ def bodies_over_the_limit(place):
         chunks = b"".join(b"%x\r\n%s\r\n" % (len(p), p) for p in
                           [b" " * 8000] * 9) + b"0\r\n\r\n"
         is_problem(place, asks(place, "POST", "/v1/enrol", [
-            JSON, ("Transfer-Encoding", "chunked")], chunks), 413, "limit",
+            JSON, ("Transfer-Encoding", "chunked")], chunks), 413, "64 KiB",
             "one whose length was not said")
         equal(asks(place, "POST", "/v1/enrol", [JSON, ("Content-Length", "x")])
               [0], 400, "no number")

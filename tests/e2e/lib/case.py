@@ -3,9 +3,16 @@
 A test file registers functions by @case and ends with `run(globals)`; a case that
 raises has failed, its traceback goes to standard output before its line."""
 import os
+import signal
 import sys
 import tempfile
 import traceback
+
+# A shell that starts something in the background has it ignore these, and so would
+# everything that the tests start.
+for _number in signal.SIGINT, signal.SIGQUIT:
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, signal.SIG_DFL)
 
 CASES = []
 
