@@ -81,8 +81,8 @@ static long act_climb(void)
 					       .sun_path = "../outside.sock" };
 	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-	if (fchdir(have.below))
-		return 0;
+	if (fd < 0 || fchdir(have.below))
+		return -1;
 	if (!connect(fd, (const struct sockaddr *)&at, sizeof at))
 		return fd;
 	errno = errno == ENOENT ? EACCES : errno; /* as if it were not there */

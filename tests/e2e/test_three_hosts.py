@@ -4,7 +4,6 @@ clocks are wrong by an hour, each is started anew. No answer is ever wrong, and 
 returns by itself: nobody here does more than end the fault.
 Each case has hosts of its own, where mostly nothing happens: they run at once.
 test: seconds=300"""
-import concurrent.futures
 import contextlib
 import sys
 
@@ -13,7 +12,7 @@ from lib.between import claim, has_key, number, try_claim, until_away, until_bac
 from lib.ca_cli import until
 from lib.case import Skip, case, check, equal, is_sanitized, run_at_once
 from lib.certmgr import OWNER
-from lib.daemon import as_uid
+from lib.daemon import as_uid, begin_as_uid
 from lib.three import NODE, World, patient, read_cert
 
 HOUR = 3600
@@ -92,13 +91,13 @@ def an_agent_has_a_certificate_until_it_is_revoked():
 
 def cut_and_healed(who, how, wait=False):
     """wait: so long that a claim is told to come again, where it may."""
-    with world() as w, concurrent.futures.ThreadPoolExecutor() as pool:
+    with world() as w:
         who = getattr(w, who)
         with w.agent() as old:
             cert = read_cert(old)
             who.cut(how)
             told, early, late, later = [w.cm.spawn(OWNER) for _ in range(4)]
-            waiting = [pool.submit(as_uid, OWNER, patient, w.cm.api, early)]
+            waiting = [begin_as_uid(OWNER, patient, w.cm.api, early)]
             until_away(w.cm)
             equal(read_cert(old), cert, "what is there is there")
             if who is w.on_ca:
@@ -107,10 +106,10 @@ def cut_and_healed(who, how, wait=False):
                 error, text = claim(w.cm, told)
                 equal(error, "pending", text)
         until("its end is owed", lambda: number(w.cm, "revocations_owed"))
-        waiting.append(pool.submit(as_uid, OWNER, patient, w.cm.api, late))
+        waiting.append(begin_as_uid(OWNER, patient, w.cm.api, late))
         who.heal()
         for one in waiting:
-            has_key(one.result())
+            has_key(one())
         has_key(as_uid(OWNER, patient, w.cm.api, later))
         until("the CA knows the end of " + old.agent,
               lambda: w.all_revoked(old.agent))

@@ -318,6 +318,12 @@ def wait_end(pid, seconds):
 def as_uid(uid, function, *arguments):
     """The result of function, run in a child with this uid and no groups. What
     it raises is raised here. As root only."""
+    return begin_as_uid(uid, function, *arguments)()
+
+
+def begin_as_uid(uid, function, *arguments):
+    """The same, while the caller goes on: what it returns waits for the result. Not by
+    threads: what one of them forks keeps open what another one is just opening."""
     r, w = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -337,15 +343,19 @@ def as_uid(uid, function, *arguments):
         finally:
             os._exit(code)
     os.close(w)
-    with os.fdopen(r, "rb") as f:
-        data = f.read()
-    _, status = os.waitpid(pid, 0)
-    if not data:
-        raise AssertionError("the child of uid %d ended with %d" % (uid, status))
-    good, value = pickle.loads(data)
-    if not good:
-        raise value
-    return value
+
+    def result():
+        with os.fdopen(r, "rb") as f:
+            data = f.read()
+        _, status = os.waitpid(pid, 0)
+        if not data:
+            raise AssertionError("the child of uid %d ended with %d" % (uid, status))
+        good, value = pickle.loads(data)
+        if not good:
+            raise value
+        return value
+
+    return result
 
 
 def playground(*command, stdin=b"", timeout=120):
