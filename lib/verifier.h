@@ -69,7 +69,7 @@ struct vconn {
 void conn_chain(const struct msg *m); /* GV_CHAIN */
 void conn_own(const struct msg *m);   /* GV_OWN */
 void conn_gone(uint32_t id);          /* GV_GONE */
-MUST bool conn_known(uint32_t id);    /* DC_KNOWN; false: never told */
+void conn_known(uint32_t id);         /* DC_KNOWN */
 void conns_gate_gone(void);
 void conns_core_came(void);
 /* Its certificate is good, and not revoked as far as is known: let it in. */

@@ -229,16 +229,15 @@ void conn_gone(uint32_t id)
 		conn_free(c);
 }
 
-bool conn_known(uint32_t id)
+void conn_known(uint32_t id)
 {
 	struct vconn *c = conn_find(id);
 
 	/* it may have ended, or be bad, since it was told */
 	if (!c || c->state != VCONN_TOLD)
-		return true;
+		return;
 	c->state = VCONN_KNOWN;
 	tell_gate(c, GV_KNOWN);
-	return true;
 }
 
 void conns_gate_gone(void)
