@@ -161,16 +161,7 @@ struct net {
 
 static inline int net_meet(struct net *n, const char *peer)
 {
-	AUTO(attrs_wipe) struct attrs a = { 0 };
-	int pair[2];
-
-	attrs_init(&a);
-	assert_int_equal(
-		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	list_of(&a, peer);
-	fd_send(n->sup, SUP_PEER, 0, attrs_view(&a), pair[1]);
-	close(pair[1]);
-	return pair[0];
+	return role_peer(n->sup, peer);
 }
 
 static inline void net_child(int sup, int dir, int root, int token)

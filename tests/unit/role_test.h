@@ -32,20 +32,46 @@ static inline void fault_ok(enum err e, const struct fault *f)
 		fail_msg("%s: %s", err_name(e), f->text);
 }
 
-/* Gives the role a channel to a (new) peer, which is the test: "peer=vault". */
-static inline void role_meets(struct role *r, const char *peer)
+/* Gives the role behind sup a channel to a (new) peer, which is the test: "peer=vault";
+ * the test's end. */
+static inline int role_peer(int sup, const char *peer)
 {
 	AUTO(attrs_wipe) struct attrs a = { 0 };
 	int pair[2];
 
 	attrs_init(&a);
-	fd_close(&r->vault);
 	assert_int_equal(
 		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	list_of(&a, peer);
-	fd_send(r->sup, SUP_PEER, 0, attrs_view(&a), pair[1]);
+	fd_send(sup, SUP_PEER, 0, attrs_view(&a), pair[1]);
 	close(pair[1]);
-	r->vault = pair[0];
+	return pair[0];
+}
+
+static inline void role_meets(struct role *r, const char *peer)
+{
+	fd_close(&r->vault);
+	r->vault = role_peer(r->sup, peer);
+}
+
+/* Has that process given up what every role gives up? */
+static inline void role_is_confined(pid_t pid)
+{
+	char path[64], text[4096];
+	ssize_t len;
+	int fd;
+
+	(void)snprintf(path, sizeof path, "/proc/%d/status", (int)pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	len = read(fd, text, sizeof text - 1);
+	assert_true(len > 0);
+	text[len] = 0;
+	close(fd);
+	assert_non_null(strstr(text, "Seccomp:\t2\n"));
+	assert_non_null(strstr(text, "NoNewPrivs:\t1\n"));
+	assert_non_null(strstr(text, "CapEff:\t0000000000000000\n"));
+	assert_non_null(strstr(text, "CapBnd:\t0000000000000000\n"));
+	assert_non_null(strstr(text, "Threads:\t1\n"));
 }
 
 static inline void role_meets_vault(struct role *r)

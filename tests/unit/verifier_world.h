@@ -88,16 +88,7 @@ struct ver {
 
 static inline int ver_meet(struct ver *v, const char *peer)
 {
-	AUTO(attrs_wipe) struct attrs a = { 0 };
-	int pair[2];
-
-	attrs_init(&a);
-	assert_int_equal(
-		socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	list_of(&a, peer);
-	fd_send(v->sup, SUP_PEER, 0, attrs_view(&a), pair[1]);
-	close(pair[1]);
-	return pair[0];
+	return role_peer(v->sup, peer);
 }
 
 static inline void ver_meet_gate(struct ver *v)
