@@ -11,7 +11,9 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.request
 
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
 from lib import ca_cli
@@ -58,6 +60,12 @@ class Folder:
         self.put("key.pem", key_pem(key))
         self.put("bundle.pem", key_pem(key) + pem(self.der) + chain_pem)
         return old
+
+    def certificate(self):
+        """The DER of what is in there."""
+        with open(os.path.join(self.path, "cert.pem"), "rb") as f:
+            return x509.load_pem_x509_certificate(f.read()).public_bytes(
+                serialization.Encoding.DER)
 
     def put(self, name, data):
         with open(os.path.join(self.path, name + ".new"), "wb") as f:
@@ -146,6 +154,20 @@ class Place:
         with self.ca.admin() as a:
             a.call("ca.revoke", [("serial", serial_hex(der)),
                                  ("reason", "superseded")])
+        self.until_listed(der)
+
+    def until_listed(self, der):
+        """Lists follow a revocation; nodes look nowhere else."""
+        cert = load(der)
+        point = cert.extensions.get_extension_for_class(
+            x509.CRLDistributionPoints).value[0].full_name[0].value
+
+        def there():
+            with urllib.request.urlopen(point, timeout=SECONDS) as answer:
+                crl = x509.load_der_x509_crl(answer.read())
+            return crl.get_revoked_certificate_by_serial_number(
+                cert.serial_number) is not None
+        until("the list has the revocation", there)
 
 
 def refused(place, folder, by, why, seconds=SECONDS):
@@ -190,6 +212,7 @@ def who_was_revoked_is_refused(place):
                 inside.wait("up " + n.name)
             inside.wait("down " + n.name)
             place.cm.cli("agent", "revoke", agent.agent)
+            place.until_listed(copy.certificate())
             refused(place, copy, inside, "Certificate Revoked")
         with Node(place, "erlang", inside) as other:
             other.wait("up " + inside.name)
