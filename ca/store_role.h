@@ -5,11 +5,6 @@
 
 #include "lib/chan.h"
 
-/* The state folder, from the supervisor; it is also the current folder. */
-enum {
-	STORE_DIR_FD = 4
-};
-
 struct store_db;
 struct store;
 

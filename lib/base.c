@@ -1,6 +1,7 @@
 /* Used by every process; holds nothing. */
 #include "lib/base.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -55,4 +56,21 @@ void mem_free(void *p)
 
 	free(*pp);
 	*pp = NULL;
+}
+
+bool fd_write(int fd, const void *p, size_t n)
+{
+	const char *from = p;
+
+	while (n) {
+		ssize_t k = write(fd, from, n);
+
+		if (k < 0 && errno == EINTR)
+			continue;
+		if (k <= 0)
+			return false;
+		from += k;
+		n -= (size_t)k;
+	}
+	return true;
 }

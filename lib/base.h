@@ -41,4 +41,8 @@ char *xstrdup(const char *s);
 void fd_close(int *fd);
 void mem_free(void *p);
 
+/* Writes all n bytes, waiting as long as fd does. False: errno says why; some may be
+ * written. */
+bool fd_write(int fd, const void *p, size_t n);
+
 #endif

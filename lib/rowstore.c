@@ -14,11 +14,9 @@
 #include "lib/roles.h"
 #include "lib/rowstore_db.h"
 #include "lib/rowstore_role.h"
+#include "lib/state_dir.h"
 
-#include <errno.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 enum {
 	STREAM_HIGH = 1 << 20, /* bytes of an answer waiting to be written */
@@ -145,30 +143,11 @@ static void peer_came(const char *peer, const struct msg *m, int fd)
 	chan_open(&store.core, store.loop, fd, false, &ops);
 }
 
-/* While every folder above can still be searched: the current folder is ours. */
-static void enter(const struct msg *m)
-{
-	(void)m;
-	umask(0077);
-	if (!fchdir(STORE_DIR_FD))
-		return;
-	log_text(LOG_CRIT, "not_started",
-		 "the state folder cannot be entered: %s", strerror(errno));
-	_exit(1);
-}
-
-static void own_folder(struct confine_spec *spec)
-{
-	spec->path[spec->paths++] = (struct landlock_path){
-		.fd = STORE_DIR_FD, .rights = LANDLOCK_READ | LANDLOCK_WRITE
-	};
-}
-
 int role_rowstore(void)
 {
 	static const struct child_ops ops = { .peer = peer_came,
-					      .start = enter,
-					      .confine = own_folder };
+					      .start = state_dir_enter,
+					      .confine = state_dir_confine };
 
 	attrs_init(&store.item);
 	store.loop = loop_new();

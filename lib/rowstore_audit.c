@@ -2,6 +2,7 @@
 #include "lib/audit_file.h"
 #include "lib/kinds.h"
 #include "lib/rowstore_role.h"
+#include "lib/state_dir.h"
 
 #include <string.h>
 
@@ -12,7 +13,7 @@ enum {
 /* The log is beside the store's file. */
 static enum err log_open_file(struct rowstore *s, struct fault *f)
 {
-	return s->log ? OK : audit_file_open(STORE_DIR_FD, &s->log, f);
+	return s->log ? OK : audit_file_open(STATE_DIR_FD, &s->log, f);
 }
 
 /* Reading */

@@ -6,12 +6,6 @@
 #include "lib/chan.h"
 #include "lib/kinds.h"
 
-/* The state folder, from the supervisor: opened for reading, so that it can be synced.
- * It is also the current folder. */
-enum {
-	STORE_DIR_FD = 4
-};
-
 struct audit_file;
 struct rowstore_db;
 struct rowstore;

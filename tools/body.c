@@ -25,21 +25,6 @@ static int open_spool(void)
 		    O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
 }
 
-static bool write_all(int fd, const uint8_t *p, size_t n)
-{
-	while (n) {
-		ssize_t put = write(fd, p, n);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put <= 0)
-			return false;
-		p += put;
-		n -= (size_t)put;
-	}
-	return true;
-}
-
 static int no_room(void)
 {
 	cli_say("the body cannot be kept in a temporary file (TMPDIR): %s",
@@ -58,11 +43,10 @@ static int body_piece(struct request_in *r, bool keep, const uint8_t *p,
 		return 0;
 	if (r->spool < 0) {
 		r->spool = open_spool();
-		if (r->spool < 0 ||
-		    !write_all(r->spool, r->body.p, r->body.len))
+		if (r->spool < 0 || !fd_write(r->spool, r->body.p, r->body.len))
 			return no_room();
 	}
-	return write_all(r->spool, p, n) ? 0 : no_room();
+	return fd_write(r->spool, p, n) ? 0 : no_room();
 }
 
 /* Reads once; n 0 at the end, exit code on failure. */

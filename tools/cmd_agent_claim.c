@@ -29,20 +29,10 @@ static int flags_of(const struct cli *cli, unsigned *flags)
 /* Not through stdio, whose buffer is ordinary memory. */
 static int write_whole(const char *p, size_t n)
 {
-	while (n) {
-		ssize_t k = write(STDOUT_FILENO, p, n);
-
-		if (k < 0 && errno == EINTR)
-			continue;
-		if (k < 0) {
-			cli_say("standard output cannot be written to: %s",
-				strerror(errno));
-			return EXIT_FAILED;
-		}
-		p += k;
-		n -= (size_t)k;
-	}
-	return EXIT_DONE;
+	if (fd_write(STDOUT_FILENO, p, n))
+		return EXIT_DONE;
+	cli_say("standard output cannot be written to: %s", strerror(errno));
+	return EXIT_FAILED;
 }
 
 static int print_pem(const struct cretula_agent *a)

@@ -16,21 +16,6 @@ static enum err failed(const char *name, struct fault *f)
 			 strerror(errno));
 }
 
-static bool write_all(int fd, const uint8_t *p, size_t n)
-{
-	while (n) {
-		ssize_t put = write(fd, p, n);
-
-		if (put < 0 && errno == EINTR)
-			continue;
-		if (put <= 0)
-			return false;
-		p += put;
-		n -= (size_t)put;
-	}
-	return true;
-}
-
 enum err file_write_at(int dir, const char *name, const void *p, size_t n,
 		       mode_t mode, struct fault *f)
 {
@@ -47,7 +32,7 @@ enum err file_write_at(int dir, const char *name, const void *p, size_t n,
 		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
 	if (fd < 0)
 		return failed(name, f);
-	if (write_all(fd, p, n) && !fchmod(fd, mode) && !fsync(fd) &&
+	if (fd_write(fd, p, n) && !fchmod(fd, mode) && !fsync(fd) &&
 	    !renameat(dir, temp, dir, name) && !fsync(dir))
 		return OK;
 	no = errno;
@@ -69,7 +54,7 @@ static enum err write_special(const char *path, const void *p, size_t n,
 {
 	AUTO(fd_close) int fd = open(path, O_WRONLY | O_CLOEXEC);
 
-	if (fd < 0 || !write_all(fd, p, n))
+	if (fd < 0 || !fd_write(fd, p, n))
 		return failed(path, f);
 	return OK;
 }
