@@ -8,6 +8,7 @@ test: alone"""
 import contextlib
 import os
 import random
+import signal
 import statistics
 import sys
 import threading
@@ -226,8 +227,7 @@ class Killer(threading.Thread):
         if daemon is self.cm:
             self.cm.kill_all()
         else:
-            daemon.process.kill()
-            daemon.process.wait()
+            daemon.stop(signal.SIGKILL)
         daemon.start()
 
     def one(self, daemon, role):

@@ -171,9 +171,7 @@ class Service:
             code = self.process.wait()
         self.process = None
         for pidfd in children:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                signal.pidfd_send_signal(pidfd, signal.SIGKILL)
-            os.close(pidfd)
+            end_held(pidfd)
         return code
 
     def hold_all(self):
@@ -188,12 +186,12 @@ class Service:
     def roles(self):
         """{role: [pid, …]} of all its processes, the supervisor's too."""
         out = {"supervisor": [self.process.pid]}
-        workers = []
-        for pid in descendants(self.process.pid):
-            role = role_of(pid)
+        parents, workers = children_of_all(), []
+        for pid in descendants(self.process.pid, parents):
+            role = "worker" if pid in workers else role_of(pid)
             if role == "zygote":        # what it forks keeps its name
-                workers += descendants(pid)
-            out.setdefault("worker" if pid in workers else role, []).append(pid)
+                workers += descendants(pid, parents)
+            out.setdefault(role, []).append(pid)
         return out
 
     def log(self):
@@ -268,8 +266,19 @@ class Ca(Service):
         self.process.send_signal(signal.SIGHUP)
 
 
-def descendants(pid):
-    """Every living process below pid, breadth first."""
+def end_held(pidfd):
+    """Kills it and waits until it is gone: until then it has its ports and files, and
+    who is started in its place does not get them."""
+    try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+        check(select.select([pidfd], [], [], END_SECONDS)[0], "a child ends")
+    finally:
+        os.close(pidfd)
+
+
+def children_of_all():
+    """{pid: [child, …]} of what lives now."""
     parents = {}
     for name in os.listdir("/proc"):
         if not name.isdigit():
@@ -279,6 +288,12 @@ def descendants(pid):
                 rest = f.read().rpartition(")")[2].split()
             if rest[0] not in "ZX":
                 parents.setdefault(int(rest[1]), []).append(int(name))
+    return parents
+
+
+def descendants(pid, parents=None):
+    """Every living process below pid, breadth first."""
+    parents = children_of_all() if parents is None else parents
     found, todo = [], [pid]
     while todo:
         for child in sorted(parents.get(todo.pop(0), [])):
