@@ -20,6 +20,7 @@ from cryptography.x509 import ocsp
 from lib.ca_client import (DER, NODE, PEM, Chain, add_token, context, enrol,
                            init, key_pem, load, make_csr, new_key, until_https)
 from lib.case import check
+from lib.certmgr import free_port
 from lib.daemon import Ca
 
 CA_KEYS = ("p256", "ed25519", "rsa2048", "rsa3072")
@@ -70,13 +71,6 @@ class Table:
 
     def unmet(self):
         return [row for row, met in self.rows.items() if not met]
-
-
-def free_port():
-    """Nobody's at the moment: public_url= has to name it before there is a CA."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def tool(*command, stdin=b"", env=None, timeout=SECONDS):
