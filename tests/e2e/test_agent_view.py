@@ -123,6 +123,9 @@ class Agent:
         return [r for r in self.cm.records("agent.read")
                 if r.text("agent") == self.agent and r.text("decision") == decision]
 
+    def denied_to(self, pid):
+        return [r for r in self.reads("deny") if r.text("pid") == str(pid)]
+
 
 def is_pair(bundle):
     """The serial of a bundle whose key, certificate and chain belong together."""
@@ -185,9 +188,8 @@ def nobody_else_sees_it(cm):
         who = subprocess.Popen(["/usr/bin/python3", a.script], user=OWNER, group=OWNER,
                                extra_groups=[], stdout=subprocess.PIPE)
         equal(who.communicate(timeout=SECONDS)[0], b"blind\n", "a program of its user")
-        until("that is on record", lambda: [
-            r for r in a.reads("deny") if r.text("pid") == str(who.pid)])
-        record, = [r for r in a.reads("deny") if r.text("pid") == str(who.pid)]
+        until("that is on record", lambda: a.denied_to(who.pid))
+        record = a.denied_to(who.pid)[0]    # one each second that it took
         equal((record.text("uid"), record.text("file")), (str(OWNER), None), "whose")
         check(record.text("exe_ino") == str(os.stat("/usr/bin/python3").st_ino),
               "by which program", record)
@@ -346,9 +348,8 @@ def open_file_ends(cm, end, closes):
             equal(error_of(os.pread, fd, 65536, 0), "EKEYREVOKED", "and stays so")
             # of one process at most one a second: there may have been another
             until("who reads on is on record", lambda:
-                  error_of(os.pread, fd, 1, 0) == "EKEYREVOKED" and [
-                      r for r in a.reads("deny")
-                      if r.text("pid") == str(os.getpid())])
+                  error_of(os.pread, fd, 1, 0) == "EKEYREVOKED" and
+                  a.denied_to(os.getpid()))
         equal(as_uid(a.uid, look, a.dir), BLIND, "nothing to others")
         if not closes:
             for line in ('cat "$CRETULA_DIR/key.pem"', 'ls "$CRETULA_DIR"',
@@ -359,8 +360,7 @@ def open_file_ends(cm, end, closes):
                                      out.decode()), "a clear error", line, out)
             equal(a.shell('ls "${CRETULA_DIR%/*}"'), (0, b""), "no folder is listed")
             until("a try is on record", lambda: a.shell(
-                'read x <"$CRETULA_DIR/key.pem"')[0] and [
-                    r for r in a.reads("deny") if r.text("pid") == str(a.pid)])
+                'read x <"$CRETULA_DIR/key.pem"')[0] and a.denied_to(a.pid))
         until("the CA has revoked it",
               lambda: status_at_ca(cm, serial) == b"revoked")
 
