@@ -223,15 +223,17 @@ def workers_of_another_user_serve_what_the_master_read(cm):
     import pwd
     uid = pwd.getpwnam(WORKER).pw_uid
     with Nginx(cm, 0, edit=as_another) as nginx:
+        # each is the master's until it has changed its ids
+        until("workers are " + WORKER,
+              lambda: set(nginx.workers().values()) == {uid})
         old = nginx.workers()
-        equal(set(old.values()), {uid}, "workers are " + WORKER)
         with nginx.connect(receive=4096) as slow:
             slow.sendall(b"GET /large HTTP/1.1\r\nHost: localhost\r\n\r\n")
             check(slow.recv(1) == b"H", "it has begun")
             nginx.renew()
-            until("other workers serve", lambda: not set(nginx.workers()) & set(old)
-                  and nginx.workers())
-            equal(set(nginx.workers().values()), {uid}, "the new ones too")
+            until("other workers serve, theirs too",
+                  lambda: not set(nginx.workers()) & set(old) and
+                  set(nginx.workers().values()) == {uid})
             got = 1
             while got < LARGE:
                 piece = slow.recv(1 << 20)
