@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 """What bad input gets from certmgr: tokens that are not right, claims of those who may
 not, calls that ask for too much, descriptors of the wrong kind, agents that the CA makes
-nothing for. Each is refused at once with the right errno, and is on record.
-test: seconds=180"""
+nothing for. Each is refused at once with the right errno, and is on record."""
 import contextlib
 import errno
 import os

@@ -1,8 +1,6 @@
 #!/usr/bin/python3
 """A CA that answers garbage, or another in its place, or only half an answer: nothing of
-it is believed, nothing is given up, no agent has two certificates.
-
-test: seconds=150"""
+it is believed, nothing is given up, no agent has two certificates."""
 import json
 import os
 import random

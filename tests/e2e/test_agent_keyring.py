@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 """An unprivileged process gets its certificate by request_key(2) alone, serves with it and
 renews it while connections go on; who else of its user tries to get at it, in every way
-that there is, gets nothing; and what becomes of its right when it forks, execs or ends.
-test: seconds=180"""
+that there is, gets nothing; and what becomes of its right when it forks, execs or ends."""
 import ctypes
 import errno
 import os

@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """nginx as it comes with Debian, and other programs that want paths, with the file view:
-unchanged, with the certificate that was renewed meanwhile, and without a lost connection.
-test: seconds=120"""
+unchanged, with the certificate that was renewed meanwhile, and without a lost connection."""
 import contextlib
 import json
 import os

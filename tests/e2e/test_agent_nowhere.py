@@ -2,8 +2,7 @@
 """No private key of an agent is ever on a disk: certmgr and CA live on a file system of the
 test's own, agents of all kinds get, renew and lose their keys there, all processes crash
 with core files allowed; then every byte of that disk is searched, free space too, for the
-keys they got. Nor is one in a log, a record, or the arguments of any process.
-test: seconds=180"""
+keys they got. Nor is one in a log, a record, or the arguments of any process."""
 import base64
 import contextlib
 import ctypes

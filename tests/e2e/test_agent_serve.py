@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 """The example server as an agent of an unprivileged user, with a real CA, certmgr and,
 for root, keyring: it serves with what it claimed, renews across the end of its first
-certificate without dropping a connection, and others of its user get nothing of it.
-test: seconds=180"""
+certificate without dropping a connection, and others of its user get nothing of it."""
 import contextlib
 import ctypes
 import errno

@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 """The file view from outside: to whom an agent's folder exists, what is on record, what
-an open file gives while certificates are renewed, revoked and their keepers killed.
-test: seconds=180"""
+an open file gives while certificates are renewed, revoked and their keepers killed."""
 import contextlib
 import ctypes
 import errno

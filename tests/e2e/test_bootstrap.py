@@ -2,8 +2,7 @@
 """A node that has nothing: what it is told by a file, the kernel's command line, user data
 of a cloud, and DNS; whom it believes then, and whom not; that a token which somebody else
 has used is noticed on both sides; that a certificate which is not proven is revoked before
-it begins.
-test: seconds=300"""
+it begins."""
 import contextlib
 import http.server
 import json

@@ -5,8 +5,7 @@ certificate that a client received is in the inventory and in the log, byte for
 byte; no serial, number or token twice; the log verifies; the signer's running hash
 is right from record to record, and breaks off only where something was killed.
 
-test: alone
-test: seconds=400"""
+test: alone"""
 import contextlib
 import multiprocessing
 import multiprocessing.connection

@@ -4,8 +4,7 @@ half over HTTPS: exactly one certificate, whichever process of ca is killed in t
 middle. What every client heard, the inventory, the token and the log are compared
 whole.
 
-test: alone seconds
-test: seconds=300"""
+test: alone"""
 import contextlib
 import os
 import random

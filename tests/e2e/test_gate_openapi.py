@@ -1,9 +1,7 @@
 #!/usr/bin/python3
 """The descriptions that the gates serve: they are valid, the gates do what they say and
 nothing besides: every path of them answers, requests made from them get only answers
-that they describe, and no other path or method is answered.
-
-test: seconds=240"""
+that they describe, and no other path or method is answered."""
 import contextlib
 import itertools
 import os

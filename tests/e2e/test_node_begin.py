@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 """A node begins, and something is in the way: the CA's answer is lost, the clocks differ,
 somebody has the port of the proof, the place says another name than before, another has
-written the file that it is to believe.
-test: seconds=120"""
+written the file that it is to believe."""
 import contextlib
 import os
 import socket

@@ -2,8 +2,7 @@
 """A CA, a node and a client, each a host of its own: their links are cut and healed, their
 clocks are wrong by an hour, each is started anew. No answer is ever wrong, and all
 returns by itself: nobody here does more than end the fault.
-Each case has hosts of its own, where mostly nothing happens: they run at once.
-test: seconds=300"""
+Each case has hosts of its own, where mostly nothing happens: they run at once."""
 import contextlib
 import sys
 

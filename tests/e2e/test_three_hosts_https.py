@@ -3,8 +3,7 @@
 good certificate and with one that was revoked, while links are cut and healed, hosts
 are started anew and clocks are wrong by an hour: the good one gets the right signature or
 a clear error, the revoked one never a signature; and all returns by itself. Each case has
-hosts of its own; they run at once.
-test: seconds=300"""
+hosts of its own; they run at once."""
 import contextlib
 import sys
 
