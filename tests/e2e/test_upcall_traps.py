@@ -1,8 +1,7 @@
 #!/usr/bin/python3
 """The upcall on the real kernel, with /sbin/request-key and the built helper, against
 a keeper that does what each case tells it: every trap that docs/keyring.md names is
-sprung. (The registration: tests/unit/test_upcall_register.c.)
-test: seconds=120"""
+sprung. (The registration: tests/unit/test_upcall_register.c.)"""
 import contextlib
 import ctypes
 import errno
@@ -24,7 +23,8 @@ from lib.upcall import (ASSUME, CHOWN, CLEAR, HELPER, INVALIDATE, JOIN, LINK, PR
 AGENT = "01890a5d-ac96-774b-bcce-b302099a8057"
 TOKEN = "ca1_" + "abcdefghijklmnopqrstuvwxyz234567" * 2 + "q" * 20
 PAYLOAD = b"-----BEGIN PRIVATE KEY-----\n" + b"x" * 1400
-PATIENCE = 20
+PATIENCE = 120
+SHORT = 2           # seconds: the kernel's clock of keys ticks in whole ones, so at least one
 
 
 def name_of(keeper, agent=AGENT):
@@ -179,9 +179,9 @@ def it_claims_again_after_expiry(_):
         count = len(read_key(PROCESS)) // 4
         link.tell(count)
     with Keeper() as k, Actor(play, uid=fresh_uid()) as a:
-        k.claim().key(b"first", 1)
+        k.claim().key(b"first", SHORT)
         equal(a.hear()[0], (True, "EACCES"), "while it is valid")
-        k.claim().key(b"second", 1)
+        k.claim().key(b"second", SHORT)
         equal(a.hear()[0], b"second", "into the ring again")
         k.claim().key(b"third", 100)
         equal(a.hear()[0], b"third", "into the default ring")
@@ -574,8 +574,8 @@ def a_refusal_stands_for_a_moment(_):
     with Keeper() as k, Actor(play, uid=fresh_uid()) as a:
         k.claim().no(errno.ENOKEY, 0)
         equal(a.hear()[0], "ENOKEY", "for no time")
-        k.claim().no(errno.ENOKEY, 1)       # upcalls again at once
-        equal(a.hear()[0], "ENOKEY", "for a second")
+        k.claim().no(errno.ENOKEY, SHORT)   # upcalls again at once
+        equal(a.hear()[0], "ENOKEY", "for a moment")
         k.claim().key(PAYLOAD)              # only when it is over
         equal(a.hear()[0], "upcalled", "then it upcalls again")
     with Keeper() as k, Actor(play_session, uid=fresh_uid()) as a:
