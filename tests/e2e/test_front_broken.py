@@ -12,7 +12,7 @@ from lib.steady import prepare, steady
 from lib.taken import channels
 
 DEATHS = 12         # more than a daemon bears of a role that all need
-SECONDS = 20
+SECONDS = 120
 
 
 def front_of(daemon):

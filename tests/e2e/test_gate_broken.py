@@ -19,7 +19,7 @@ SUP_READY, SUP_CERTMGR = 3, 9
 DEATHS = 10         # of a role that all need end a daemon
 NOBODYS = 99                # a kind of message that nobody sends
 FLOOD = 4096                # questions, more than a socket takes of answers
-SECONDS = 60
+SECONDS = 120
 
 
 def only(daemon, role):

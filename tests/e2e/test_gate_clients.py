@@ -19,7 +19,7 @@ from lib.hosts import must_root
 from lib.raw import KEY, SECRET
 from lib.two import Remote, put
 
-SECONDS = 30
+SECONDS = 120
 SIGN = "/v1/modules/aws-sigv4/operations/sign/prod"
 AGENTS = "/v1/agents"
 BODY = '{"TableName":"Öfen & \\"Töpfe\\"","Limit":%d}'

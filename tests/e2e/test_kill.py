@@ -18,7 +18,7 @@ from lib.steady import prepare
 from cretula_native import Client, ProtocolError, Refused
 
 BACK_SECONDS = 10 if is_sanitized() else 1.0
-END_SECONDS = 10
+END_SECONDS = 60
 THREADS = 4
 ANSWERS = 200           # right ones before and after each death
 # What a client may hear while something is being started anew.
@@ -51,7 +51,7 @@ class Load:
         """Waits until so many answers were right; False after a while."""
         with self.lock:
             self.lock.wait_for(lambda: self.good >= good or self.wrong,
-                               timeout=30)
+                               timeout=120)
             return self.good >= good and not self.wrong
 
     def work(self):
@@ -106,7 +106,7 @@ def kill_one(daemon, role):
             os.kill(pid, signal.SIGKILL)
         for pid in pids:
             check(wait_end(pid, END_SECONDS), "the %s ends" % role)
-        took = seconds_until_it_signs(daemon, 30)
+        took = seconds_until_it_signs(daemon, END_SECONDS)
         check(load.reaches(load.good + ANSWERS), "the load goes on", load.wrong)
     check(took is not None, "the service comes back")
     equal(load.wrong, [], "wrong answers")

@@ -23,7 +23,7 @@ KEY = os.urandom(32)
 SEED = int(os.environ.get("CRETULA_SEED", random.SystemRandom().randrange(1 << 32)))
 ANSWERS = 300           # right ones between two deaths
 BACK_SECONDS = 10 if is_sanitized() else 1.0
-SECONDS = 30
+SECONDS = 120
 TRY_AGAIN = 75          # the exit code while the store is started anew
 
 

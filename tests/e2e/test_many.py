@@ -29,7 +29,7 @@ def pipelined(daemon, calls):
     answer and the seconds it took."""
     begun, done, sent = time.monotonic(), 0, 0
     with Raw(os.path.join(daemon.folder, "admin.sock")) as c:
-        c.sock.settimeout(60)
+        c.sock.settimeout(300)
         calls = iter(calls)
         more = True
         while more or done < sent:

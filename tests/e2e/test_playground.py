@@ -12,7 +12,7 @@ import time
 from lib.case import Skip, build, case, check, equal, run
 
 CRETULA = os.path.join(os.path.abspath(build()), "bin", "cretula")
-DEADLINE = 30
+DEADLINE = 120
 NOBODY = 61237         # nobody's, below the roles' range
 
 # Says where it is and who is below it, then waits for ever in two ways.
@@ -27,7 +27,7 @@ wait
 def play(*command):
     return subprocess.run([CRETULA, "playground", "--", *command],
                           stdin=subprocess.DEVNULL, capture_output=True,
-                          timeout=60, check=False)
+                          timeout=300, check=False)
 
 
 def parent(pid):
@@ -157,7 +157,7 @@ def without_root_agents_claim_over_the_socket(*_):
         os.chown(folder, NOBODY, NOBODY)
         done = subprocess.run(
             [CRETULA, "playground", "--", "sh", "-c", "cd '%s'\n%s" % (folder, AGENT)],
-            user=NOBODY, group=NOBODY, extra_groups=[], timeout=60,
+            user=NOBODY, group=NOBODY, extra_groups=[], timeout=300,
             stdin=subprocess.DEVNULL, capture_output=True,
             env={"PATH": "/usr/bin:/bin", "HOME": folder})
     check("agent.pem: OK" in done.stdout.decode(), "the chain", done)
@@ -204,7 +204,7 @@ def the_same_without_root(*_):
         os.chown(folder, NOBODY, NOBODY)
         is_remote(subprocess.run(
             [CRETULA, "playground", "--", "sh", "-c", "cd '%s'\n%s" % (folder, REMOTE)],
-            user=NOBODY, group=NOBODY, extra_groups=[], timeout=60,
+            user=NOBODY, group=NOBODY, extra_groups=[], timeout=300,
             stdin=subprocess.DEVNULL, capture_output=True,
             env={"PATH": "/usr/bin:/bin", "HOME": folder}))
 

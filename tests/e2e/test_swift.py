@@ -73,7 +73,7 @@ def refused(what, function, *arguments, **named):
 
 
 def fetch(url):
-    with urllib.request.urlopen(url, timeout=20) as r:
+    with urllib.request.urlopen(url, timeout=120) as r:
         return r.read()
 
 
@@ -169,7 +169,7 @@ def presigned_put_by_credd_is_accepted(daemon, swift):
     request = urllib.request.Request(
         url, data=b"from outside", method="PUT",
         headers={"Content-Type": "application/octet-stream"})
-    with urllib.request.urlopen(request, timeout=20) as r:
+    with urllib.request.urlopen(request, timeout=120) as r:
         equal(r.status, 200, "the presigned PUT")
     got = client.get_object(Bucket=BUCKET, Key="put")["Body"].read()
     equal(got, b"from outside", "what was put")

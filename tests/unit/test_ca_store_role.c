@@ -529,7 +529,7 @@ static void assert_checkpoint_after(struct role *r, uint64_t *g, uint32_t kind,
 	make_certs(r, g, 1 + *g * 500, 500);
 	for (m = ask(r, kind, text); m.kind == IS_ITEM; m = role_get(r))
 		;
-	if (poll(&p, 1, 10000) != 1)
+	if (poll(&p, 1, ROLE_WAIT_S * 1000) != 1)
 		fail_msg("no checkpoint after '%s'", text);
 }
 

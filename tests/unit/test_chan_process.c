@@ -52,7 +52,7 @@ static pid_t writer(int sock, bool stays, int *pidfd)
 	assert_true(*pidfd >= 0);
 	p.fd = *pidfd;
 	if (!stays)
-		assert_int_equal(poll(&p, 1, 10000), 1);
+		assert_int_equal(poll(&p, 1, 120000), 1);
 	return pid;
 }
 

@@ -19,7 +19,7 @@
 extern char **environ;
 
 enum {
-	PATIENCE_MS = 10000,
+	PATIENCE_MS = 120000,
 	IDS = 62990,
 };
 

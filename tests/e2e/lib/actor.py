@@ -16,7 +16,7 @@ from lib.raw import ERROR, REPLY, Raw, encode_message, right, run_attrs
 
 from cretula_native import CALL, ProtocolError
 
-SECONDS = 20
+SECONDS = 120
 CLONE_VM, CLONE_NEWNS = 0x100, 0x20000
 CLONE_NEWUSER, CLONE_NEWPID = 0x10000000, 0x20000000
 MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000

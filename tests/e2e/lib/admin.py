@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 from cretula_native import Client, Refused, encode_attrs    # noqa: E402
 
 SEAL_BYTES = 48
-SECONDS = 10      # for the supervisor to write transport.pub
+SECONDS = 60      # for the supervisor to write transport.pub
 
 _sodium = ctypes.CDLL(ctypes.util.find_library("sodium") or "libsodium.so.23")
 if _sodium.sodium_init() < 0:

@@ -24,7 +24,7 @@ from cretula_native import ProtocolError, decode_attrs
 PASSPHRASE = "correct horse battery staple"
 DOMAIN = "example"
 NODE = "n1.example"
-SECONDS = 30
+SECONDS = 120
 ENROL = b"cretula-enrol-v1\0"
 DER = serialization.Encoding.DER
 PEM = serialization.Encoding.PEM

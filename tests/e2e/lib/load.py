@@ -11,7 +11,7 @@ from lib.raw import CALL, ERROR, REPLY, Raw, encode_attrs, encode_message
 
 from cretula_native import ProtocolError, decode_attrs
 
-SECONDS = 30
+SECONDS = 120
 # What a client may hear while something is being started anew.
 PASSING = ("unavailable", "module_failed", "timeout")
 

@@ -27,7 +27,7 @@ CA_KEYS = ("p256", "ed25519", "rsa2048", "rsa3072")
 AGENT_KEYS = ("p256", "p384", "ed25519", "rsa2048")
 REASONS = {"unspecified": None, "keyCompromise": 1, "affiliationChanged": 3,
            "superseded": 4, "cessationOfOperation": 5, "privilegeWithdrawn": 9}
-SECONDS = 30
+SECONDS = 120
 TABLE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "..",
                      "docs", "clients.md")
 PROFILES = """\

@@ -8,7 +8,7 @@ from cretula_native import (CALL, CONNECTION_ID, ERROR, ITEM, REPLY,
                             ProtocolError, decode_attrs, encode_attrs,
                             encode_message)
 
-SECONDS = 20
+SECONDS = 120
 
 # Amazon's published example, so that a right answer can be told from a wrong one.
 KEY = "AKIDEXAMPLE"

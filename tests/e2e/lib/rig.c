@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 enum {
-	PATIENCE_MS = 10000,
+	PATIENCE_MS = 120000,
 	FILE_MAX = 16 << 20,
 };
 

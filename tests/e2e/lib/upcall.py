@@ -18,7 +18,7 @@ HELPER = "/usr/libexec/cretula/cretula-request-key"
 CONF = "/etc/request-key.d/cretula.conf"
 USERS, CHANGE = "/run/cretula/upcall.users", "/run/cretula/upcall.change"
 FOLDER = "/run/cretula/upcall"
-SECONDS = 20
+SECONDS = 120
 
 # enum upcall_kind
 CLAIM, KEY, NO, DONE = 1, 2, 3, 4

@@ -7,7 +7,7 @@ import subprocess
 
 from lib.case import check, equal
 
-SECONDS = 20
+SECONDS = 120
 JSON = "application/json"
 PROBLEM = "application/problem+json"
 ERRORS = {"denied": 403, "unauthenticated": 401, "not_found": 404, "exists": 409,
