@@ -116,6 +116,9 @@ enum cretula_err client_open_tls(enum client_daemon d, const char *url,
 				 const struct cretula_tls *tls,
 				 struct cretula **c, struct cretula_error *err);
 
+/* By HTTPS: does the certificate that we show say that we are an admin there? */
+bool client_web_admin(const struct cretula *c);
+
 /* Connects to c->path and says hello, by deadline (CLOCK_BOOTTIME ns). again: the
  * daemon was there a moment ago, so that a socket that is not there yet is waited
  * for. */

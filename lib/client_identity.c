@@ -4,6 +4,8 @@
 #include "lib/client_agent.h"
 #include "lib/client_web.h"
 
+#include "lib/capability.h"
+#include "lib/cert_peek.h"
 #include "lib/clock.h"
 #include "lib/pem.h"
 
@@ -322,6 +324,32 @@ static void mark(struct client_identity *id)
 	       n == CLIENT_MARK);
 	if (ASN1_TIME_to_tm(X509_get0_notAfter(id->cert), &tm) == 1)
 		id->not_after = timegm(&tm);
+}
+
+static bool names_admin(const struct cert_names *caps, const char *daemon)
+{
+	struct capability c;
+
+	for (unsigned i = 0; i < caps->count; i++)
+		if (capability_parse(caps->at[i], false, &c, NULL) == OK &&
+		    span_is(c.verb, "admin") &&
+		    (span_is(c.object, daemon) || span_is(c.object, "*")))
+			return true;
+	return false;
+}
+
+bool client_identity_admin(const struct client_identity *id, const char *daemon)
+{
+	unsigned char *der = NULL;
+	int n = i2d_X509(id->cert, &der);
+	struct cert_peek p;
+	struct cert c;
+	bool is = n > 0 && cert_peek(span_of(der, (size_t)n), &p) == OK &&
+		  cert_parse_tbs(p.tbs, &c, NULL) == OK &&
+		  names_admin(&c.caps, daemon);
+
+	OPENSSL_free(der);
+	return is;
 }
 
 enum cretula_err client_identity_load(const struct client_web *w, bool again,

@@ -59,6 +59,8 @@ static enum cretula_err connect_once(struct cretula *c, bool again,
 	if (!e) {
 		memcpy(c->web->mark, id.mark, sizeof id.mark);
 		c->web->not_after = id.not_after;
+		c->web->admin =
+			client_identity_admin(&id, client_name(c->daemon));
 		e = client_tcp_connect(c, again, deadline, &fd, err);
 	}
 	if (!e)
@@ -70,6 +72,11 @@ static enum cretula_err connect_once(struct cretula *c, bool again,
 	c->pid = getpid();
 	fd = -1;
 	return CRETULA_ERR_NONE;
+}
+
+bool client_web_admin(const struct cretula *c)
+{
+	return c->web && c->web->admin;
 }
 
 enum cretula_err client_web_connect(struct cretula *c, bool again,

@@ -51,6 +51,7 @@ struct client_web {
 	struct client_doubt doubt;
 	uint8_t mark[CLIENT_MARK]; /* of the certificate that we showed */
 	int64_t not_after;         /* … when it ends */
+	bool admin;                /* … has a capability admin:DAEMON@… */
 	bool renewed; /* another one was looked for; nothing was answered since */
 	bool heard;   /* an answer on this connection */
 	unsigned fruitless; /* connections that ended without one, in a row */
@@ -115,6 +116,9 @@ enum cretula_err client_identity_load(const struct client_web *w, bool again,
 				      struct client_identity *id,
 				      struct cretula_error *err);
 void client_identity_wipe(struct client_identity *id);
+/* Does its certificate say admin:DAEMON@…, of whichever node? The server decides. */
+bool client_identity_admin(const struct client_identity *id,
+			   const char *daemon);
 /* Was this process started as an agent? */
 bool client_identity_own(void);
 /* Where ours is from, for error texts. */

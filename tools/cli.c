@@ -451,3 +451,31 @@ int cli_ask(struct cli *cli, bool admin, const char *verb,
 		return cli_failed(&err);
 	return 0;
 }
+
+/* Opens it as an admin, or if that is not for us (or not there, where only api.sock has
+ * been put) as anybody. */
+static int open_either(struct cli *cli, bool *admin)
+{
+	struct cretula_error err;
+	enum cretula_err e = cli_connect(cli, cli->daemon, true, &cli->c, &err);
+
+	*admin = !e;
+	if (e == CRETULA_ERR_DENIED || (e && !err.reached && !cli->connect))
+		e = cli_connect(cli, cli->daemon, false, &cli->c, &err);
+	if (e)
+		return cli_failed(&err);
+	*admin &= !cli->c->web || client_web_admin(cli->c);
+	return 0;
+}
+
+int cli_ask_either(struct cli *cli, const char *admins, const char *everybodys,
+		   struct cretula_answer **answer)
+{
+	struct attr_view none = { 0 };
+	bool admin = false;
+	int rc = open_either(cli, &admin);
+
+	return rc ? rc
+		  : cli_ask(cli, admin, admin ? admins : everybodys, none, NULL,
+			    answer);
+}

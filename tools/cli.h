@@ -122,6 +122,11 @@ int cli_ask(struct cli *cli, bool admin, const char *verb,
 	    struct attr_view args, const struct attrs *box,
 	    struct cretula_answer **answer);
 
+/* The same of whoever asks: the verb of admins where he is one (who may use admin.sock;
+ * by HTTPS, whose certificate says so), else the one of everybody. */
+int cli_ask_either(struct cli *cli, const char *admins, const char *everybodys,
+		   struct cretula_answer **answer);
+
 /* Output (tools/out.c). All return an exit code. `nested` names an attribute whose
  * value is a list: shown as its attributes (text) or as an object (JSON). */
 int out_list(const struct cli *cli, struct attr_view v, const char *nested);

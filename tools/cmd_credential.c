@@ -324,13 +324,12 @@ static int run_rotate(struct cli *cli)
 static int run_list(struct cli *cli)
 {
 	struct cretula_answer *answer = NULL;
-	struct attr_view none = { 0 };
 	int rc;
 
 	if (cli->words)
 		return cli_usage(cli, "'%s' is one word too many",
 				 cli->word[0]);
-	rc = cli_ask(cli, true, "credential.list", none, NULL, &answer);
+	rc = cli_ask_either(cli, "credential.list", "credentials", &answer);
 	if (!rc)
 		rc = out_items_by(cli, answer, "name");
 	cretula_answer_free(answer);
@@ -395,7 +394,9 @@ const struct verb verbs_credential[] = {
 	  "cretula credential add prod module=aws-sigv4 access_key=AKIDEXAMPLE "
 	  "secret_key=@/root/key",
 	  NULL, run_add },
-	{ "credential", "list", "", "the credentials there are", NULL,
+	{ "credential", "list", "", "the credentials there are",
+	  "Who is no admin sees those that he may use, with the operations "
+	  "that he may run.\n",
 	  "cretula credential list --json", NULL, run_list },
 	{ "credential", "show", "NAME", "a credential's versions, no secrets",
 	  NULL, "cretula credential show prod", NULL, run_show },

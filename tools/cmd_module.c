@@ -40,13 +40,16 @@ static enum err add_attributes(struct attr_view decl, struct attrs *out)
 	return OK;
 }
 
-/* One module as people see it: name, summary, hash, operations, attributes. */
+/* One module as people see it: name, summary, hash, operations, attributes; who is no
+ * admin is told of operations only. */
 static enum err summary(struct attr_view v, struct attrs *out)
 {
-	struct attr_view decl;
+	struct attr_view all = v, decl;
 	struct attr a;
 
 	while (attr_next(&v, &a)) {
+		if (attr_named(&a, "operation"))
+			continue;
 		if (!attr_named(&a, "declaration")) {
 			TRY(attrs_add_attr(out, &a));
 			continue;
@@ -55,7 +58,7 @@ static enum err summary(struct attr_view v, struct attrs *out)
 		TRY(add_names(decl, "operation", out));
 		TRY(add_attributes(decl, out));
 	}
-	return OK;
+	return add_names(all, "operation", out);
 }
 
 /* "  WHAT: a b c", unless there is none. */
@@ -111,13 +114,12 @@ static int print_module(const struct cli *cli, struct attr_view v)
 static int run_list(struct cli *cli)
 {
 	struct cretula_answer *answer = NULL;
-	struct attr_view none = { 0 };
 	int rc;
 
 	if (cli->words)
 		return cli_usage(cli, "'%s' is one word too many",
 				 cli->word[0]);
-	rc = cli_ask(cli, true, "module.list", none, NULL, &answer);
+	rc = cli_ask_either(cli, "module.list", "modules", &answer);
 	for (unsigned i = 0; !rc && i < answer->count; i++)
 		rc = print_module(cli, attrs_view(&answer->item[i].a));
 	cretula_answer_free(answer);

@@ -12,7 +12,7 @@ from lib import ca_cli
 from lib.ca_cli import path as ca_path, until
 from lib.case import build, case, check, equal, run
 from lib.certmgr import CRETULA, Certmgr, free_port, is_root, served_ca
-from lib.daemon import Daemon
+from lib.daemon import Daemon, records
 from lib.raw import KEY, SCOPE, SECRET, VANILLA_SIGNATURE, VANILLA_TEXT
 
 NODE = "localhost"              # so that its name has an address
@@ -129,6 +129,21 @@ def verbs_of_admins_say_the_same_as_on_the_host(world):
 
 
 @case
+def who_is_no_admin_sees_what_he_may_use(world):
+    """An admin is whose certificate says so; nothing else is tried first."""
+    web = world.holder("web")
+    before = len(records(world.credd))
+    equal(world.good("credential", "list", identity=web), b"", "without a grant")
+    with granted(world, cert_o="web", op="sign"):
+        equal(json.loads(world.good("credential", "list", "--json", identity=web)),
+              {"name": "prod", "module": "aws-sigv4", "op": "sign"}, "his")
+    check(b"aws-sigv4" in world.good("module", "list", "--field", "name",
+                                     identity=web).split(), "the modules")
+    equal([r["event"] for r in records(world.credd)[before:]],
+          ["grant.add", "grant.remove"], "nothing was refused")
+
+
+@case
 def the_command_signs_over_the_network(world):
     wanted = world.credd.cli("sign", "prod", *SCOPE, stdin=VANILLA_TEXT).stdout
     check(VANILLA_SIGNATURE in wanted, "the published signature", wanted)
@@ -220,7 +235,7 @@ def verbs_in_the_wrong_place_are_told(world):
     check(world.good("status", url=ca_cli.url(world.ca)).startswith(b"ca: "),
           "who answers")
     web = world.holder("web")
-    world.refused(3, "admin:credd@" + NODE, "credential", "list", identity=web)
+    world.refused(3, "admin:credd@" + NODE, "grant", "list", identity=web)
     for words in (("agent", "run", "--type", "web", "--", "true"),
                   ("agent", "claim")):
         world.refused(2, "descriptors", *words)

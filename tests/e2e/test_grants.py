@@ -372,16 +372,38 @@ def exe_narrows_to_one_program(daemon):
         denied(daemon, S3, who=me)
 
 
-@case
-def other_users_are_not_admins(daemon):
+def other_user(daemon, *words):
+    """The command, started by one who may not use admin.sock."""
     if os.getuid() != 0:
         raise Skip("needs root, to have other uids")
-    done = subprocess.run(
-        [daemon.command, "grant", "list"], cwd="/",
+    return subprocess.run(
+        [daemon.command, *words], cwd="/",
         env={"CRETULA_CREDD": daemon.api}, stdout=subprocess.PIPE,
         stderr=subprocess.PIPE, user=OTHER_UID, group=OTHER_UID, extra_groups=[])
+
+
+@case
+def other_users_are_not_admins(daemon):
+    done = other_user(daemon, "grant", "list")
     check(done.returncode != 0 and not done.stdout, "refused", done)
     check(b"may not be used by you" in done.stderr, "with the reason", done.stderr)
+
+
+@case
+def other_users_see_what_they_may_use(daemon):
+    def listed(*words):
+        done = other_user(daemon, *words, "list", "--json")
+        equal(done.returncode, 0, done.stderr)
+        return {one["name"]: one for one in
+                map(json.loads, done.stdout.splitlines())}
+
+    with granted(daemon, "op=sign uid=%d" % OTHER_UID):
+        equal(listed("credential"), {"prod": {
+            "name": "prod", "module": "aws-sigv4", "op": "sign"}}, "with a grant")
+    equal(listed("credential"), {}, "without")
+    module = listed("module")["aws-sigv4"]
+    equal(sorted(module), ["name", "operation", "summary"], module)
+    check("sign" in module["operation"], "what it does", module)
 
 
 # test, list, remove
