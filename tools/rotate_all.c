@@ -4,6 +4,8 @@
  * can happen on the way is that it does not arrive. */
 #include "tools/rotate_all.h"
 
+#include "tools/crew.h"
+
 #include "lib/export.h"
 
 #include <stdlib.h>
@@ -34,17 +36,28 @@ static const char *const state_name[] = {
 
 _Static_assert(NELEM(state_name) == NODE__STATES, "every state has a name");
 
+/* One of the crew at a time has it. */
 struct rotate_node {
 	char *name, *url;
 	enum node_state state;
-	uint64_t version; /* that it has; 0: unknown or none */
+	uint64_t version;    /* that it has; 0: unknown or none */
+	struct attrs import; /* the sealed version, on its way to it */
 	char id[64];
 	char text[512]; /* why */
+};
+
+/* What the crew is about. */
+struct rotate_task {
+	struct cli *cli;
+	struct rotate_all *all;
+	bool away, refused; /* some of them */
+	int rc;             /* of what was printed */
 };
 
 void rotate_all_wipe(struct rotate_all *all)
 {
 	for (size_t i = 0; i < all->nodes; i++) {
+		attrs_wipe(&all->node[i].import);
 		free(all->node[i].name);
 		free(all->node[i].url);
 	}
@@ -100,9 +113,9 @@ static void failed(struct rotate_node *n, const struct cretula_error *err)
 	n->text[sizeof n->text - 1] = '\0';
 }
 
-static bool node_call(struct cli *cli, struct rotate_node *n, const char *verb,
-		      const struct attrs *args, struct cretula_answer **answer,
-		      struct cretula_error *err)
+static bool node_call(const struct cli *cli, struct rotate_node *n,
+		      const char *verb, const struct attrs *args,
+		      struct cretula_answer **answer, struct cretula_error *err)
 {
 	struct cretula *c = NULL;
 	enum cretula_err e = cli_connect_peer(cli, n->url, &c, err);
@@ -115,8 +128,10 @@ static bool node_call(struct cli *cli, struct rotate_node *n, const char *verb,
 	return !e;
 }
 
-static void node_ask(struct cli *cli, const char *name, struct rotate_node *n)
+static void node_ask(void *arg, size_t i)
 {
+	struct rotate_task *t = arg;
+	struct rotate_node *n = &t->all->node[i];
 	AUTO(attrs_wipe) struct attrs args = { 0 };
 	struct cretula_answer *shown = NULL;
 	struct cretula_error err = { 0 };
@@ -127,9 +142,9 @@ static void node_ask(struct cli *cli, const char *name, struct rotate_node *n)
 		return;
 	}
 	attrs_init(&args);
-	ENSURE(attrs_add_str(&args, "name", name) == OK);
+	ENSURE(attrs_add_str(&args, "name", t->all->name) == OK);
 	n->state = NODE_OLD;
-	if (!node_call(cli, n, "credential.show", &args, &shown, &err)) {
+	if (!node_call(t->cli, n, "credential.show", &args, &shown, &err)) {
 		failed(n, &err);
 		if (err.reached && err.code == CRETULA_ERR_NOT_FOUND)
 			n->state = NODE_NONE;
@@ -199,6 +214,7 @@ static int look_for_identity(const struct cli *cli,
 
 static int ask_peers(struct cli *cli, struct rotate_all *all)
 {
+	struct rotate_task task = { .cli = cli, .all = all };
 	struct cretula_answer *list = NULL;
 	struct attr_view none = { 0 };
 	int rc = cli_ask(cli, true, "peer.list", none, NULL, &list);
@@ -208,10 +224,9 @@ static int ask_peers(struct cli *cli, struct rotate_all *all)
 	cretula_answer_free(list);
 	if (!rc)
 		rc = look_for_identity(cli, all);
-	if (rc)
-		return rc;
-	for (size_t i = 0; i < all->nodes; i++)
-		node_ask(cli, all->name, &all->node[i]);
+	if (!rc)
+		crew_run(&(struct crew_job){
+			.count = all->nodes, .work = node_ask, .arg = &task });
 	return rc;
 }
 
@@ -284,8 +299,8 @@ int rotate_all_ask(struct cli *cli, struct rotate_all *all)
 
 /* Sending */
 
-static bool seal_for(struct cli *cli, const struct rotate_all *all,
-		     struct rotate_node *n, struct attrs *import)
+static void seal_for(struct cli *cli, const struct rotate_all *all,
+		     struct rotate_node *n)
 {
 	AUTO(attrs_wipe) struct attrs args = { 0 };
 	struct cretula_answer *sealed = NULL;
@@ -293,6 +308,8 @@ static bool seal_for(struct cli *cli, const struct rotate_all *all,
 	bool good = false;
 	struct attr a;
 
+	attrs_init(&n->import);
+	ENSURE(attrs_add_u64(&n->import, "grace", all->grace) == OK);
 	attrs_init(&args);
 	ENSURE(attrs_add_str(&args, "name", all->name) == OK);
 	ENSURE(attrs_add_str(&args, "to", n->name) == OK);
@@ -302,14 +319,13 @@ static bool seal_for(struct cli *cli, const struct rotate_all *all,
 		failed(n, &err);
 	else
 		good = attr_find(attrs_view(&sealed->reply.a), "export", &a) &&
-		       attrs_add(import, "export", 0, a.value, a.len) == OK;
+		       attrs_add(&n->import, "export", 0, a.value, a.len) == OK;
 	if (!good && n->state == NODE_OLD) {
 		n->state = NODE_REFUSED;
 		(void)snprintf(n->text, sizeof n->text,
 			       "our store has sealed nothing for it");
 	}
 	cretula_answer_free(sealed);
-	return good;
 }
 
 /* It says which version it has now. */
@@ -331,23 +347,22 @@ static void took(const struct rotate_all *all, struct rotate_node *n,
 		       (unsigned long long)all->version);
 }
 
-static void deliver(struct cli *cli, const struct rotate_all *all,
-		    struct rotate_node *n)
+/* To whom something was sealed. */
+static void deliver(void *arg, size_t i)
 {
-	AUTO(attrs_wipe) struct attrs import = { 0 };
+	const struct rotate_task *t = arg;
+	struct rotate_node *n = &t->all->node[i];
 	struct cretula_answer *done = NULL;
 	struct cretula_error err = { 0 };
 
-	attrs_init(&import);
-	ENSURE(attrs_add_u64(&import, "grace", all->grace) == OK);
-	if (!seal_for(cli, all, n, &import))
+	if (n->state != NODE_OLD)
 		return;
-	if (!node_call(cli, n, "credential.import", &import, &done, &err)) {
+	if (node_call(t->cli, n, "credential.import", &n->import, &done, &err))
+		took(t->all, n, attrs_view(&done->reply.a));
+	else
 		failed(n, &err);
-		return;
-	}
-	took(all, n, attrs_view(&done->reply.a));
 	cretula_answer_free(done);
+	attrs_wipe(&n->import);
 }
 
 /* Two stores that were rotated at the same time, each by its own administrator. */
@@ -360,13 +375,17 @@ static void other_version(const struct rotate_all *all, struct rotate_node *n)
 		       (unsigned long long)n->version, all->name);
 }
 
-static void send_one(struct cli *cli, const struct rotate_all *all,
-		     struct rotate_node *n)
+/* Our own store seals for one after the other. */
+static void prepare(void *arg, size_t i)
 {
+	const struct rotate_task *t = arg;
+	const struct rotate_all *all = t->all;
+	struct rotate_node *n = &t->all->node[i];
+
 	if (n->state != NODE_OLD)
 		return;
 	if (n->version < all->version)
-		deliver(cli, all, n);
+		seal_for(t->cli, all, n);
 	else if (n->version == all->version && !strcmp(n->id, all->id))
 		n->state = NODE_THERE;
 	else
@@ -397,6 +416,17 @@ static int say(struct cli *cli, const struct rotate_node *n)
 	return rc;
 }
 
+static void tell(void *arg, size_t i)
+{
+	struct rotate_task *t = arg;
+	const struct rotate_node *n = &t->all->node[i];
+
+	t->away |= n->state == NODE_AWAY;
+	t->refused |= n->state == NODE_REFUSED;
+	if (!t->rc)
+		t->rc = say(t->cli, n);
+}
+
 int rotate_all_send(struct cli *cli, struct rotate_all *all)
 {
 	static char self[] = "-"; /* no peer has that name */
@@ -405,23 +435,21 @@ int rotate_all_send(struct cli *cli, struct rotate_all *all)
 					 .state = all->own == all->version
 							  ? NODE_THERE
 							  : NODE_ROTATED };
-	bool away = false, refused = false;
-	int rc = say(cli, &own);
+	struct rotate_task t = { .cli = cli, .all = all, .rc = say(cli, &own) };
 
-	for (size_t i = 0; i < all->nodes; i++) {
-		struct rotate_node *n = &all->node[i];
-
-		send_one(cli, all, n);
-		away |= n->state == NODE_AWAY;
-		refused |= n->state == NODE_REFUSED;
-		if (!rc)
-			rc = say(cli, n);
-	}
-	if (away || refused)
+	crew_run(&(struct crew_job){ .count = all->nodes,
+				     .begin = prepare,
+				     .work = deliver,
+				     .done = tell,
+				     .arg = &t });
+	if (t.away || t.refused)
 		cli_say("not all have version %llu of '%s': when that is "
 			"mended, 'cretula credential rotate %s --all --resume' "
 			"sends it to the rest; do not end the old secret at "
 			"its provider before",
 			(unsigned long long)all->version, all->name, all->name);
-	return rc ? rc : refused ? EXIT_FAILED : away ? EXIT_AGAIN : EXIT_DONE;
+	return t.rc        ? t.rc
+	       : t.refused ? EXIT_FAILED
+	       : t.away    ? EXIT_AGAIN
+			   : EXIT_DONE;
 }

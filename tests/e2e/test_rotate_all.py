@@ -1,16 +1,23 @@
 #!/usr/bin/python3
 """One rotation for every store that has the credential: what each answers, what is left
 when one is out of reach or refuses, and that it can be repeated until all have it."""
+import base64
 import contextlib
 import json
 import os
 import random
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from lib.admin import Client, Refused
 from lib.ca_cli import until
@@ -103,6 +110,48 @@ def one_that_is_away_gets_it_later():
         check(sign(c, "prod").stdout != before, "the new one")
         equal(version(a, "prod"), 2, "resuming makes no version")
         equal(rotate_all(a, "prod", "--resume")[0], 0, "and again, nothing to do")
+
+
+def mute(daemon, name, listener, all_asked):
+    """A peer that accepts, and ends without a word once all like it were asked; its
+    thread, which says whether they were."""
+    folder = os.path.join(daemon.base, name)
+    os.mkdir(folder)
+    listener.bind(os.path.join(folder, "admin.sock"))
+    listener.listen()
+    listener.settimeout(60)
+    keys = [base64.b64encode(kind.generate().public_key().public_bytes(
+                Encoding.Raw, PublicFormat.Raw)).decode()
+            for kind in (X25519PrivateKey, Ed25519PrivateKey)]
+    daemon.cli("peer", "add", name, put(
+        daemon, name + ".pub", "version=1 name=%s store=%s seal=%s sign=%s\n" % (
+            name, os.urandom(16).hex(), *keys)),
+        "--url", "unix://%s/api.sock" % folder)
+
+    def answer():
+        asked, _ = listener.accept()
+        with asked:
+            all_asked.wait(60)
+    return answer
+
+
+@case
+def many_that_are_dead_are_waited_for_at_once():
+    """None of them answers before all were asked; the lines are in their order."""
+    with stores("a", "m", url=True) as (a, m), contextlib.ExitStack() as stack:
+        share(a, "prod", ("m", m))
+        names = ["%s%d" % (c, n) for c in "bz" for n in range(6)]
+        all_asked = threading.Barrier(len(names))
+        dead = [mute(a, name, stack.enter_context(socket.socket(socket.AF_UNIX)),
+                     all_asked) for name in names]
+        pool = stack.enter_context(ThreadPoolExecutor(len(names)))
+        asked = [pool.submit(one) for one in dead]
+        code, got, said = rotate_all(a, "prod", "secret_key=-")
+        for one in asked:
+            one.result()        # or how it ended
+        want = {n: ("unreachable", None) for n in names}
+        want.update({"-": ("rotated", "2"), "m": ("rotated", "2")})
+        equal((code, got, list(got)), (75, want, sorted(want)), said)
 
 
 @case
