@@ -215,6 +215,11 @@ static enum err start_run(struct start *s, struct proc *out, struct fault *f)
 	struct proc p = { .pidfd = -1 };
 
 	p.pid = clone_self(s->spec->idmap ? CLONE_NEWUSER : 0, &p.pidfd);
+	if (p.pid < 0 && errno == EAGAIN)
+		return fault_set(f, ERR_UNAVAILABLE,
+				 "cannot make the process '%s': there may be "
+				 "no more processes here",
+				 s->name);
 	if (p.pid < 0)
 		return fault_set(
 			f, s->spec->idmap ? ERR_UNSUPPORTED : ERR_UNAVAILABLE,

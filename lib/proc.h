@@ -34,7 +34,8 @@ struct proc {
 };
 
 /* Starts `/proc/self/exe --role=ROLE` with a bare environment, nothing open but
- * 0, 1, 2 and fd[]. OK only once the child is executed. ERR_UNSUPPORTED: the kernel
+ * 0, 1, 2 and fd[]. OK only once the child is executed. ERR_UNAVAILABLE: there may be
+ * no more processes. ERR_UNSUPPORTED: the kernel
  * or our privilege gives no user namespace with that map; start without. The caller
  * must be single-threaded. p->pidfd and the reaping are the caller's. */
 MUST enum err proc_spawn(const struct proc_spec *s, struct proc *p,

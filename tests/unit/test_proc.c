@@ -12,8 +12,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 extern char **environ;
@@ -230,6 +232,32 @@ static void root_in_a_user_namespace_is_nobody_outside(void **state)
 	assert_non_null(strstr(text, "\nGroups:\t \n"));
 }
 
+/* Or a role would start anew without the namespace that it needs. */
+static void where_nobody_makes_processes_it_is_not_the_namespace(void **state)
+{
+	static const struct rlimit none = { 0, 0 };
+	static const struct proc_idmap map = { IDS, IDS + 1 };
+	struct proc_spec s = { .daemon = "test",
+			       .role = "wait",
+			       .idmap = &map };
+	struct proc p;
+	struct fault f;
+	int status;
+	pid_t pid;
+
+	(void)state;
+	if (getuid()) /* may be one that may make no namespace */
+		skip();
+	fflush(NULL);
+	pid = fork();
+	if (!pid) /* root has no such limit */
+		_exit(setresgid(IDS, IDS, IDS) || setresuid(IDS, IDS, IDS) ||
+		      setrlimit(RLIMIT_NPROC, &none) ||
+		      proc_spawn(&s, &p, &f) != ERR_UNAVAILABLE);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_int_equal(status, 0);
+}
+
 int main(int argc, char **argv)
 {
 	static const struct CMUnitTest tests[] = {
@@ -238,6 +266,8 @@ int main(int argc, char **argv)
 		cmocka_unit_test(a_killed_child_says_so),
 		cmocka_unit_test(a_child_ends_with_its_parent),
 		cmocka_unit_test(root_in_a_user_namespace_is_nobody_outside),
+		cmocka_unit_test(
+			where_nobody_makes_processes_it_is_not_the_namespace),
 	};
 
 	if (argc == 2 && !strncmp(argv[1], "--role=", 7))
