@@ -213,6 +213,16 @@ static void peer_came(const char *peer, const struct msg *m, int fd)
 	}
 }
 
+static void from_supervisor(const struct msg *m)
+{
+	bool http = attr_count(m->attrs, "http");
+	uid_t uid = (uid_t)child_number(m, "uid", UINT32_MAX);
+
+	if (m->kind != SUP_NO_FRONT)
+		child_broken("supervisor");
+	door_front_none(door_user_get(uid, http), child_text(m, "text"));
+}
+
 static void listen_on(struct door_listener *l, int fd)
 {
 	l->watch = (struct loop_fd){ .fd = fd,
@@ -234,6 +244,7 @@ static void start(const struct msg *m)
 int role_door(void)
 {
 	static const struct child_ops ops = { .peer = peer_came,
+					      .other = from_supervisor,
 					      .start = start };
 
 	door.loop = loop_new();

@@ -11,6 +11,7 @@ enum {
 	DOOR_USER_CONNS = 1024, /* of one uid */
 	DOOR_USER_HELLOS = 256, /* of one uid that have not answered yet */
 	DOOR_HASH = 1024,
+	DOOR_RETRY_S = 1, /* until who is refused for now may come again */
 	/* descriptors besides those of connections; in a front: 32 of calls that are
 	 * not whole, and what one read brings */
 	DOOR_FDS = 96,
@@ -116,6 +117,9 @@ void door_user_drop(struct door_user *u);
 
 /* Asks the supervisor for u's front, unless one is on its way. */
 void door_front_ask(struct door_user *u);
+
+/* There is none for u now: who waits for it is told why. */
+void door_front_none(struct door_user *u, const char *why);
 
 /* DC_EXAMINE of the core (door_examine.c). */
 void door_examine(const struct msg *m, int pidfd);

@@ -12,6 +12,7 @@
 #include "lib/kinds.h"
 #include "lib/log.h"
 #include "lib/passrights.h"
+#include "lib/problem.h"
 #include "lib/secret.h"
 
 #include <errno.h>
@@ -139,15 +140,24 @@ struct door_conn *door_conn_find(uint32_t id)
 	return c;
 }
 
-/* The same by HTTP, to whom has not asked yet. */
-static void refuse_http(int sock)
+/* The same by HTTP, whatever is asked. */
+static void refuse_http(int sock, enum err code, const char *text)
 {
-	static const char answer[] =
-		"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\n"
-		"Retry-After: 1\r\nConnection: close\r\n\r\n";
+	struct problem p = { .code = code, .status = 503, .detail = text };
+	struct buf body, b;
 
-	(void)!send(sock, answer, sizeof answer - 1,
-		    MSG_DONTWAIT | MSG_NOSIGNAL);
+	buf_init(&body, PROBLEM_MAX);
+	buf_init(&b, 2 * PROBLEM_MAX);
+	if (problem_format(&p, &body) == OK &&
+	    buf_fmt(&b,
+		    "HTTP/1.1 503 Service Unavailable\r\n"
+		    "Content-Type: " PROBLEM_TYPE "\r\nContent-Length: %zu\r\n"
+		    "Retry-After: %d\r\nConnection: close\r\n\r\n",
+		    body.len, DOOR_RETRY_S) == OK &&
+	    buf_put(&b, body.p, body.len) == OK)
+		(void)!send(sock, b.p, b.len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	buf_wipe(&body);
+	buf_wipe(&b);
 }
 
 /* Says why in the protocol's own words, before closing. */
@@ -160,6 +170,8 @@ static void refuse(int sock, enum err code, const char *text)
 	buf_init(&b, MSG_MAX);
 	if (attrs_add_str(&a, "error", err_name(code)) == OK &&
 	    attrs_add_str(&a, "text", text) == OK &&
+	    ((code != ERR_LIMITED && code != ERR_UNAVAILABLE) ||
+	     attrs_add_u64(&a, "retry_after", DOOR_RETRY_S) == OK) &&
 	    msg_put(&b, CLIENT_ERROR, UINT32_MAX, attrs_view(&a)) == OK)
 		(void)!send(sock, b.p, b.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	attrs_wipe(&a);
@@ -211,7 +223,7 @@ void door_conn_end(struct door_conn *c, bool tell_front)
 void door_conn_refuse(struct door_conn *c, enum err code, const char *text)
 {
 	if (c->user->http)
-		refuse_http(c->sock);
+		refuse_http(c->sock, code, text);
 	else
 		refuse(c->sock, code, text);
 	door_conn_end(c, false);
@@ -281,6 +293,23 @@ void door_front_ask(struct door_user *u)
 		ENSURE(attrs_add_str(&a, "http", "yes") == OK);
 	chan_tell(&door.sup, SUP_FRONT, 0, attrs_view(&a));
 	attrs_wipe(&a);
+}
+
+void door_front_none(struct door_user *u, const char *why)
+{
+	struct door_conn *c, *next;
+
+	u->asked = false;
+	u->conns++; /* keeps u while connections end */
+	for (size_t i = 0; i < DOOR_HASH; i++) {
+		for (c = door.conns[i]; c; c = next) {
+			next = c->next;
+			if (c->user == u && c->state == DOOR_KNOWN)
+				door_conn_refuse(c, ERR_UNAVAILABLE, why);
+		}
+	}
+	u->conns--;
+	door_user_drop(u);
 }
 
 void door_conn_known(struct door_conn *c)
@@ -371,7 +400,7 @@ static bool is_full(const struct door_user *u)
 static void turn_away(int sock, bool http, enum err code, const char *text)
 {
 	if (http)
-		refuse_http(sock);
+		refuse_http(sock, code, text);
 	else
 		refuse(sock, code, text);
 	close(sock);

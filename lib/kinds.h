@@ -28,7 +28,8 @@ enum sup_kind {
 	/* front, gate -> supervisor: no connections left, ending on purpose */
 	SUP_IDLE,
 	/* core -> supervisor: a one-shot child is wanted, role=ROLE ref=N (its
-	 * choice); answered by SUP_PEER, or by nothing if it cannot be had */
+	 * choice); answered by SUP_PEER: with a channel that has ended if it cannot be had,
+	 * and by nothing if there are too many */
 	SUP_WANT,
 	/* supervisor -> core: role=R weaker=TEXT …, for status */
 	SUP_NOTE,
@@ -44,6 +45,9 @@ enum sup_kind {
 	 * root certificate (PEM), to be read from its beginning; until it is there nobody
 	 * comes in */
 	SUP_ROOT,
+	/* supervisor -> door: uid=N [http=yes] text=SENTENCE: there is no front, or gate,
+	 * for him and none can be had now: those of his who wait for it are told why */
+	SUP_NO_FRONT,
 	/* a daemon's own kinds begin here (its kinds.h) */
 	SUP_OWN = 16,
 };

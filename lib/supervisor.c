@@ -12,6 +12,7 @@
 
 #include <poll.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
@@ -88,6 +89,16 @@ static bool named_front(const struct msg *m, size_t *role, uid_t *uid)
 	return true;
 }
 
+static void too_many_users(size_t role, uid_t uid)
+{
+	char why[64];
+
+	(void)snprintf(why, sizeof why, "%d users are connected: try again",
+		       SUP_FRONTS);
+	log_text(LOG_ERR, "too_many", "uid %u: %s", (unsigned)uid, why);
+	sup_tell_no_front(role, uid, why);
+}
+
 /* Door may know that a front is gone before we do. */
 static void want_front(const struct msg *m)
 {
@@ -103,9 +114,7 @@ static void want_front(const struct msg *m)
 	else if (sup_count(role) < SUP_FRONTS)
 		sup_start(role, uid, 0);
 	else
-		log_text(LOG_ERR, "too_many",
-			 "%d users are connected: uid %u has to wait",
-			 SUP_FRONTS, (unsigned)uid);
+		too_many_users(role, uid);
 }
 
 /* Door and the core talk with all of them, the verifier with one. */
@@ -187,6 +196,7 @@ static bool take_message(struct sup_child *c, const struct msg *m)
 	case SUP_PEER:
 	case SUP_NOTE:
 	case SUP_ROOT:
+	case SUP_NO_FRONT:
 	case SUP_OWN:
 		break;
 	}
@@ -280,24 +290,60 @@ static bool is_strangers(const struct sup_child *c)
 static void waited(struct loop_timer *t)
 {
 	size_t role = (size_t)(t - sup.again);
+	bool gate = sup.daemon->http && role == sup.daemon->gate;
 
-	sup_start(role, role == sup.daemon->gate ? SUBJECT_NO_ID : 0, 0);
+	sup_start(role, gate ? SUBJECT_NO_ID : 0, 0);
+}
+
+static void start_later(size_t role, unsigned doubled)
+{
+	uint64_t ms = (uint64_t)SUP_AGAIN_MS
+		      << MIN(doubled, (unsigned)SUP_AGAIN_DOUBLED);
+
+	sup.again[role].on = waited;
+	loop_arm(sup.loop, &sup.again[role],
+		 loop_now(sup.loop) + ms * CLOCK_MS);
 }
 
 static void start_again(const struct sup_child *c)
 {
 	unsigned n = note_death(c->role);
-	struct loop_timer *t = &sup.again[c->role];
 
-	if (n < SUP_DEATHS_QUICK) {
+	if (n < SUP_DEATHS_QUICK)
 		sup_start(c->role, c->front_uid, 0);
+	else
+		start_later(c->role, n - SUP_DEATHS_QUICK);
+}
+
+/* That is no death, which would speak against the role. */
+static void try_again(const struct sup_child *c)
+{
+	unsigned n = ++sup.failed[c->role];
+
+	if (n < SUP_DEATHS || is_strangers(c)) {
+		start_later(c->role, n - 1);
 		return;
 	}
-	t->on = waited;
-	loop_arm(sup.loop, t,
-		 loop_now(sup.loop) +
-			 ((uint64_t)SUP_AGAIN_MS << (n - SUP_DEATHS_QUICK)) *
-				 CLOCK_MS);
+	log_text(LOG_CRIT, "gave_up", "%s could not be started %d times",
+		 sup_name(c), SUP_DEATHS);
+	exit(1);
+}
+
+void sup_not_started(const struct sup_child *c, const char *why)
+{
+	bool users = life_of(c) == SUP_PER_UID && c->front_uid != SUBJECT_NO_ID;
+	char text[FAULT_TEXT_MAX];
+
+	log_text(sup.announced ? LOG_ERR : LOG_CRIT, "not_started", "%s: %s",
+		 sup_name(c), why);
+	if (users) {
+		(void)snprintf(text, sizeof text, "%s: try again", why);
+		sup_tell_no_front(c->role, c->front_uid, text);
+	} else if (life_of(c) != SUP_ONE_SHOT) {
+		if (!sup.announced)
+			exit(1);
+		try_again(c);
+	}
 }
 
 /* A front is started again when door asks, one that was idle never. */

@@ -19,6 +19,8 @@ enum {
 	 * a minute on, each time twice as long, 6.4 s at most */
 	SUP_DEATHS_QUICK = 4,
 	SUP_AGAIN_MS = 100,
+	/* so does the next try where no process can be made */
+	SUP_AGAIN_DOUBLED = SUP_DEATHS - SUP_DEATHS_QUICK,
 	SUP_END_MS = 3000,   /* for a child to end by itself */
 	SUP_LINE_MAX = 4096, /* bytes of what is published beside the sockets */
 };
@@ -117,6 +119,7 @@ struct supervisor {
 	struct loop_timer watchdog;
 	uint64_t death[SUP_ROLES][SUP_DEATHS]; /* the last ones, a ring */
 	unsigned deaths[SUP_ROLES];
+	unsigned failed[SUP_ROLES];         /* starts, one after the other */
 	struct loop_timer again[SUP_ROLES]; /* when one is started that waits */
 	bool announced;
 };
@@ -161,9 +164,14 @@ MUST enum err sup_setup(const char *config, struct fault *f);
 void sup_start(size_t role, uid_t front_uid, uint64_t ref);
 size_t sup_count(size_t role);
 
-/* What children say, and their ends (supervisor.c). */
+/* Tells door that those of uid who wait for his front, or gate, wait in vain. */
+void sup_tell_no_front(size_t role, uid_t uid, const char *why);
+
+/* What children say, and their ends (supervisor.c); and c, that could not be started: what
+ * all need is tried again, later each time. */
 void sup_from_child(struct chan *ch, const struct msg *m);
 void sup_child_end(struct chan *ch, const struct fault *why);
 void sup_child_died(struct loop_fd *w, uint32_t events);
+void sup_not_started(const struct sup_child *c, const char *why);
 
 #endif

@@ -176,6 +176,34 @@ static struct sup_child *child_slot(void)
 	return NULL;
 }
 
+void sup_tell_no_front(size_t role, uid_t uid, const char *why)
+{
+	struct sup_child *door = sup_child_of(sup.daemon->door, 0);
+	struct attrs a;
+
+	if (!door)
+		return;
+	attrs_init(&a);
+	ENSURE(attrs_add_u64(&a, "uid", uid) == OK);
+	if (sup.daemon->http && role == sup.daemon->gate)
+		ENSURE(attrs_add_str(&a, "http", "yes") == OK);
+	ENSURE(attrs_add_str(&a, "text", why) == OK);
+	chan_tell(&door->chan, SUP_NO_FRONT, 0, attrs_view(&a));
+	attrs_wipe(&a);
+}
+
+/* Takes the ends of its channel. Who wants a one-shot sees it end at once. */
+static void give_up(const struct sup_child *c, int ours, int theirs)
+{
+	struct sup_child *core = sup_child_of(sup.daemon->core, 0);
+
+	close(ours);
+	if (core && sup.daemon->role[c->role].life == SUP_ONE_SHOT)
+		introduce(core, c, theirs);
+	else
+		close(theirs);
+}
+
 void sup_start(size_t role, uid_t front_uid, uint64_t ref)
 {
 	static const struct chan_ops ops = { sup_from_child, sup_child_end,
@@ -194,14 +222,11 @@ void sup_start(size_t role, uid_t front_uid, uint64_t ref)
 				 .front_uid = front_uid,
 				 .ref = ref };
 	if (spawn(c, sv[1], &f) != OK) {
-		log_text(LOG_CRIT, "not_started", "%s: %s", sup_name(c),
-			 f.text);
-		if (sup.daemon->role[role].life != SUP_ONE_SHOT)
-			exit(1);
-		close(sv[0]);
-		close(sv[1]);
+		give_up(c, sv[0], sv[1]);
+		sup_not_started(c, f.text);
 		return;
 	}
+	sup.failed[role] = 0;
 	close(sv[1]);
 	take_no_fds(c, sv[0]);
 	c->used = true;
