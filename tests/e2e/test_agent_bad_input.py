@@ -26,7 +26,7 @@ from lib.claimant import (Claimant, certificate, claim, claim_by_socket, in_chil
 from lib.upcall import (CLEAR, GET_ID, HELPER, PROCESS, UNLINK, add_key, fresh_uid, gate,
                         keyctl, registered, waiting)
 
-PATIENCE = 30
+PATIENCE = 120
 CLAIMS = 20         # timed
 CONNECTIONS = 12    # of who sends wrong tokens, and how many
 DEPTH = 100         # … are in flight on each

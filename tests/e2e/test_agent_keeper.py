@@ -102,7 +102,7 @@ fd = os.pidfd_open(os.getpid())
 s = spawn_here(sys.argv[1], [("type", "web"), ("on_renew", "USR1")], fd)
 request_key(s.description.encode(), s.token, PROCESS)
 print(s.agent, flush=True)
-print(signal.sigtimedwait({signal.SIGUSR1}, 20) is not None)
+print(signal.sigtimedwait({signal.SIGUSR1}, 90) is not None)
 """
 
 

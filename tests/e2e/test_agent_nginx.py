@@ -21,7 +21,7 @@ from lib.daemon import wait_end
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 EXAMPLE = os.path.join(TOP, "examples", "nginx")
 PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
-SECONDS = 30
+SECONDS = 90
 RENEWALS = 3
 HOST = "localhost"
 PROFILES = "profile=web life=24h usage=server,client dns={node}\n"

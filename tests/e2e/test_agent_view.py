@@ -22,7 +22,7 @@ from lib.case import case, check, equal, run
 from lib.certmgr import FILES, OWNER, STRANGER, is_root, node
 from lib.daemon import as_uid, wait_end
 
-SECONDS = 30
+SECONDS = 90
 GONE, REVOKED = "No such file or directory", "Key has been revoked"
 PIDFD_GETFD = 438
 RENEWALS = 12

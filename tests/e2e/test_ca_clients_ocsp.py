@@ -33,7 +33,7 @@ IMF = re.compile(r"(Mon|Tue|Wed|Thu|Fri|Sat|Sun), \d\d (Jan|Feb|Mar|Apr|May|Jun|
                  r"Aug|Sep|Oct|Nov|Dec) \d{4} \d\d:\d\d:\d\d GMT")
 NEVER = 0x0100_0000_00ab_cdef_0100_0000_00ab_cdef_0100
 HAMMERS = 8
-SECONDS = 30
+SECONDS = 90
 
 
 class Made:

@@ -28,7 +28,7 @@ from cretula_native import Refused
 
 MIB = 1 << 20
 DISK = 48 * MIB
-SECONDS = 30
+SECONDS = 90
 BLOCK = 1024  # numbers that the signer reserves at once
 CLONE_NEWNS = 0x20000
 

@@ -16,7 +16,7 @@ from lib.ca_client import (DER, Chain, add_token, enrol, init, load, make_csr,
 from lib.case import case, check, equal, run
 from lib.daemon import Ca, wait_end
 
-SECONDS = 30
+SECONDS = 90
 
 
 def status(ca, request):

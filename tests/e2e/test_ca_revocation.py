@@ -18,7 +18,7 @@ from lib.pki import World, free_port, put, tool
 
 HOST = "www." + NODE
 NOBODY = 65534
-SECONDS = 30
+SECONDS = 90
 NGINX = """\
 daemon off; pid {dir}/pid; error_log {dir}/errors info; worker_processes 1;
 events {{ worker_connections 64; }}

@@ -13,7 +13,7 @@ from lib.case import build, case, check, equal, run
 from lib.daemon import Ca, wait_end
 
 ROLES = ["dialer", "door", "gate", "issuer", "signer", "store"]
-SECONDS = 30
+SECONDS = 90
 
 
 def until(what, condition):

@@ -22,7 +22,7 @@ from lib.raw import (KEY, SCOPE, SECRET, VANILLA, VANILLA_SIGNATURE,
 from cretula_native import Client, Refused
 
 NEW = "x" * 40
-SECONDS = 20
+SECONDS = 90
 
 
 def secret_file(daemon, text, name="secret"):

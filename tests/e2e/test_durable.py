@@ -15,7 +15,7 @@ from lib.steady import prepare
 from cretula_native import Client
 
 REQUESTS = 25
-SECONDS = 20
+SECONDS = 90
 
 
 def syncs_of_the_store(daemon):

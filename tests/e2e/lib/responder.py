@@ -93,7 +93,7 @@ class Responder:
         return self.ask(method, path, body)
 
     def ask(self, method, path, body):
-        c = http.client.HTTPConnection(self.target, timeout=20)
+        c = http.client.HTTPConnection(self.target, timeout=90)
         try:
             headers = {"Content-Type": "application/ocsp-request"} if body else {}
             c.request(method, path, body, headers)
