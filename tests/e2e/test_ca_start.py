@@ -124,7 +124,7 @@ def what_dies_comes_back():
 def the_end_is_everybodys():
     with Ca() as ca:
         pids = [p[0] for p in children(ca).values()]
-        equal(ca.stop(), 0, "exit code")
+        equal(ca.end(), 0, "exit code")
         for pid in pids:
             check(wait_end(pid, 0), "a child has ended")
 

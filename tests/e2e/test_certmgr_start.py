@@ -211,7 +211,7 @@ def the_end_is_everybodys():
             equal(stat.S_IMODE(os.stat(sock).st_mode), 0o600, "mode of " + sock)
             equal(stat.S_IMODE(os.stat(UPCALL).st_mode), 0o700,
                   "mode of " + UPCALL)
-        equal(cm.stop(), 0, "exit code")
+        equal(cm.end(), 0, "exit code")
         for pid in pids:
             check(wait_end(pid, 0), "a child has ended")
         check(not mount_id(cm.options["view"]), "the view is gone")

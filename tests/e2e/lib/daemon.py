@@ -163,6 +163,13 @@ class Service:
         if self.process is None:
             return None
         children = self.hold_all()
+        code = self.end(sig)
+        for pidfd in children:
+            end_held(pidfd)
+        return code
+
+    def end(self, sig=signal.SIGTERM):
+        """The same, but that nobody helps its children to end."""
         self.process.send_signal(sig)
         try:
             code = self.process.wait(END_SECONDS)
@@ -170,8 +177,6 @@ class Service:
             self.process.kill()
             code = self.process.wait()
         self.process = None
-        for pidfd in children:
-            end_held(pidfd)
         return code
 
     def hold_all(self):
