@@ -183,8 +183,10 @@ class Host:
     # Its beginning and end
 
     def begin(self):
+        # but what the kernel's helper is told: tests beside this one change it
         shutil.copytree("/etc", os.path.join(self.base, "etc"), symlinks=True,
-                        ignore_dangling_symlinks=True)
+                        ignore_dangling_symlinks=True,
+                        ignore=shutil.ignore_patterns("request-key.d"))
         os.chmod(self.base, 0o755)
         self.write("hostname", self.name + "\n")
         self.write("resolv.conf", "")
