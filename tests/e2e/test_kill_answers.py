@@ -13,7 +13,7 @@ import threading
 import time
 
 from lib.case import Skip, case, check, equal, is_sanitized, run
-from lib.daemon import PASSPHRASE, Daemon, wait_end
+from lib.daemon import Daemon, wait_end
 from lib.load import PASSING, Load, check_log
 from lib.raw import Raw, encode_attrs
 
@@ -24,6 +24,8 @@ SEED = int(os.environ.get("CRETULA_SEED", random.SystemRandom().randrange(1 << 3
 ANSWERS = 300           # right ones between two deaths
 BACK_SECONDS = 10 if is_sanitized() else 1.0
 SECONDS = 120
+ANOTHER = "a passphrase that takes its time"
+SLOW = 10               # passes of an opener, which is to be met at work
 TRY_AGAIN = 75          # the exit code while the store is started anew
 
 
@@ -211,13 +213,15 @@ def log_is_read_whole_or_not_at_all_when_the_store_dies(daemon):
 @case
 def opener_that_dies_leaves_the_store_sealed(daemon):
     with daemon.admin() as a:
+        a.boxed("slot.add", [("ops", SLOW), ("mem", 64 << 20)],
+                [("type", "passphrase"), ("secret", ANOTHER)])
         a.seal_store()
         heard = []
 
         def unseal():
             try:
                 with daemon.admin() as other:
-                    other.unseal(PASSPHRASE)
+                    other.unseal(ANOTHER)
                 heard.append("unsealed")
             except Refused as e:
                 heard.append(e.error)
