@@ -124,7 +124,7 @@ static void test_a_list_does_not_go_back(void **state)
 	struct ver v;
 
 	(void)state;
-	ver_start(&v, "revocation=crl max_age=3 fail=closed");
+	ver_start(&v, "revocation=crl max_age=4 fail=closed");
 	ver_chain(&v, 1, &ca.leaf, &ca.issuing);
 	ver_list(&v, &new);
 	ver_known(&v, 1);
