@@ -47,28 +47,26 @@ enum err issuer_open(struct fault *f)
 	UNREACHABLE("a state");
 }
 
-/* Gate and dialer */
+/* The dialer */
 
-static void gate_end(struct chan *ch, const struct fault *why)
+static void dialer_end(struct chan *ch, const struct fault *why)
 {
-	(void)why;
+	if (why && why->code != ERR_UNAVAILABLE)
+		child_outer_broken(&issuer.sup, "dialer", 0, why->text);
 	chan_close(ch);
-	peers_gone();
-	gate_gone();
+	probe_dialer_gone();
 }
 
 static void from_dialer(struct chan *ch, const struct msg *m)
 {
-	if (m->kind != DIAL_CONNECTED && m->kind != DIAL_FAILED)
-		child_broken("dialer");
-	probe_dialled(m, chan_take_fd(ch));
-}
+	struct fault why;
 
-static void dialer_end(struct chan *ch, const struct fault *why)
-{
-	(void)why;
-	chan_close(ch);
-	probe_dialer_gone();
+	if (m->kind == DIAL_CONNECTED || m->kind == DIAL_FAILED) {
+		probe_dialled(m, chan_take_fd(ch));
+		return;
+	}
+	(void)fault_set(&why, ERR_INVALID, "it says what no dialer says");
+	dialer_end(ch, &why);
 }
 
 /* The supervisor */
@@ -86,7 +84,7 @@ static void peer_process(const char *peer, const struct msg *m, int fd)
 	static const struct chan_ops store = { store_message, store_end, NULL };
 	static const struct chan_ops signer = { signer_message, signer_end,
 						NULL };
-	static const struct chan_ops gate = { gate_message, gate_end, NULL };
+	static const struct chan_ops gate = { gate_message, gate_ended, NULL };
 	static const struct chan_ops dialer = { from_dialer, dialer_end, NULL };
 
 	if (conns_peer(&issuer.conns, peer, m, fd))

@@ -66,7 +66,8 @@ struct ask {
 
 /* Takes over what the front or gate sent. */
 struct ask ask_of_client(uint64_t id);
-struct ask ask_of_gate(const struct msg *m);
+MUST enum err ask_of_gate(const struct msg *m, struct ask *out,
+			  struct fault *f);
 /* The one answer. reply gets request_id=. */
 void ask_reply(const struct ask *a, struct attrs *reply);
 void ask_item(const struct ask *a, struct attr_view item);
@@ -212,7 +213,7 @@ struct gate_call {
 };
 
 void peer_init(void);
-void peer_came(const struct msg *m);
+MUST enum err peer_came(const struct msg *m, struct fault *f);
 void peer_gone(uint64_t id);
 void peers_gone(void);
 struct tls_peer *peer_find(uint64_t id);
@@ -234,7 +235,7 @@ void gate_tell_chain(void);
 void gate_drop(const uint64_t *number, size_t n, void (*then)(void *arg),
 	       void *arg);
 void gate_dropped(uint64_t id);
-void gate_gone(void);
+void gate_ended(struct chan *ch, const struct fault *why);
 
 /* issue, renew, and what belongs to them */
 void issue_run(const struct ask *a, struct attr_view v);
@@ -281,7 +282,7 @@ void verb_audit_prove(const struct ask *a, struct attr_view v);
 
 /* ocsp */
 void ocsp_init(void);
-void ocsp_run(const struct msg *m);
+MUST enum err ocsp_run(const struct msg *m, struct fault *f);
 void ocsp_status(const struct msg *m);
 void ocsp_lookup_failed(uint64_t id);
 void ocsp_signed(uint64_t id, const struct msg *m);

@@ -11,19 +11,18 @@ struct ask ask_of_client(uint64_t id)
 	return (struct ask){ .call = call_new(&issuer.server, id) };
 }
 
-struct ask ask_of_gate(const struct msg *m)
+enum err ask_of_gate(const struct msg *m, struct ask *out, struct fault *f)
 {
 	struct ask a = { .call = call_new(&issuer.server, CALL_NOBODY),
 			 .by_gate = true,
 			 .gate_id = m->id };
-	struct fault f;
 
-	if (call_number(m->attrs, "peer", 0, INT64_MAX, &a.peer, &f) != OK)
-		child_broken("gate");
-	if (call_text(m->attrs, "address", a.address, sizeof a.address, &f) !=
+	TRY(call_number(m->attrs, "peer", 0, INT64_MAX, &a.peer, f));
+	if (call_text(m->attrs, "address", a.address, sizeof a.address, f) !=
 	    OK)
 		a.address[0] = 0;
-	return a;
+	*out = a;
+	return OK;
 }
 
 static void tell_gate(const struct ask *a, struct attr_view v)

@@ -17,11 +17,9 @@ enum {
 static void call_run(const struct ask *a, struct attr_view v)
 {
 	struct attr_view call;
-	struct attr list;
+	struct fault f;
 
-	if (attr_only(v, "call", &list) != OK ||
-	    attr_parse(list.value, list.len, &call, NULL) != OK)
-		child_broken("gate");
+	ENSURE(call_list(v, "call", &call, &f) == OK); /* check_form */
 	admin_run(a, call);
 }
 
@@ -41,8 +39,7 @@ void gate_verb(const struct ask *a, struct attr_view v)
 	struct fault f;
 	struct attr verb;
 
-	if (attr_only(v, "verb", &verb) != OK)
-		child_broken("gate");
+	ENSURE(attr_only(v, "verb", &verb) == OK); /* check_form */
 	for (size_t i = 0; i < NELEM(verbs); i++) {
 		if (!attr_is(&verb, verbs[i].name))
 			continue;
@@ -58,16 +55,30 @@ void gate_verb(const struct ask *a, struct attr_view v)
 	ask_fault(a, &f);
 }
 
-/* A peer that is still being looked up is waited for. */
-static void call(const struct msg *m)
+/* Before it may have to wait. */
+static enum err check_form(struct attr_view v, struct fault *f)
 {
-	struct ask a = ask_of_gate(m);
-	struct tls_peer *p = a.peer ? peer_find(a.peer) : NULL;
-	struct gate_call *c, **at;
+	struct attr_view call;
+	struct attr verb;
 
+	if (attr_only(v, "verb", &verb) != OK)
+		return fault_set(f, ERR_INVALID, "a call has no verb");
+	return attr_is(&verb, "call") ? call_list(v, "call", &call, f) : OK;
+}
+
+/* A peer that is still being looked up is waited for. */
+static enum err call(const struct msg *m, struct fault *f)
+{
+	struct gate_call *c, **at;
+	struct tls_peer *p;
+	struct ask a;
+
+	TRY(ask_of_gate(m, &a, f));
+	TRY(check_form(m->attrs, f));
+	p = a.peer ? peer_find(a.peer) : NULL;
 	if (!p || peer_looked_up(p)) {
 		gate_verb(&a, m->attrs);
-		return;
+		return OK;
 	}
 	c = xcalloc(1, sizeof *c);
 	c->ask = a;
@@ -76,35 +87,32 @@ static void call(const struct msg *m)
 	for (at = &p->waiting; *at; at = &(*at)->next)
 		;
 	*at = c;
+	return OK;
 }
 
-void gate_message(struct chan *ch, const struct msg *m)
+static enum err take(const struct msg *m, struct fault *f)
 {
 	struct ask a;
 
-	(void)ch;
 	switch ((enum gate_issuer_kind)m->kind) {
 	case GI_PEER:
-		peer_came(m);
-		return;
+		return peer_came(m, f);
 	case GI_PEER_GONE:
 		peer_gone(m->id);
-		return;
+		return OK;
 	case GI_CALL:
-		call(m);
-		return;
+		return call(m, f);
 	case GI_OCSP:
-		ocsp_run(m);
-		return;
+		return ocsp_run(m, f);
 	case GI_DROPPED:
 		gate_dropped(m->id);
-		return;
+		return OK;
 	case GI_TLS:
 		a = (struct ask){ .call = call_new(&issuer.server, CALL_NOBODY),
 				  .by_gate = true,
 				  .gate_id = m->id };
 		tls_run(&a, m->attrs);
-		return;
+		return OK;
 	case GI_REPLY:
 	case GI_ITEM:
 	case GI_OCSP_ANSWER:
@@ -113,7 +121,17 @@ void gate_message(struct chan *ch, const struct msg *m)
 	case GI_CHAIN:
 		break;
 	}
-	child_broken("gate");
+	return fault_set(f, ERR_INVALID, "it says what no gate says");
+}
+
+void gate_message(struct chan *ch, const struct msg *m)
+{
+	struct fault why;
+
+	if (take(m, &why) == OK)
+		return;
+	why.code = ERR_INVALID;
+	gate_ended(ch, &why);
 }
 
 void gate_tell_chain(void)
@@ -206,8 +224,13 @@ void gate_drop(const uint64_t *number, size_t n, void (*then)(void *arg),
 	} while (n);
 }
 
-void gate_gone(void)
+/* The next one has kept nothing. */
+void gate_ended(struct chan *ch, const struct fault *why)
 {
+	if (why && why->code != ERR_UNAVAILABLE)
+		child_outer_broken(&issuer.sup, "gate", 0, why->text);
+	chan_close(ch);
+	peers_gone();
 	while (drops)
 		drop_end(&drops);
 }

@@ -214,6 +214,13 @@ static void tls_finish(struct order *o, const struct fault *f)
 	order_free(o);
 }
 
+static enum err put_tls_names(struct order *o, struct fault *f)
+{
+	if (attrs_add_view(&o->asked, attrs_view(&issuer.tls_names)) == OK)
+		return OK;
+	return fault_set(f, ERR_TOO_LARGE, "there are too many names");
+}
+
 void tls_run(const struct ask *a, struct attr_view v)
 {
 	struct order *o = begin(a, "ca.tls");
@@ -222,7 +229,7 @@ void tls_run(const struct ask *a, struct attr_view v)
 	o->finish = tls_finish;
 	(void)snprintf(o->profile, sizeof o->profile, "ca-tls");
 	if (issuer_open(&f) != OK || order_take(o, v, &f) != OK ||
-	    attrs_add_view(&o->asked, attrs_view(&issuer.tls_names)) != OK) {
+	    put_tls_names(o, &f) != OK) {
 		tls_finish(o, &f);
 		return;
 	}

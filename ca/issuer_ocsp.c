@@ -160,26 +160,25 @@ static void gather(struct ocsp *o)
 	loop_defer(issuer.loop, &ocsp.work);
 }
 
-void ocsp_run(const struct msg *m)
+enum err ocsp_run(const struct msg *m, struct fault *f)
 {
 	struct ocsp *o;
-	struct fault f;
 	struct attr a;
 
 	if (attr_only(m->attrs, "request", &a) != OK)
-		child_broken("gate");
+		return fault_set(f, ERR_INVALID, "a request is missing");
 	if (ocsp.count >= ISSUER_OCSP_MAX || issuer.state != ISSUER_READY ||
 	    !ocsp_signer_end()) {
 		answer_error(m->id, OCSP_TRY_LATER);
-		return;
+		return OK;
 	}
 	o = xcalloc(1, sizeof *o);
 	ocsp.count++;
 	o->gate_id = m->id;
 	buf_init(&o->der, OCSP_REQUEST_MAX);
 	if (buf_put(&o->der, a.value, a.len) != OK ||
-	    ocsp_request_parse(span_of(o->der.p, o->der.len), &o->request,
-			       &f) != OK)
+	    ocsp_request_parse(span_of(o->der.p, o->der.len), &o->request, f) !=
+		    OK)
 		fail(o, OCSP_MALFORMED);
 	else if (is_of_issuing(o))
 		answer_by_root(o);
@@ -187,6 +186,7 @@ void ocsp_run(const struct msg *m)
 		fail(o, OCSP_UNAUTHORIZED);
 	else
 		gather(o);
+	return OK;
 }
 
 /* Looking up */

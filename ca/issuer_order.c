@@ -113,7 +113,8 @@ enum err order_take(struct order *o, struct attr_view v, struct fault *f)
 	while (attr_next(&it, &a)) {
 		if (!attr_named(&a, "name") && !attr_named(&a, "uri"))
 			continue;
-		if (attrs_add(&o->asked, a.name_len == 3 ? "uri" : "dns", 0,
+		if (a.len > URI_MAX || o->asked.count == 2 * CERT_NAMES_MAX ||
+		    attrs_add(&o->asked, a.name_len == 3 ? "uri" : "dns", 0,
 			      a.value, a.len) != OK)
 			return fault_set(f, ERR_TOO_LARGE,
 					 "too many names are asked for");

@@ -166,16 +166,18 @@ static void look(struct tls_peer *p)
 	}
 }
 
-void peer_came(const struct msg *m)
+enum err peer_came(const struct msg *m, struct fault *f)
 {
-	struct tls_peer *p = xcalloc(1, sizeof *p);
+	struct tls_peer *p;
 	struct attr a;
 
+	if (peer_find(m->id) || m->id >> 56)
+		return fault_set(f, ERR_INVALID,
+				 "a connection is there already, or none");
+	p = xcalloc(1, sizeof *p);
 	p->id = m->id;
 	buf_init(&p->der, CERT_MAX);
 	p->state = PEER_REFUSED;
-	if (peer_find(p->id) || m->id >> 56)
-		child_broken("gate");
 	if (map_count(peers) >= ISSUER_PEERS_MAX)
 		(void)fault_set(&p->fault, ERR_LIMITED,
 				"too many clients are connected: try again");
@@ -186,6 +188,7 @@ void peer_came(const struct msg *m)
 	else
 		look(p);
 	map_add(peers, p);
+	return OK;
 }
 
 bool peer_looked_up(struct tls_peer *p)

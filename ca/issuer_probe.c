@@ -244,6 +244,13 @@ static void settle(struct probe *p, bool proven)
 
 /* One look */
 
+/* It has not said its one thing: it may be somebody else by now. */
+static void end_prober(const struct probe *p, const char *why)
+{
+	if (p->state == PROBE_RUNNING)
+		child_outer_broken(&issuer.sup, "prober", p->id, why);
+}
+
 static void again(struct probe *p)
 {
 	if (chan_is_open(&p->chan))
@@ -280,6 +287,7 @@ static void time_came(struct loop_timer *t)
 		loop_arm(issuer.loop, t, loop_now(issuer.loop) + PROBE_EVERY);
 		return;
 	}
+	end_prober(p, "it does not answer");
 	if (p->proven) /* it could not be written down the last time */
 		settle(p, true);
 	else if (!time_left(p))
@@ -300,6 +308,7 @@ static void result(struct chan *ch, const struct msg *m)
 	if (p->state != PROBE_RUNNING) /* it says one thing, once */
 		return;
 	if (m->kind != IP_RESULT || attr_only(m->attrs, "proven", &a) != OK) {
+		end_prober(p, "it says what no prober says");
 		again(p);
 		return;
 	}
@@ -316,7 +325,8 @@ static void prober_end(struct chan *ch, const struct fault *why)
 {
 	struct probe *p = (struct probe *)ch;
 
-	(void)why;
+	if (why->code != ERR_UNAVAILABLE)
+		end_prober(p, why->text);
 	if (p->state == PROBE_RUNNING)
 		again(p);
 	else

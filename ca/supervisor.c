@@ -170,6 +170,8 @@ int role_supervisor(const char *config)
 		.door = ROLE_DOOR,
 		.front = ROLE_FRONT,
 		.core = ROLE_ISSUER,
+		.outer =
+			PEER(ROLE_GATE) | PEER(ROLE_DIALER) | PEER(ROLE_PROBER),
 		.decls = ca_decls,
 		.configure = ca_configure,
 		.prepare = ca_prepare,

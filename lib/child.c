@@ -34,6 +34,19 @@ void child_front_broken(struct chan *sup, uid_t uid, bool http, const char *why)
 	attrs_wipe(&a);
 }
 
+void child_outer_broken(struct chan *sup, const char *role, uint64_t ref,
+			const char *why)
+{
+	struct attrs a;
+
+	log_text(LOG_ERR, "broken_outer", "%s: %s", role, why);
+	attrs_init(&a);
+	ENSURE(attrs_add_str(&a, "role", role) == OK);
+	ENSURE(attrs_add_u64(&a, "ref", ref) == OK);
+	chan_tell(sup, SUP_BROKEN, 0, attrs_view(&a));
+	attrs_wipe(&a);
+}
+
 uint64_t child_number(const struct msg *m, const char *name, uint64_t max)
 {
 	struct attr a;

@@ -48,6 +48,11 @@ _Noreturn void child_broken(const char *peer);
 void child_front_broken(struct chan *sup, uid_t uid, bool http,
 			const char *why);
 
+/* The core: so did one whom nobody believes more than the network that he reads; ref: of a
+ * one-shot, else 0. */
+void child_outer_broken(struct chan *sup, const char *role, uint64_t ref,
+			const char *why);
+
 /* The number (at most max) or text that a trusted peer must have sent; ends the
  * process if it has not. The text is valid until the next call. */
 uint64_t child_number(const struct msg *m, const char *name, uint64_t max);

@@ -34,7 +34,8 @@ enum sup_kind {
 	/* supervisor -> core: role=R weaker=TEXT …, for status */
 	SUP_NOTE,
 	/* door, core, verifier -> supervisor: the front (http=yes: the gate) of uid=N broke
-	 * the dialogue: end it. Door asks for another when one is wanted */
+	 * the dialogue: end it. Door asks for another when one is wanted. Core: role=ROLE
+	 * [ref=N of a one-shot] did, that reads what comes from the network */
 	SUP_BROKEN,
 	/* gate -> supervisor: where is certmgr? supervisor -> gate, node=NAME (of this
 	 * machine), fd: the folder of certmgr's sockets (O_PATH); no fd: it is not there,

@@ -74,6 +74,9 @@ struct sup_daemon {
 	size_t door, front, core; /* which of them those are */
 	bool http;                /* it has a gate and a verifier … */
 	size_t gate, verifier;    /* … which are these (lib/remote.h) */
+	/* bits 1 << role: those that read what comes from the network: they die, or are
+	 * broken and ended, of what strangers send */
+	unsigned outer;
 	unsigned remote_only; /* bits 1 << role: those that are there only where
 				     remote clients are served */
 	const char *other_user; /* uid 1 of owns_namespace */
@@ -167,10 +170,16 @@ size_t sup_count(size_t role);
 /* Tells door that those of uid who wait for his front, or gate, wait in vain. */
 void sup_tell_no_front(size_t role, uid_t uid, const char *why);
 
-/* What children say, and their ends (supervisor.c); and c, that could not be started: what
- * all need is tried again, later each time. */
+enum sup_life sup_life_of(const struct sup_child *c);
+/* Whether it reads what comes from the network. */
+bool sup_is_outer(size_t role);
+
+/* What children say (supervisor.c). */
 void sup_from_child(struct chan *ch, const struct msg *m);
 void sup_child_end(struct chan *ch, const struct fault *why);
+
+/* Their ends (supervisor_death.c); and c, that could not be started: what all need is tried
+ * again, later each time. */
 void sup_child_died(struct loop_fd *w, uint32_t events);
 void sup_not_started(const struct sup_child *c, const char *why);
 

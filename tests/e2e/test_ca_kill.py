@@ -29,7 +29,7 @@ TOKENS = 100 if is_sanitized() else 500
 ISSUERS = 4             # processes that issue
 SECONDS = 350
 STALLED = 60            # no certificate for so long: it does not come back
-# A role that dies ten times within a minute ends ca; one kill of all is the
+# A core role that dies ten times within a minute ends ca; one kill of all is the
 # supervisor's, so the count begins anew.
 KILLS = ["issuer", "store", "signer", "gate", "front", "door", "dialer"] * 4 + \
         ["supervisor"] * 3
