@@ -12,7 +12,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 from cretula_native import Client, Refused, encode_attrs    # noqa: E402
 
 SEAL_BYTES = 48
-SECONDS = 60      # for the supervisor to write transport.pub
+SECONDS = 120     # for an answer, and for the supervisor to write transport.pub
 
 _sodium = ctypes.CDLL(ctypes.util.find_library("sodium") or "libsodium.so.23")
 if _sodium.sodium_init() < 0:
@@ -43,7 +43,7 @@ class Admin:
 
     def __init__(self, folder):
         self.folder = folder
-        self.client = Client(os.path.join(folder, "admin.sock"))
+        self.client = Client(os.path.join(folder, "admin.sock"), timeout=SECONDS)
 
     def close(self):
         self.client.close()
