@@ -27,7 +27,7 @@ from cretula_native import Client, ProtocolError, Refused
 WANTED = 1500 if is_sanitized() else 10000
 TOKENS = 100 if is_sanitized() else 500
 ISSUERS = 4             # processes that issue
-SECONDS = 350
+SECONDS = 550
 STALLED = 60            # no certificate for so long: it does not come back
 # A core role that dies ten times within a minute ends ca; one kill of all is the
 # supervisor's, so the count begins anew.
