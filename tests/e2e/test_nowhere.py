@@ -62,9 +62,8 @@ class Vaulted:
         found = {}
         for role, pids in self.daemon.roles().items():
             for pid in pids:
-                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
-                    if in_memory(pid, shapes(value)):   # ended: holds nothing
-                        found[role] = found.get(role, 0) + 1
+                if in_memory(pid, shapes(value)):
+                    found[role] = found.get(role, 0) + 1
         return found
 
     def workers(self):

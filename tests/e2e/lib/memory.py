@@ -28,13 +28,14 @@ def in_bytes(data, wanted):
 
 def in_memory(pid, wanted):
     """Names of the shapes found in what of the process can be read. What the
-    kernel shows to nobody (memfd_secret) is not readable, and so not found."""
+    kernel shows to nobody (memfd_secret) is not readable, and so not found; who has
+    ended meanwhile, as idle ones do, holds nothing."""
     found = set()
     longest = max(len(s) for s in wanted.values())
-    with open("/proc/%d/maps" % pid) as f:
-        areas = [line.split() for line in f]
-    with open("/proc/%d/mem" % pid, "rb", buffering=0) as mem:
-        for area in areas:
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError), \
+            open("/proc/%d/maps" % pid) as f, \
+            open("/proc/%d/mem" % pid, "rb", buffering=0) as mem:
+        for area in [line.split() for line in f]:
             if "r" not in area[1] or area[-1] in ("[vvar]", "[vsyscall]"):
                 continue
             low, high = (int(x, 16) for x in area[0].split("-"))
