@@ -346,13 +346,37 @@ static void record(const struct call *c, const char *verb,
 	attrs_wipe(&what);
 }
 
+/* Each makes rows here and at the CA, for good. */
+static enum err may_renew(const struct call *c, struct agent *a,
+			  struct fault *f)
+{
+	const uint64_t each = KEEPER_RENEWAL_S * CLOCK_SECOND;
+	const struct conn *conn = call_conn(c);
+	uint64_t now = loop_now(keeper.loop), rested = MAX(a->rested, now);
+	uint64_t most = now + (KEEPER_RENEWALS - 1) * each;
+	bool begins = a->coming.state == HOLD_NONE &&
+		      (a->now.state == HOLD_NONE || a->now.state == HOLD_MADE);
+
+	if (!begins || (conn && conn->subject.admin))
+		return OK;
+	if (rested > most)
+		return fault_set(
+			f, ERR_LIMITED,
+			"agent '%s' is renewed too often: again in %llu s",
+			a->id,
+			(unsigned long long)((rested - most) / CLOCK_SECOND +
+					     1));
+	a->rested = rested + each;
+	return OK;
+}
+
 void verb_renew(const struct call *c, struct attr_view v)
 {
 	struct fault f;
 	struct agent *a = named(c, v, &f);
 	struct attrs r;
 
-	if (!a || keeper_open(&f) != OK) {
+	if (!a || keeper_open(&f) != OK || may_renew(c, a, &f) != OK) {
 		call_fault(c, &f);
 		return;
 	}

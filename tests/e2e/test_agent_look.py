@@ -3,13 +3,18 @@
 ended and who ended it, and certmgr's own log: shown, verified, proved, exported."""
 import json
 import os
+import re
 import signal
 import sys
 import tempfile
+import time
 
+from lib.admin import Client, Refused
 from lib.ca_cli import SECONDS, until
 from lib.case import Skip, case, check, equal, run
 from lib.certmgr import OWNER, STRANGER, is_root, node
+
+AT_ONCE, EACH = 4, 15           # KEEPER_RENEWALS, KEEPER_RENEWAL_S
 
 
 def look(cm, *words, check_rc=True, env=None):
@@ -68,6 +73,42 @@ def who_has_ended_is_remembered_with_the_reason():
         equal([r.text("subject") for r in asked], ["uid:%d" % os.getuid()],
               "who has revoked is on record")
         check(asked[0].text("request_id"), "and by which call")
+
+
+@case
+def renewals_of_who_is_no_admin_are_bounded():
+    """Each makes a row at the CA that stays."""
+    if not is_root():
+        raise Skip("needs root")
+    with node() as (ca, cm):
+        cm.grant(os.getuid())
+        with cm.shell(view=True) as agent, Client(cm.api) as anybody:
+            cm.wait_agent(agent.agent, "made", lambda a: "serial" in a)
+            serials = {cm.show(agent.agent)["serial"]}
+
+            def renewed(call):
+                call("agent.renew", [("agent", agent.agent)])
+                serials.add(cm.show(agent.agent)["serial"])
+
+            began = time.monotonic()
+            refused = None
+            while not refused:
+                made = len(serials)
+                try:
+                    renewed(anybody.call)
+                    equal(len(serials), made + 1, "another certificate")
+                except Refused as e:
+                    refused = e
+                check(len(serials) <= 1 + AT_ONCE +
+                      (time.monotonic() - began) / EACH, "too many", len(serials))
+            equal(refused.error, "limited", refused)
+            check(re.search("again in [0-9]+ s", str(refused)), "when", refused)
+            check(len(serials) > AT_ONCE, "that many at once", len(serials))
+            with cm.admin() as a:
+                for _ in range(AT_ONCE + 1):
+                    renewed(a.call)
+        made = ca.cli("ca", "list", "--type", "web", "--json").stdout.splitlines()
+        equal(len(made), len(serials), "of what was refused the CA knows nothing")
 
 
 @case
