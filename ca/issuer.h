@@ -310,9 +310,9 @@ void crl_to_gate(void); /* a new gate gets what there is */
 void verb_crl(const struct ask *a, struct attr_view v);
 
 /* probe */
-/* host:port on that node? */
+/* host:port on that node? wanted: its port; 0: any. */
 MUST enum err probe_check(const char *endpoint, const char *node,
-			  struct fault *f);
+			  uint64_t wanted, struct fault *f);
 /* Remembers that the certificate has to be proven before `deadline` (wall, s). */
 MUST enum err probe_op(const struct order *o, struct attrs *ops);
 void probe_start(const struct order *o);

@@ -53,8 +53,8 @@ static const struct {
 	    " verb box issuing_life" },
 	  verb_renew },
 	{ { "ca.token", NEED_ADMIN | NEED_CA, NULL, NULL,
-	    " verb id public node type agent ttl lifetime verify_after bearer "
-	    "for" },
+	    " verb id public node type agent ttl lifetime verify_after "
+	    "verify_port bearer for" },
 	  verb_token },
 	{ { "ca.list", NEED_ADMIN | NEED_CA, NULL, NULL,
 	    " verb type node agent revoked expiring limit" },

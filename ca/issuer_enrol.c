@@ -299,13 +299,14 @@ static enum err take_bound(struct enrolment *n, struct fault *f)
 {
 	struct attr_view row = attrs_view(&n->row);
 	struct order *o = n->order;
-	uint64_t end, life;
+	uint64_t end, life, port;
 	char agent[AGENT_ID_LEN + 1];
 	struct attr a;
 
 	TRY(call_need(row, "node", o->node, sizeof o->node, f));
 	TRY(call_need(row, "type", o->profile, sizeof o->profile, f));
 	TRY(call_number(row, "delay", 0, TOKEN_DELAY_MAX, &o->delay, f));
+	TRY(call_number(row, "port", 0, UINT16_MAX, &port, f));
 	TRY(call_number(row, "life", 0, PROFILE_LIFE_MAX, &life, f));
 	TRY(call_number(row, "expires", 0, INT64_MAX, &end, f));
 	if (life && (!o->life || o->life > life))
@@ -334,7 +335,7 @@ static enum err take_bound(struct enrolment *n, struct fault *f)
 				 "this token is of the kind --verify-after: "
 				 "say with 'endpoint' where the CA finds the "
 				 "key (host:port)");
-	return probe_check(o->endpoint, o->node, f);
+	return probe_check(o->endpoint, o->node, port, f);
 }
 
 static void judge_token(struct enrolment *n)

@@ -97,7 +97,8 @@ static enum err split(const char *endpoint, const char *node, char *host,
 	return ERR_DENIED;
 }
 
-enum err probe_check(const char *endpoint, const char *node, struct fault *f)
+enum err probe_check(const char *endpoint, const char *node, uint64_t wanted,
+		     struct fault *f)
 {
 	char host[DNS_NAME_MAX + 1];
 	uint16_t port;
@@ -115,6 +116,11 @@ enum err probe_check(const char *endpoint, const char *node, struct fault *f)
 	if (e != OK)
 		return fault_set(f, e, "the endpoint '%s' is not host:port",
 				 endpoint);
+	if (wanted && port != wanted)
+		return fault_set(f, ERR_DENIED,
+				 "this token is for a key that is proven at "
+				 "port %llu, not at '%s'",
+				 (unsigned long long)wanted, endpoint);
 	return OK;
 }
 

@@ -18,7 +18,8 @@ enum {
 /* How long it may be used, when its certificate begins, and how it may travel. */
 struct token_terms {
 	uint64_t ttl, life, delay;
-	bool open; /* others may read it on its way */
+	uint64_t port; /* where the key has to be proven; 0: anywhere */
+	bool open;     /* others may read it on its way */
 };
 
 struct token_job {
@@ -73,6 +74,11 @@ static enum err read_terms(struct attr_view v, const char *type,
 	TRY(call_number(v, "lifetime", 0, PROFILE_LIFE_MAX, &t->life, f));
 	TRY(call_number(v, "verify_after", node || open ? TOKEN_NODE_DELAY : 0,
 			TOKEN_DELAY_MAX, &t->delay, f));
+	TRY(call_number(v, "verify_port", 0, UINT16_MAX, &t->port, f));
+	if (t->port && !t->delay)
+		return fault_set(f, ERR_INVALID,
+				 "verify_port= goes with verify_after=: "
+				 "otherwise nothing is proven");
 	t->open = t->delay && t->ttl <= TOKEN_OPEN_LIFE;
 	if (open && !t->open)
 		return fault_set(f, ERR_DENIED,
@@ -127,6 +133,8 @@ static enum err token_row(struct token_job *j, struct attr_view v,
 	TRY(attrs_add_u64(row, "expires", (uint64_t)clock_wall() + t.ttl));
 	TRY(attrs_add_u64(row, "life", t.life));
 	TRY(attrs_add_u64(row, "delay", t.delay));
+	if (t.port)
+		TRY(attrs_add_u64(row, "port", t.port));
 	if (t.open)
 		TRY(attrs_add_str(row, "open", "yes"));
 	return is_bearer ? attrs_add_str(row, "bearer", "yes") : OK;

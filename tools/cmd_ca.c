@@ -80,6 +80,8 @@ static const struct opt token_opts[] = {
 	{ "verify-after", "TIME",
 	  "the certificate is good that much later, if its host proves the "
 	  "key till then; of type node: 30s; no: at once" },
+	{ "verify-port", "N",
+	  "… at that port of it, and at no other; below 1024 it is root's" },
 	{ "for", "SOURCE",
 	  "file, cmdline or user-data: print all that certmgr needs in that "
 	  "form, not the token alone" },

@@ -48,6 +48,8 @@ static int token_args(struct cli *cli, const struct token *t,
 	if (!rc)
 		rc = add_verify_after(cli, args);
 	if (!rc)
+		rc = cli_add(cli, "verify-port", "verify_port", args);
+	if (!rc)
 		rc = cli_add(cli, "for", "for", args);
 	if (!rc && cli_opt(cli, "bearer"))
 		ENSURE(attrs_add_str(args, "bearer", "yes") == OK);

@@ -134,7 +134,8 @@ def status_is_of_every_daemon_that_was_named(ca):
 @case
 def a_token_is_all_that_is_printed(ca):
     done = ca.cli("ca", "token", "--node", "web.example", "--ttl", "10m",
-                  "--lifetime", "24h", "--verify-after", "30")
+                  "--lifetime", "24h", "--verify-after", "30",
+                  "--verify-port", "446")
     check(TOKEN.fullmatch(text(done)), "the token", done)
     check(not done.stderr, "and nothing else", done)
     got = json.loads(ca.cli("ca", "token", "--node", "web.example",

@@ -278,6 +278,25 @@ def endpoints_that_are_refused(place):
 
 
 @case
+def a_port_that_the_token_fixes_is_the_only_one(place):
+    """An admin can choose one that is nobody's but root's on that machine."""
+    with Server() as right, Server() as wrong:
+        token = add_token(place.ca, NODE, "web", verify_after=DELAY,
+                          verify_port=right.port)
+
+        def ask(endpoint):
+            return enrol(place.ca.api, token, make_csr()[1], place.chain.spki,
+                         endpoint=endpoint)
+        refused(lambda: ask(wrong.endpoint), "denied", "port %d" % right.port)
+        ask(right.endpoint)     # the token is good still
+        equal(wrong.seen, 0, "who asked for it was not called")
+    for more in ({"verify_after": DELAY, "verify_port": 65536},
+                 {"verify_port": 446}):
+        refused(lambda: add_token(place.ca, NODE, "web", **more), "invalid",
+                "verify_port")
+
+
+@case
 def an_admin_may_revoke_it_meanwhile(place):
     key = new_key()
     port = free_port()
