@@ -113,8 +113,10 @@ static void tell_everything(void)
 {
 	for (size_t i = 0; i < DOOR_HASH; i++)
 		for (struct door_conn *c = door.conns[i]; c; c = c->next)
-			if (c->state != DOOR_HELLO)
+			if (c->state != DOOR_HELLO) {
+				c->retold = c->state == DOOR_HANDED;
 				door_conn_tell(c);
+			}
 }
 
 /* Fronts */

@@ -54,7 +54,8 @@ struct door_conn {
 	struct loop_timer deadline;
 	enum door_state state;
 	uint32_t id;
-	int sock; /* -1 once handed over */
+	int sock;    /* -1 once handed over */
+	bool retold; /* … when another core than this one was there */
 	bool admin;
 	uint8_t nonce[HELLO_NONCE];
 	struct door_proc *proc;

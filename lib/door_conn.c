@@ -189,7 +189,7 @@ static void tell_gone(const struct door_conn *c)
 	struct attrs a;
 
 	attrs_init(&a);
-	if (c->state == DOOR_HANDED)
+	if (c->state == DOOR_HANDED && !c->retold)
 		ENSURE(attrs_add_str(&a, "handed", "yes") == OK);
 	chan_tell(&door.core, DC_GONE, c->id, attrs_view(&a));
 	attrs_wipe(&a);

@@ -69,7 +69,8 @@ enum door_core_kind {
 	DC_KNOWN,
 	/* door -> core, id conn: the process died or the connection ended.
 	 * handed=yes: its front has had it, and says FC_CLOSED behind what came over
-	 * it: until then the core keeps who that was */
+	 * it: until then the core keeps who that was. Not said to a core that came later:
+	 * the front may have said FC_CLOSED to the one before, or to none */
 	DC_GONE,
 	/* core -> door, id conn: is the process of conn still the one examined,
 	 * and its program the file at exe=PATH (may be absent)? ref=N */

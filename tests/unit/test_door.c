@@ -35,7 +35,8 @@ enum {
 struct core {
 	struct chan chan; /* first member */
 	unsigned conns, examined;
-	uint32_t last; /* connection */
+	unsigned gone, handed; /* … of which their front will speak */
+	uint32_t last;         /* connection */
 	uint64_t id;
 	bool alive;
 	struct procinfo p;
@@ -81,6 +82,8 @@ static void core_heard(struct chan *ch, const struct msg *m)
 		c->last = (uint32_t)m->id;
 		chan_tell(ch, DC_KNOWN, m->id, (struct attr_view){ 0 });
 	}
+	c->gone += m->kind == DC_GONE;
+	c->handed += m->kind == DC_GONE && attr_count(m->attrs, "handed");
 	if (m->kind != DC_EXAMINED)
 		return;
 	c->examined++;
@@ -624,6 +627,41 @@ static void those_who_waited_for_a_front_that_died_get_another(void **state)
 		close(fd[i]);
 }
 
+static int handed_over(void)
+{
+	unsigned n = w.front.conns;
+	int fd = connected();
+
+	assert_true(hello(fd));
+	until(&w.front.conns, n + 1);
+	return fd;
+}
+
+/* Its front may have said so to the core before this one, or to none: who waits for it to be
+ * said again would wait for ever. */
+static void no_core_waits_for_what_its_front_told_another(void **state)
+{
+	int first, second;
+
+	(void)state;
+	meets_front();
+	first = handed_over();
+	chan_tell(&w.front.chan, DF_CLOSED, w.core.last,
+		  (struct attr_view){ 0 });
+	until(&w.core.gone, 1);
+	assert_int_equal(w.core.handed, 1);
+	second = handed_over();
+	chan_close(&w.core.chan);
+	meets(&w.core.chan, &core_ops, "peer=vault");
+	until(&w.core.conns, 3);
+	chan_tell(&w.front.chan, DF_CLOSED, w.core.last,
+		  (struct attr_view){ 0 });
+	until(&w.core.gone, 2);
+	assert_int_equal(w.core.handed, 1);
+	close(first);
+	close(second);
+}
+
 #define CASE(f) cmocka_unit_test_setup_teardown(f, begin, end)
 
 int main(void)
@@ -640,6 +678,7 @@ int main(void)
 		CASE(a_front_that_breaks_the_rules_is_the_supervisors_to_end),
 		CASE(a_front_that_does_not_read_delays_nobody_else),
 		CASE(those_who_waited_for_a_front_that_died_get_another),
+		CASE(no_core_waits_for_what_its_front_told_another),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
