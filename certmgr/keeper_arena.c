@@ -174,7 +174,8 @@ void arena_key_put(unsigned slot, unsigned key, const uint8_t *pkcs8,
 	ENSURE(key < ARENA_KEYS && len <= KEEPER_PKCS8);
 	memcpy(s->key[key], pkcs8, len);
 	s->key_len[key] = (uint16_t)len;
-	seal(s);
+	if (s->owner[0]) /* else its plan comes next */
+		seal(s);
 }
 
 void arena_key_drop(unsigned slot, unsigned key)
