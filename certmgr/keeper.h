@@ -255,6 +255,7 @@ struct keeper {
 	/* agents */
 	struct map *agents; /* by id */
 	unsigned live;
+	bool some_failed; /* perhaps: nobody looks for them where none are */
 	struct map *owed; /* by serial */
 	struct grant_set *grants;
 	unsigned claims;

@@ -260,6 +260,7 @@ void hold_failed(struct hold *h, enum err e, const char *text, bool final)
 		return;
 	}
 	a->failed = e;
+	keeper.some_failed = true;
 	(void)snprintf(a->why, sizeof a->why, "%s", text);
 	log_text(LOG_WARN, "refused_by_ca", "%s (%s): %s", a->id, a->type,
 		 text);

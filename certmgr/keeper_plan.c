@@ -228,13 +228,19 @@ static void end_failed(const struct spawn *s)
 {
 	const struct agent *a;
 	struct agent *old = NULL;
+	bool failed = false;
 	size_t at = 0;
 
-	while (s->pidfd >= 0 && !old && (a = map_next(keeper.agents, &at)))
+	if (s->pidfd < 0 || !keeper.some_failed)
+		return;
+	while (!old && (a = map_next(keeper.agents, &at))) {
+		failed |= a->failed != OK;
 		if (a->failed != OK && a->state == AGENT_LIVE && a->bound &&
 		    a->now.state != HOLD_MADE && a->spawner == s->uid &&
 		    !strcmp(a->type, s->type) && a->who.pid == s->who.pid)
 			old = agent_find(a->id);
+	}
+	keeper.some_failed = failed;
 	if (old)
 		agent_end(old, "ended", "cessationOfOperation");
 }

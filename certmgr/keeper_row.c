@@ -238,6 +238,7 @@ static enum err get_failed(struct agent *a, struct attr_view v, struct fault *f)
 	n = strcspn(text, " ");
 	if (text[0] && text[n]) {
 		TRY(err_parse(text, n, &a->failed));
+		keeper.some_failed = true;
 		(void)snprintf(a->why, sizeof a->why, "%.*s",
 			       (int)sizeof a->why - 1, text + n + 1);
 	}
