@@ -323,6 +323,8 @@ struct agent *agent_new(const char *id, unsigned slot, struct fault *f);
 MUST enum err agent_may_charge(const struct agent *a, struct fault *f);
 void agent_charge(struct agent *a);
 void agent_bind(struct agent *a, const struct procinfo *p, int pidfd);
+/* From now on the end of its process is seen. */
+void agent_watch(struct agent *a);
 void agent_unbind(struct agent *a);
 /* exec has ended the right: the program that had the key is no more. */
 bool agent_other_program(const struct agent *a, const struct procinfo *now);

@@ -154,7 +154,12 @@ void agent_bind(struct agent *a, const struct procinfo *p, int pidfd)
 	a->watch = (struct loop_fd){ .fd = pidfd,
 				     .events = EPOLLIN,
 				     .on = process_ended };
-	ENSURE(loop_watch(keeper.loop, &a->watch) == OK);
+}
+
+void agent_watch(struct agent *a)
+{
+	if (a->pidfd >= 0)
+		ENSURE(loop_watch(keeper.loop, &a->watch) == OK);
 }
 
 void agent_unbind(struct agent *a)
@@ -267,10 +272,12 @@ void agents_examined(uint64_t ref, const struct procinfo *p, int pidfd)
 		agent_end(a, "other_program", "cessationOfOperation");
 		return;
 	}
-	if (a->pidfd < 0)
+	if (a->pidfd < 0) {
 		agent_bind(a, p, pidfd);
-	else
+		agent_watch(a);
+	} else {
 		fd_close(&pidfd);
+	}
 	a->who = *p;
 	a->examined = true;
 	rows_dirty(a);

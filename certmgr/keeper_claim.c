@@ -399,6 +399,7 @@ static enum err bind_first(struct claim *c, struct agent *a, int *pidfd,
 		return OK;
 	TRY(check_process(a, c, f));
 	agent_bind(a, &c->who, *pidfd);
+	agent_watch(a);
 	*pidfd = -1;
 	a->examined = true;
 	rows_dirty(a);

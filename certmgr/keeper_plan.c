@@ -1,5 +1,5 @@
-/* Keeper: an agent that may be started is made: what was asked for is checked, the token
- * given out, and the plan put where a new keeper finds it; then the caller is answered. */
+/* Keeper: an agent that may be started is made: what was asked for is checked, and the plan
+ * put where a new keeper finds it; then the token is given out and the caller answered. */
 #include "certmgr/keeper_spawn.h"
 
 #include <signal.h>
@@ -129,28 +129,16 @@ static enum err fill(struct agent *a, struct spawn *s, const struct subject *by,
 			   &a->lifetime, f);
 }
 
-static enum err give_token(struct agent *a, const struct spawn *s,
-			   struct fault *f)
+static void make_token(struct agent *a, struct buf *text)
 {
 	AUTO(agent_token_wipe) struct agent_token t = { .secret = NULL };
-	struct buf text;
-	ssize_t n;
 
 	agent_token_make(a->id, &t);
 	agent_token_hash(&t, a->token);
-	buf_init_secret(&text, 2 * AGENT_TOKEN_TEXT);
-	ENSURE(agent_token_format(&t, &text) == OK);
-	n = send(s->token_fd, text.p, text.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n != (ssize_t)text.len)
-		(void)fault_set(f, ERR_INVALID,
-				"the token cannot be written to the socket "
-				"that came with the call");
-	n -= (ssize_t)text.len;
-	buf_wipe(&text);
-	return n ? ERR_INVALID : OK;
+	ENSURE(agent_token_format(&t, text) == OK);
 }
 
-/* From here on a new keeper knows it. */
+/* From here on a new keeper knows it, and the token's hash. */
 static enum err plan(struct agent *a, struct fault *f)
 {
 	struct attrs v;
@@ -168,6 +156,22 @@ static enum err plan(struct agent *a, struct fault *f)
 		arena_plan(a->slot, a->id, attrs_view(&v));
 	attrs_wipe(&v);
 	return e;
+}
+
+static enum err give_token(struct agent *a, const struct spawn *s,
+			   struct fault *f)
+{
+	AUTO(buf_wipe)
+	struct buf text = { .max = 2 * AGENT_TOKEN_TEXT, .secret = true };
+
+	make_token(a, &text);
+	TRY(plan(a, f));
+	if (send(s->token_fd, text.p, text.len, MSG_DONTWAIT | MSG_NOSIGNAL) !=
+	    (ssize_t)text.len)
+		return fault_set(f, ERR_INVALID,
+				 "the token cannot be written to the socket "
+				 "that came with the call");
+	return OK;
 }
 
 static void record(const struct agent *a, const struct spawn *s)
@@ -208,6 +212,20 @@ static void answer(struct agent *a, struct spawn *s)
 	else
 		call_reply(&s->call, &r);
 	attrs_wipe(&r);
+	conns_flush(&keeper.conns, s->call.id);
+}
+
+/* Nobody waits for these, which are done in the same turn. */
+static void follow_up(struct agent *a, struct spawn *s)
+{
+	agent_charge(a);
+	keeper.spawned++;
+	agent_watch(a);
+	record(a, s);
+	view_tell(a);
+	rows_dirty(a);
+	agent_schedule(a);
+	agent_examine(a);
 	spawn_free(s);
 }
 
@@ -218,6 +236,7 @@ static void undo(struct agent *a)
 	keeper.live--;
 	a->state = AGENT_ENDED;
 	a->gone = true;
+	arena_plan_stored(a->slot);
 	hold_wipe(a, &a->now);
 	rows_dirty(a);
 }
@@ -259,7 +278,7 @@ void spawn_make(struct spawn *s, const struct subject *by)
 		return;
 	}
 	if (fill(a, s, by, &f) != OK || agent_may_charge(a, &f) != OK ||
-	    give_token(a, s, &f) != OK || plan(a, &f) != OK) {
+	    give_token(a, s, &f) != OK) {
 		undo(a);
 		if (f.code == ERR_DENIED)
 			spawn_deny(s, &f);
@@ -267,13 +286,6 @@ void spawn_make(struct spawn *s, const struct subject *by)
 			spawn_error(s, &f);
 		return;
 	}
-	agent_charge(a);
-	keeper.spawned++;
-	record(a, s);
-	view_tell(a);
 	answer(a, s);
-	/* nobody waits for the rest */
-	rows_dirty(a);
-	agent_schedule(a);
-	agent_examine(a);
+	follow_up(a, s);
 }

@@ -85,6 +85,9 @@ void conns_pause(struct conns *c, bool paused);
 void conns_tell(const struct conns *c, uint32_t kind, uint64_t id,
 		struct attr_view v);
 
+/* Writes at once what he has been told, for who waits for nothing else of this turn. */
+void conns_flush(const struct conns *c, uint64_t id);
+
 /* Asks door whether the process behind conn is still the one it examined, and runs
  * path (len 0: not asked); ops->checked is called with ref. ERR_UNAVAILABLE. */
 MUST enum err conns_check(struct conns *c, uint32_t conn, const char *path,

@@ -231,12 +231,26 @@ void conns_pause(struct conns *c, bool paused)
 		chan_pause(&f->chan, paused);
 }
 
+static struct conns_front *front_of_call(const struct conns *c, uint64_t id)
+{
+	const struct conn *conn = conns_find(c, (uint32_t)(id >> 32));
+
+	return conn ? conns_front_of(c, conn) : NULL;
+}
+
 void conns_tell(const struct conns *c, uint32_t kind, uint64_t id,
 		struct attr_view v)
 {
-	const struct conn *conn = conns_find(c, (uint32_t)(id >> 32));
-	struct conns_front *f = conn ? conns_front_of(c, conn) : NULL;
+	struct conns_front *f = front_of_call(c, id);
 
 	if (f)
 		chan_tell(&f->chan, kind, id, v);
+}
+
+void conns_flush(const struct conns *c, uint64_t id)
+{
+	struct conns_front *f = front_of_call(c, id);
+
+	if (f)
+		chan_flush(&f->chan);
 }

@@ -209,6 +209,55 @@ def a_node_that_is_full_is_so_after_a_restart(cm):
     equal(int(cm.status().text("agents")), most, "agents of the new keeper")
 
 
+@contextlib.contextmanager
+def store_stopped(cm):
+    """Nothing is written meanwhile."""
+    store = cm.roles()["store"][0]
+    os.kill(store, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(store, signal.SIGCONT)
+
+
+@case
+def a_start_that_was_answered_is_known_to_the_next_keeper(cm):
+    """Also if keeper dies before the store has heard of it."""
+    uid = fresh_uid()
+    cm.grant(uid)
+    with store_stopped(cm):
+        spawned = cm.spawn(uid)
+        cm.kill("keeper")
+    cm.wait_ready_node()
+    check(cm.claim(spawned, uid)[0], "its token is taken")
+
+
+def untaken(api):
+    """What a start gets whose token nobody takes."""
+    ours, theirs = socket.socketpair()
+    ours.close()
+    with theirs, Client(api) as c:
+        try:
+            call_fds(c, "agent.spawn", [("type", "web")], [theirs.fileno()])
+        except Refused as e:
+            return e.error
+    return None
+
+
+@case
+def a_start_whose_token_nobody_takes_leaves_nothing(cm):
+    """Nor what a next keeper would take up again."""
+    uid = fresh_uid()
+    cm.grant(uid)
+    with store_stopped(cm):
+        equal(as_uid(uid, untaken, cm.api), "invalid", "the answer")
+        cm.kill("keeper")
+    cm.wait_ready_node()
+    with cm.admin() as a:
+        equal([i.text("agent") for i in a.call("agent.list").items
+               if i.text("uid") == str(uid)], [], "agents of the new keeper")
+
+
 @case
 def a_store_that_dies_while_it_is_read_is_read_on(cm):
     """Of a thousand rows, somewhere in the middle: none is taken for there twice."""

@@ -202,6 +202,27 @@ static void an_answer_goes_to_the_front_of_its_connection(void **state)
 	assert_int_equal(world.bert.msgs, 0);
 }
 
+static bool is_there(const struct other *o)
+{
+	char byte;
+
+	return recv(o->chan.watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 1;
+}
+
+static void what_somebody_waits_for_leaves_before_the_turn_ends(void **state)
+{
+	(void)state;
+	conns_flush(&world.conns, 99ull << 32 | 1); /* nobody */
+	says(&world.anna, CLIENT_CALL, 7ull << 32 | 3, "verb=x");
+	until(&world.calls, 1);
+	call_error(&world.last, ERR_LIMITED, "too much");
+	assert_false(is_there(&world.anna));
+	conns_flush(&world.conns, world.last.id);
+	assert_true(is_there(&world.anna));
+	until(&world.anna.msgs, 1);
+	assert_int_equal(world.anna.id, world.last.id);
+}
+
 static void a_front_speaks_for_its_own_user_only(void **state)
 {
 	(void)state;
@@ -596,6 +617,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(door_hears_that_a_connection_is_known),
 		CASE(an_answer_goes_to_the_front_of_its_connection),
+		CASE(what_somebody_waits_for_leaves_before_the_turn_ends),
 		CASE(a_front_speaks_for_its_own_user_only),
 		CASE(a_front_that_breaks_the_rules_is_the_supervisors_to_end),
 		CASE(a_call_of_an_unknown_connection_is_answered_by_an_error),
