@@ -53,13 +53,14 @@ def both(what, got, name):
 
 def spawn_rows(cm):
     got = rounds(cm, lambda: tool("agent_spawn", cm.api, SPAWNS),
-                 "bare", "spawn", "cert")
+                 "bare", "way", "spawn", "cert")
     heading("agents: started one after the other on a kept connection")
     at_most("spawn to token / a bare round trip",
             got["spawn_us"] / got["bare_us"], 3)
     both("spawn to token", got, "spawn")
     both("token to certificate, over the socket", got, "cert")
-    both("a bare round trip (UNIX socket, one process)", got, "bare")
+    both("the way of a spawn, through processes that do nothing", got, "way")
+    both("a bare round trip (UNIX socket, client and server)", got, "bare")
 
 
 @contextlib.contextmanager

@@ -1,14 +1,20 @@
 /* Benchmark: agents started one after the other on a kept connection, each by the pidfd
  * of this process: until its token is there, then until its certificate is, claimed over
- * the socket; by turns with a bare round trip over a UNIX socket.
+ * the socket; by turns with a bare round trip over a UNIX socket, and with the way of a
+ * spawn through processes that do nothing.
  *	agent_spawn API COUNT
- * API: certmgr's api.sock. Prints median and p99 of each. The agents end with us. */
+ * API: certmgr's api.sock. Prints median and p99 of each. The agents end with us.
+ * All are measured alike: the others are processes of their own, which wait in epoll and
+ * run on any CPU, as certmgr's do, and each turn begins after the same rest, when all of
+ * them sleep. A bare round trip is a message and its answer, no more: nobody passes it on,
+ * no descriptors go with it. */
 #include "lib/client.h"
 #include "lib/clock.h"
 #include "lib/kinds.h"
 #include "lib/msg.h"
 #include "tests/bench/lib/agents.h"
 #include "tests/bench/lib/echo.h"
+#include "tests/bench/lib/relay.h"
 #include "tests/bench/lib/stage.h"
 
 #include <stdio.h>
@@ -27,8 +33,9 @@ enum {
 struct bench {
 	struct cretula *spawns, *claims;
 	int self, echo;
+	struct relay *relay;
 	struct buf call; /* of about what agent.spawn sends */
-	struct times bare, spawn, cert;
+	struct times bare, way, spawn, cert;
 };
 
 static void rest(void)
@@ -93,6 +100,10 @@ static void turn(struct bench *b)
 	bare(b);
 	rest();
 	start = clock_boot();
+	relay_turn(b->relay, b->self);
+	times_add(&b->way, start);
+	rest();
+	start = clock_boot();
 	agents_spawn(b->spawns, b->self, NULL, false, &ref);
 	agents_token(&ref, &token);
 	times_add(&b->spawn, start);
@@ -130,14 +141,18 @@ int main(int argc, char **argv)
 	e = echo_start(ANSWER);
 	b.echo = echo_connect(e);
 	ENSURE(b.echo >= 0);
+	b.relay = relay_start();
 	make_call(&b.call);
 	times_init(&b.bare, count);
+	times_init(&b.way, count);
 	times_init(&b.spawn, count);
 	times_init(&b.cert, count);
 	for (unsigned i = 0; i < count; i++)
 		turn(&b);
 	printf("{");
 	times_print(&b.bare, "bare");
+	printf(", ");
+	times_print(&b.way, "way");
 	printf(", ");
 	times_print(&b.spawn, "spawn");
 	printf(", ");
@@ -146,6 +161,7 @@ int main(int argc, char **argv)
 	buf_wipe(&b.call);
 	close(b.echo);
 	close(b.self);
+	relay_stop(b.relay);
 	echo_stop(e);
 	cretula_close(b.spawns);
 	cretula_close(b.claims);
