@@ -27,7 +27,7 @@ enum {
 	/* the end of everything, should a wait not end as it must */
 	ALARM_S = UPCALL_MS / 1000 + 3,
 	DESCRIBE_MAX = 256, /* more than a good description takes */
-	KEYS_READ = 16384,
+	KEYS_READ = 4096,   /* as much as the kernel gives at once */
 };
 
 static const uid_t NOBODY = UINT32_MAX - 1; /* who owns no key */
