@@ -162,6 +162,7 @@ static void from_door(struct chan *ch, const struct msg *m)
 	case DC_CHECK:
 	case DC_EXAMINE:
 	case DC_REFUSED:
+	case DC_UNCHECKED:
 		break;
 	}
 	child_broken("door");
@@ -220,6 +221,7 @@ static void from_verifier(struct chan *ch, const struct msg *m)
 		conn_gone(c, m);
 		return;
 	case DC_REFUSED:
+	case DC_UNCHECKED:
 		if (c->ops->refused)
 			c->ops->refused(m);
 		return;

@@ -39,7 +39,8 @@ struct conns_ops {
 	 * it is gone, another process by now, or was none. Questions that are open when
 	 * door goes (orphaned) are never answered. NULL: never asked. */
 	void (*examined)(uint64_t ref, const struct procinfo *p, int pidfd);
-	/* The verifier refused somebody (DC_REFUSED). NULL: there is no verifier. */
+	/* The verifier refused somebody (DC_REFUSED), or let him in without knowing
+	 * whether he is revoked (DC_UNCHECKED). NULL: there is no verifier. */
 	void (*refused)(const struct msg *m);
 };
 

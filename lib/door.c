@@ -97,6 +97,7 @@ static void from_core(struct chan *ch, const struct msg *m)
 	case DC_CHECKED:
 	case DC_EXAMINED:
 	case DC_REFUSED:
+	case DC_UNCHECKED:
 		break;
 	}
 	child_broken("core");

@@ -90,6 +90,10 @@ enum door_core_kind {
 	 * cert.uid= as its certificate says, believed or not]; at most one a second with
 	 * the same reason and serial, count=N */
 	DC_REFUSED,
+	/* verifier -> core, for the audit, before DC_CONN: fail=open lets somebody in
+	 * although it cannot be known whether he is revoked: reason= and the rest as of
+	 * DC_REFUSED; once for a certificate, until more is known of it */
+	DC_UNCHECKED,
 };
 
 enum door_front_kind {

@@ -25,7 +25,12 @@ bool refusals_may(struct refusals *r, uint64_t boot);
 MUST enum err refusals_format(const struct refusals *r, struct attr_view m,
 			      struct attrs *what);
 
-/* All of it: a line of the log, and a record if the log (may be closed) takes one. */
+/* event=unchecked and the same of who was let in all the same (DC_UNCHECKED). */
+MUST enum err refusals_format_unchecked(struct attr_view m, struct attrs *what);
+
+/* All of it: a line of the log, and a record if the log (may be closed) takes one. Of
+ * DC_UNCHECKED the record only, without a bound: only who has a certificate of the CA's
+ * causes these, and the verifier has its own line. */
 void refusals_take(struct refusals *r, struct audit_link *log, uint64_t boot,
 		   const struct msg *m);
 

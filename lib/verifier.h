@@ -90,6 +90,7 @@ struct vcert {
 	struct vsource *source;
 	struct vcert *next, **at; /* among those of source */
 	struct fault *why;        /* it is revoked, for ever; NULL: it is not */
+	bool unchecked;           /* fail=open let it in, which was told */
 	struct vconn *conns;
 	size_t n_conns;
 	struct loop_timer expiry;
@@ -170,6 +171,9 @@ void fetch_cancel(struct vfetch *v);
 /* To the core, DC_REFUSED. names: cert.o= cert.ou= cert.uid= serial= of it are said. */
 void refuse_tell(const struct fault *why, const char *peer,
 		 struct attr_view names);
+/* The same of who was let in by fail=open, DC_UNCHECKED. */
+void refuse_not(const struct fault *why, const char *peer,
+		struct attr_view names);
 /* What a certificate says of itself, believed or not: the same names, appended. */
 void refuse_names(struct span der, struct attrs *out);
 

@@ -108,7 +108,6 @@ static void say(const struct fault *why, struct attr_view names,
 	struct attr_view it = names;
 	struct attr a;
 
-	ENSURE(attrs_add_str(out, "error", err_name(why->code)) == OK);
 	ENSURE(attrs_add_str(out, "reason", why->text) == OK);
 	while (attr_next(&it, &a))
 		if (attr_named(&a, "serial") || attr_named(&a, "cert.o") ||
@@ -145,6 +144,7 @@ void refuse_tell(const struct fault *why, const char *peer,
 	struct attrs said;
 
 	attrs_init(&said);
+	ENSURE(attrs_add_str(&said, "error", err_name(why->code)) == OK);
 	say(why, names, &said);
 	r = place_of(&said);
 	memcpy(r->peer, peer, sizeof r->peer);
@@ -160,4 +160,17 @@ void refuse_tell(const struct fault *why, const char *peer,
 	if (!timer.loop)
 		loop_arm(verifier.loop, &timer,
 			 clock_boot() + CLOCK_SECOND / 4);
+}
+
+void refuse_not(const struct fault *why, const char *peer,
+		struct attr_view names)
+{
+	struct attrs a;
+
+	attrs_init(&a);
+	say(why, names, &a);
+	if (peer[0])
+		ENSURE(attrs_add_str(&a, "peer", peer) == OK);
+	chan_tell(&verifier.core, DC_UNCHECKED, 0, attrs_view(&a));
+	attrs_wipe(&a);
 }

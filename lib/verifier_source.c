@@ -123,6 +123,15 @@ static void cannot_check(const struct vsource *s, struct fault *f)
 			s->why ? s->why : "there is no answer in time");
 }
 
+/* Once, until it is known again whether it is revoked. */
+static void note_unchecked(struct vcert *c, const struct fault *why)
+{
+	if (!c->conns || c->unchecked)
+		return;
+	c->unchecked = true;
+	refuse_not(why, c->conns->peer, attrs_view(&c->who));
+}
+
 /* There is no answer that is young enough. */
 static void undecided(struct vsource *s, bool all)
 {
@@ -139,9 +148,10 @@ static void undecided(struct vsource *s, bool all)
 		next = c->next;
 		if (c->why)
 			cert_all_bad(c, c->why);
-		else if (verifier.open)
+		else if (verifier.open) {
+			note_unchecked(c, &f);
 			cert_all_good(c);
-		else if (all)
+		} else if (all)
 			cert_all_bad(c, &f);
 		else
 			cert_waiting_bad(c, &f);
@@ -198,6 +208,7 @@ static void look_up(struct vcert *c)
 void source_judge(struct vcert *c, struct vconn *conn)
 {
 	struct vsource *s = c->source;
+	struct fault f;
 
 	look_up(c);
 	if (conn->state == VCONN_BAD)
@@ -208,9 +219,11 @@ void source_judge(struct vcert *c, struct vconn *conn)
 	}
 	if (is_fresh(s) && decide(c))
 		return;
-	if (s->unchecked)
+	if (s->unchecked) {
+		cannot_check(s, &f);
+		note_unchecked(c, &f);
 		conn_good(conn);
-	else if (s->tries && clock_boot() < s->next_try && !s->fetch)
+	} else if (s->tries && clock_boot() < s->next_try && !s->fetch)
 		undecided(s, false);
 	else
 		fetch(s, true);
@@ -248,6 +261,7 @@ void source_answered(struct vsource *s, uint64_t as_of)
 	s->why = NULL;
 	for (c = s->certs; c; c = next) {
 		next = c->next;
+		c->unchecked = false;
 		if (!c->why)
 			(void)decide(c);
 	}

@@ -5,7 +5,6 @@ right names, another use, expired, revoked, and an OCSP responder that is down o
 import contextlib
 import datetime
 import http.client
-import json
 import os
 import ssl
 import sys
@@ -21,7 +20,7 @@ from lib.ca_client import (DER, PEM, Chain, add_token, context, enrol, key_pem, 
                            make_csr, new_key, serial_hex)
 from lib.case import Skip, case, check, equal, is_sanitized, run
 from lib.certmgr import Certmgr, served_ca
-from lib.daemon import Daemon
+from lib.daemon import Daemon, records
 from lib.responder import Responder
 from lib.web import Answer
 
@@ -129,10 +128,8 @@ class Place:
             words in r.get("reason", "") and error in (None, r.get("error")) and
             serial in (None, r.get("serial")) for r in self.records()))
 
-    def records(self):
-        out = self.credd.cli("audit", "show", "--json").stdout
-        found = [json.loads(line)["record"] for line in out.splitlines()]
-        return [r for r in found if r.get("event") == "refused"]
+    def records(self, event="refused"):
+        return records(self.credd, event)
 
     def again(self, **options):
         """credd anew, configured otherwise."""
@@ -287,7 +284,13 @@ def fail_open_lets_in_and_says_so(place):
     place.again(revocation_fail="open")
     for mode, words in LIES[:1] + LIES[5:6]:
         with lying(place, mode):
-            equal(place.come(place.made()).status, 200, mode)
+            made = place.made()
+            for _ in range(2):
+                equal(place.come(made).status, 200, mode)
+            found = [r for r in place.records("unchecked")
+                     if r["serial"] == serial_hex(made[0])]
+            equal(len(found), 1, "on record once, however often he comes")
+            check(words in found[0]["reason"], "why", found)
             until("it is in the log", lambda: any(
                 "event=weaker" in line and words in line
                 for line in place.credd.log().splitlines()))

@@ -59,6 +59,24 @@ static void formats(struct refusals *r, const char *in, const char *want)
 	assert_string_equal((char *)b.p, want);
 }
 
+static void test_of_who_was_let_in_the_same_is_kept(void **state)
+{
+	AUTO(attrs_wipe) struct attrs a = { 0 };
+	AUTO(attrs_wipe) struct attrs what = { 0 };
+	AUTO(buf_wipe) struct buf b = { 0 };
+
+	(void)state;
+	list(&a, "reason=why peer=10.0.0.1:5 serial=01ab event=run");
+	attrs_init(&what);
+	buf_init(&b, 4096);
+	assert_int_equal(refusals_format_unchecked(attrs_view(&a), &what), OK);
+	assert_int_equal(attr_format_text(attrs_view(&what), &b), OK);
+	assert_int_equal(buf_u8(&b, 0), OK);
+	assert_string_equal(
+		(char *)b.p,
+		"event=unchecked reason=why peer=10.0.0.1:5 serial=01ab");
+}
+
 static void test_what_is_kept(void **state)
 {
 	struct refusals r = { 0 };
@@ -87,6 +105,7 @@ int main(void)
 		cmocka_unit_test(test_a_flood_is_bounded),
 		cmocka_unit_test(test_soon_after_the_boot),
 		cmocka_unit_test(test_what_is_kept),
+		cmocka_unit_test(test_of_who_was_let_in_the_same_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -298,6 +298,16 @@ static inline struct msg ver_refused(struct ver *v, const char *error,
 	return m;
 }
 
+static inline void ver_unchecked(struct ver *v, const char *words)
+{
+	struct msg m = ver_get(v, v->core);
+
+	assert_int_equal(m.kind, DC_UNCHECKED);
+	ver_has(&m, "reason", words);
+	ver_has(&m, "peer", "192.0.2.9");
+	ver_has(&m, "cert.uid", WORLD_AGENT);
+}
+
 static inline void ver_dropped(struct ver *v, uint32_t n)
 {
 	struct msg m = ver_get(v, v->core);
