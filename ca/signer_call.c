@@ -2,9 +2,9 @@
 #include "ca/signer.h"
 
 #include "ca/kinds.h"
-#include "ca/signer_file.h"
 #include "lib/ca_scope.h"
 #include "lib/crl.h"
+#include "lib/own_file.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -64,7 +64,7 @@ static void broken(struct signer *s)
 
 static void load(struct signer *s)
 {
-	if (!file_there(s->dir, KEYS_FILE)) {
+	if (!own_file_there(s->dir, KEYS_FILE)) {
 		s->state = SIGNER_NONE;
 		return;
 	}
@@ -126,7 +126,7 @@ static enum err ready_format(const struct signer *s, struct attrs *out)
 	TRY(attrs_add(out, "store", 0, s->keys.store, STORE_ID_SIZE));
 	TRY(attrs_add(out, "log_key", 0, s->keys.log_key, NOTE_PUBLIC));
 	TRY(attrs_add_str(out, "root_key",
-			  file_there(s->dir, ROOT_FILE) ? "yes" : "no"));
+			  own_file_there(s->dir, ROOT_FILE) ? "yes" : "no"));
 	TRY(attrs_add_u64(out, "next", m->next));
 	TRY(attrs_add_u64(out, "log_size", m->now.log_size));
 	TRY(attrs_add_u64(out, "epoch", m->now.epoch));

@@ -3,8 +3,8 @@
 #include "ca/signer.h"
 #include "ca/signer_root.h"
 
-#include "ca/signer_file.h"
 #include "lib/crl.h"
+#include "lib/own_file.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -315,7 +315,7 @@ static enum err all_save(struct signer *s, const struct signkey *root,
 		e = mark_open(&s->mark, s->dir, k->mark_key, f);
 	if (e == OK)
 		e = keys_save(k, s->dir, &s->keyfile, f);
-	if (e != OK && !file_there(s->dir, KEYS_FILE))
+	if (e != OK && !own_file_there(s->dir, KEYS_FILE))
 		(void)unlinkat(s->dir, ROOT_FILE, 0);
 	return e;
 }
@@ -339,7 +339,7 @@ enum err signer_make(struct signer *s, struct attr_view v, int64_t now,
 	attrs_init_secret(&list);
 	TRY(passphrase_take(s, v, &list, &passphrase, f));
 	TRY(plan_take(v, &p, f));
-	if (file_there(s->dir, ROOT_FILE))
+	if (own_file_there(s->dir, ROOT_FILE))
 		return fault_set(f, ERR_EXISTS,
 				 "'" ROOT_FILE "' of another CA is in the "
 				 "signer's folder: move it away first");

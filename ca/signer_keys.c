@@ -2,7 +2,7 @@
  * disk. */
 #include "ca/signer_keys.h"
 
-#include "ca/signer_file.h"
+#include "lib/own_file.h"
 #include "lib/seal.h"
 #include "lib/slot.h"
 
@@ -273,7 +273,7 @@ enum err keys_load(struct signer_keys *k, int dir, const struct buf *keyfile,
 	AUTO(buf_wipe) struct buf b = { 0 };
 
 	buf_init(&b, KEYS_FILE_MAX);
-	TRY(file_read(dir, KEYS_FILE, &b, f));
+	TRY(own_file_read(dir, KEYS_FILE, &b, f));
 	return keys_parse(k, b.p, b.len, keyfile, f);
 }
 
@@ -287,7 +287,7 @@ enum err keys_save(struct signer_keys *k, int dir, const struct buf *keyfile,
 	k->generation++;
 	e = keys_format(k, keyfile, &b, f);
 	if (e == OK)
-		e = file_replace(dir, KEYS_FILE, &b, f);
+		e = own_file_replace(dir, KEYS_FILE, &b, f);
 	if (e != OK)
 		k->generation--;
 	return e;
@@ -329,12 +329,12 @@ enum err root_save(const struct signer_keys *k, int dir,
 	AUTO(buf_wipe) struct buf b = { 0 };
 
 	buf_init(&b, KEYS_FILE_MAX);
-	if (file_there(dir, ROOT_FILE))
+	if (own_file_there(dir, ROOT_FILE))
 		return fault_set(f, ERR_EXISTS,
 				 "'" ROOT_FILE "' of another CA is there: move "
 				 "it away first");
 	TRY(root_format(k, root, passphrase, &b, f));
-	return file_replace(dir, ROOT_FILE, &b, f);
+	return own_file_replace(dir, ROOT_FILE, &b, f);
 }
 
 static enum err root_damaged(struct fault *f)
@@ -394,7 +394,7 @@ enum err root_load(const struct signer_keys *k, int dir,
 	enum err e;
 
 	buf_init(&b, KEYS_FILE_MAX);
-	e = file_read(dir, ROOT_FILE, &b, f);
+	e = own_file_read(dir, ROOT_FILE, &b, f);
 	if (e == ERR_NOT_FOUND)
 		return fault_set(f, e,
 				 "the root key is not here: put '" ROOT_FILE

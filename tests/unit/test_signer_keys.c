@@ -1,9 +1,9 @@
 /* ca/signer_keys: what lies on the disk opens with the right key file only, and not at
  * all when it was touched; and each failure says so. */
-#include "ca/signer_file.h"
 
 #include "tests/unit/signer_world.h"
 
+#include "lib/own_file.h"
 #include <sys/stat.h>
 
 static struct world w;
@@ -136,9 +136,9 @@ static void test_modes_and_links_are_looked_at(void **state)
 static void test_what_cannot_be_looked_at_is_not_missing(void **state)
 {
 	(void)state;
-	assert_true(file_there(w.s.dir, KEYS_FILE));
-	assert_false(file_there(w.s.dir, "nothing"));
-	assert_true(file_there(-1, KEYS_FILE));
+	assert_true(own_file_there(w.s.dir, KEYS_FILE));
+	assert_false(own_file_there(w.s.dir, "nothing"));
+	assert_true(own_file_there(-1, KEYS_FILE));
 }
 
 static void test_a_missing_mark_stops_everything(void **state)

@@ -1,6 +1,6 @@
-/* Part of the signer: its small files. What lies on the disk may have been edited by
- * whoever could write there. */
-#include "ca/signer_file.h"
+/* Used by ca's signer and certmgr's net: the small files of a role's own folder. What lies
+ * on the disk may have been edited by whoever could write there. */
+#include "lib/own_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 enum {
 	FILE_MODE = 0600,
 	MODE_BITS = 07777,
-	NAME_MAX_ = 64,
+	OWN_NAME = 64,
 };
 
 static enum err disk(const char *name, const char *what, struct fault *f)
@@ -25,7 +25,7 @@ static enum err disk(const char *name, const char *what, struct fault *f)
 			 what, strerror(errno));
 }
 
-bool file_there(int dir, const char *name)
+bool own_file_there(int dir, const char *name)
 {
 	struct stat st;
 
@@ -51,7 +51,8 @@ static enum err check(int fd, const char *name, struct stat *st,
 	return OK;
 }
 
-enum err file_read(int dir, const char *name, struct buf *out, struct fault *f)
+enum err own_file_read(int dir, const char *name, struct buf *out,
+		       struct fault *f)
 {
 	AUTO(fd_close)
 	int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
@@ -89,13 +90,13 @@ static enum err write_beside(int dir, const char *name, const char *temp,
 	return OK;
 }
 
-enum err file_replace(int dir, const char *name, const struct buf *b,
-		      struct fault *f)
+enum err own_file_replace(int dir, const char *name, const struct buf *b,
+			  struct fault *f)
 {
-	char temp[NAME_MAX_];
+	char temp[OWN_NAME];
 	enum err e;
 
-	ENSURE(snprintf(temp, sizeof temp, "%s.new", name) < NAME_MAX_);
+	ENSURE(snprintf(temp, sizeof temp, "%s.new", name) < OWN_NAME);
 	e = write_beside(dir, name, temp, b, f);
 	if (e == OK && (renameat(dir, temp, dir, name) || fsync(dir)))
 		e = disk(name, "put in place", f);
