@@ -23,8 +23,6 @@
 enum {
 	AUDIT_PENDING_MAX = 65536,       /* records not yet acknowledged */
 	AUDIT_PENDING_BYTES = 16 << 20,  /* and their bytes */
-	AUDIT_DENIALS_MAX = 256,         /* denials being counted */
-	AUDIT_DENIAL_BYTES = 4096,       /* longer ones are not counted */
 	AUDIT_CHECKPOINT_RECORDS = 4096, /* a checkpoint is due after so many */
 	AUDIT_CHECKPOINT_SECONDS = 5,    /* or so long, */
 	AUDIT_CHECKPOINT_APART = 1,      /* but this many seconds apart: its

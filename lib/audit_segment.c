@@ -30,7 +30,8 @@ struct segment {
 
 void segment_name(unsigned number, char name[SEGMENT_NAME])
 {
-	snprintf(name, SEGMENT_NAME, "log-%08u", number % 100000000);
+	snprintf(name, SEGMENT_NAME, "log-%08u",
+		 number % (SEGMENT_NUMBER_MAX + 1u));
 }
 
 enum err segment_errno(struct fault *f, const char *what, int error)
@@ -129,6 +130,10 @@ enum err segment_create(int dir, unsigned number, uint64_t first,
 	AUTO(buf_wipe) struct buf head = { 0 };
 	AUTO(fd_close) int fd = -1;
 
+	if (number > SEGMENT_NUMBER_MAX)
+		return fault_set(f, ERR_TOO_LARGE,
+				 "%s: it has %d of them, and no more numbers",
+				 what, SEGMENT_NUMBER_MAX);
 	buf_init(&head, HEAD);
 	TRY(buf_put(&head, magic, sizeof magic));
 	TRY(buf_u64(&head, first));

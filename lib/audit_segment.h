@@ -19,7 +19,8 @@ void segment_name(unsigned number, char name[SEGMENT_NAME]);
 MUST enum err segment_file(int dir, const char *name, bool create, int *fd,
 			   struct fault *f);
 
-/* A new segment with its head written and the folder synced. */
+/* A new segment with its head written and the folder synced. ERR_TOO_LARGE: its number is
+ * over SEGMENT_NUMBER_MAX. */
 MUST enum err segment_create(int dir, unsigned number, uint64_t first,
 			     struct segment **out, struct fault *f);
 

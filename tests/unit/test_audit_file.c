@@ -3,8 +3,10 @@
 #include "tests/unit/audit_place.h"
 
 #include "lib/audit_notes.h"
+#include "lib/audit_segment.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 /* A checkpoint over the file's first `size` records (their true tree). */
 static void note_of(uint64_t size, uint64_t generation, struct buf *text,
@@ -422,6 +424,23 @@ static void test_checkpoint_cut_at_every_byte(void **state)
 	}
 }
 
+/* A name has eight digits. */
+static void test_the_last_number_is_the_last(void **state)
+{
+	struct place *p = *state;
+	struct segment *s = NULL;
+	struct fault f;
+
+	assert_int_equal(
+		segment_create(p->dir, SEGMENT_NUMBER_MAX + 1u, 0, &s, &f),
+		ERR_TOO_LARGE);
+	assert_null(s);
+	assert_int_equal(segment_create(p->dir, SEGMENT_NUMBER_MAX, 0, &s, &f),
+			 OK);
+	segment_close(&s);
+	assert_int_equal(unlinkat(p->dir, "log-99999999", 0), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -440,6 +459,7 @@ int main(void)
 		TEST(test_checkpoints_read_back),
 		TEST(test_checkpoint_must_fit),
 		TEST(test_checkpoint_cut_at_every_byte),
+		TEST(test_the_last_number_is_the_last),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
