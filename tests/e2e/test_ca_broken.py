@@ -8,7 +8,7 @@ import sys
 
 from lib import ca_cli
 from lib.ca_cli import until
-from lib.ca_client import Chain, Https, NoAnswer, context
+from lib.ca_client import Chain, Https, NoAnswer, Problem, context
 from lib.case import Skip, case, check, equal, run
 from lib.daemon import wait_end
 from lib.certmgr import served_ca
@@ -61,18 +61,21 @@ def broken(ca, role, said):
 
 
 def steady(function):
-    """Wraps a case: the same processes, and whoever comes is served."""
-    def wrapped(ca):
-        before = standing(ca)
-        function(ca)
-        until("it is served", lambda: served(ca))
-        equal(standing(ca), before, "ca's processes")
+    """Wraps a case: the same processes, and whoever comes is served. Each has a ca of its
+    own: after many deaths the next gate is long in coming."""
+    def wrapped():
+        with served_ca() as ca:
+            ca_cli.init(ca)
+            before = standing(ca)
+            function(ca)
+            until("it is served", lambda: served(ca))
+            equal(standing(ca), before, "ca's processes")
     wrapped.__name__ = function.__name__
     return case(wrapped)
 
 
 def served(ca):
-    with contextlib.suppress(NoAnswer):
+    with contextlib.suppress(NoAnswer, Problem):
         with Https(ca.https, context(Chain(ca))) as web:
             return "root" in web.ask("GET", "/v1/ca")
     return False
@@ -104,9 +107,7 @@ def a_gate_that_dies_ends_nobody_else(ca):
 def main():
     if os.getuid():
         raise Skip("only root takes descriptors of another process")
-    with served_ca() as ca:
-        ca_cli.init(ca)
-        return run(ca)
+    return run()
 
 
 if __name__ == "__main__":

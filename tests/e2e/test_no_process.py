@@ -3,6 +3,7 @@
 told so, everybody else is served, and what died is there again as soon as there is room.
 Only ordinary users are held to RLIMIT_NPROC, so the daemons run as one."""
 import contextlib
+import http.client
 import os
 import resource
 import signal
@@ -14,7 +15,7 @@ from lib.case import Skip, case, check, equal, run
 from lib.daemon import OTHER_UID, PASSPHRASE, Ca, Daemon, as_uid, wait_end
 from lib.raw import ERROR, VANILLA, Client, Raw, right, signs
 from lib.steady import prepare
-from lib.web import PROBLEM, Web, http_sock
+from lib.web import PROBLEM, Answer, Web, http_sock
 
 from cretula_native import CONNECTION_ID, Refused
 
@@ -68,6 +69,14 @@ def greeted(path):
         return [attrs.text(n) for n in ("error", "text", "retry_after")]
 
 
+def unasked(web):
+    """The same by HTTP: who sends meanwhile may find the connection closed."""
+    web.connect()
+    response = http.client.HTTPResponse(web.sock, method="GET")
+    response.begin()
+    return Answer(response)
+
+
 def check_answered(path):
     with Raw(path) as raw:
         raw.call(1, [("verb", "status")])
@@ -106,7 +115,7 @@ def who_comes_is_told_and_nobody_else_notices(credd, ca):
         with no_process(credd):
             check_refused(credd, credd.api)
             with Web(http_sock(credd)) as web:
-                answer = web.ask("GET", "/v1/credentials")
+                answer = unasked(web)
                 equal((answer.status, answer.type), (503, PROBLEM), "by HTTP")
                 equal(answer.headers["Retry-After"], "1", "Retry-After")
                 check(WHY in answer.json["detail"], "why", answer.json)
