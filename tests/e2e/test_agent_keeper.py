@@ -178,6 +178,58 @@ def claims_at_once_get_one_certificate(cm):
         equal(len(as_uid(uid, claims_at_once, cm.api, 6)), 1, "certificates")
 
 
+@contextlib.contextmanager
+def store_stopped(cm):
+    """Nothing is written meanwhile."""
+    store = os.pidfd_open(cm.roles()["store"][0])
+    signal.pidfd_send_signal(store, signal.SIGSTOP)
+    try:
+        yield store
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(store, signal.SIGCONT)
+        os.close(store)
+
+
+@case
+def a_start_that_was_answered_is_known_to_the_next_keeper(cm):
+    """Also if keeper dies before the store has heard of it, and the store with it."""
+    uid = fresh_uid()
+    cm.grant(uid)
+    with store_stopped(cm) as store:
+        spawned = cm.spawn(uid)
+        cm.kill("keeper")
+        signal.pidfd_send_signal(store, signal.SIGKILL)
+    cm.wait_ready_node()
+    check(cm.claim(spawned, uid)[0], "its token is taken")
+
+
+def untaken(api):
+    """What a start gets whose token nobody takes."""
+    ours, theirs = socket.socketpair()
+    ours.close()
+    with theirs, Client(api) as c:
+        try:
+            call_fds(c, "agent.spawn", [("type", "web")], [theirs.fileno()])
+        except Refused as e:
+            return e.error
+    return None
+
+
+@case
+def a_start_whose_token_nobody_takes_leaves_nothing(cm):
+    """Nor what a next keeper would take up again."""
+    uid = fresh_uid()
+    cm.grant(uid)
+    with store_stopped(cm):
+        equal(as_uid(uid, untaken, cm.api), "invalid", "the answer")
+        cm.kill("keeper")
+    cm.wait_ready_node()
+    with cm.admin() as a:
+        equal([i.text("agent") for i in a.call("agent.list").items
+               if i.text("uid") == str(uid)], [], "agents of the new keeper")
+
+
 def many(api, count):
     """That many agents without a process, over one connection; how many there are."""
     made = 0
@@ -209,55 +261,6 @@ def a_node_that_is_full_is_so_after_a_restart(cm):
     equal(int(cm.status().text("agents")), most, "agents of the new keeper")
 
 
-@contextlib.contextmanager
-def store_stopped(cm):
-    """Nothing is written meanwhile."""
-    store = cm.roles()["store"][0]
-    os.kill(store, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(store, signal.SIGCONT)
-
-
-@case
-def a_start_that_was_answered_is_known_to_the_next_keeper(cm):
-    """Also if keeper dies before the store has heard of it."""
-    uid = fresh_uid()
-    cm.grant(uid)
-    with store_stopped(cm):
-        spawned = cm.spawn(uid)
-        cm.kill("keeper")
-    cm.wait_ready_node()
-    check(cm.claim(spawned, uid)[0], "its token is taken")
-
-
-def untaken(api):
-    """What a start gets whose token nobody takes."""
-    ours, theirs = socket.socketpair()
-    ours.close()
-    with theirs, Client(api) as c:
-        try:
-            call_fds(c, "agent.spawn", [("type", "web")], [theirs.fileno()])
-        except Refused as e:
-            return e.error
-    return None
-
-
-@case
-def a_start_whose_token_nobody_takes_leaves_nothing(cm):
-    """Nor what a next keeper would take up again."""
-    uid = fresh_uid()
-    cm.grant(uid)
-    with store_stopped(cm):
-        equal(as_uid(uid, untaken, cm.api), "invalid", "the answer")
-        cm.kill("keeper")
-    cm.wait_ready_node()
-    with cm.admin() as a:
-        equal([i.text("agent") for i in a.call("agent.list").items
-               if i.text("uid") == str(uid)], [], "agents of the new keeper")
-
-
 @case
 def a_store_that_dies_while_it_is_read_is_read_on(cm):
     """Of a thousand rows, somewhere in the middle: none is taken for there twice."""
@@ -277,7 +280,7 @@ def main():
     if not is_root():
         raise Skip("only root answers the kernel")
     with registered(), node(audit="durable") as (_, cm):
-        run(cm)
+        return run(cm)
 
 
 if __name__ == "__main__":
