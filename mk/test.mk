@@ -68,6 +68,7 @@ GATE_USERS := $(addprefix $(B)/tests/,test_gate test_gate_slow test_gate_shake t
 	test_json_attrs replay_json_attrs test_json_list replay_json_list replay_shown)
 $(GATE_USERS) $(B)/fuzz/fuzz_shown $(B)/fuzz/fuzz_json_attrs $(B)/fuzz/fuzz_json_list: TEST_LIBS += $(CA_LIBS)
 $(B)/tests/test_gate $(B)/tests/test_gate_slow $(B)/tests/test_gate_shake $(B)/tests/test_gate_tls: $(GATE_OBJ)
+$(B)/tests/test_api: TEST_LIBS += -Wl,--wrap=clock_boot
 $(B)/tests/test_prober: $(B)/obj/ca/prober.o $(B)/obj/ca/prober_tls.o
 $(B)/tests/replay_handshake $(B)/fuzz/fuzz_handshake: $(B)/obj/ca/prober_tls.o
 $(B)/tests/test_prober $(B)/tests/replay_handshake $(B)/fuzz/fuzz_handshake: TEST_LIBS += -lssl

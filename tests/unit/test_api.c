@@ -9,6 +9,8 @@
 #include "tests/unit/fd_test.h"
 
 #include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +19,7 @@ enum {
 	WAIT_S = 60,
 	ANSWER = 32 << 20,
 	CONN = 7,
+	IDLE_S = 30, /* API_IDLE_NS */
 };
 
 static struct {
@@ -24,6 +27,17 @@ static struct {
 	int sup, door, core;
 	struct buf in;
 } w;
+
+/* The gate's clock, if the test has it (the linker's --wrap): a page of both. */
+static _Atomic uint64_t *its_clock;
+
+uint64_t __real_clock_boot(void);
+uint64_t __wrap_clock_boot(void);
+
+uint64_t __wrap_clock_boot(void)
+{
+	return its_clock && !w.pid ? *its_clock : __real_clock_boot();
+}
 
 /* One answer, as it came. */
 struct answer {
@@ -553,6 +567,46 @@ static void who_comes_before_the_core_waits_for_it(void **state)
 	end();
 }
 
+/* The gate looks at its clock when something comes: of no connection of his. */
+static void time_passes(unsigned seconds)
+{
+	*its_clock += seconds * CLOCK_SECOND;
+	say(w.door, DF_DROP, CONN + 1, "");
+}
+
+static void comes_and_goes(void)
+{
+	int fd = client(CONN);
+
+	get(fd, "/healthz");
+	expect(fd, 200, "ok\n");
+	close(fd);
+	assert_int_equal(hear(w.door, DF_CLOSED).id, CONN);
+}
+
+static void who_serves_nobody_for_so_long_says_so(void **state)
+{
+	char c;
+
+	(void)state;
+	its_clock = mmap(NULL, sizeof *its_clock, PROT_READ | PROT_WRITE,
+			 MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(its_clock != MAP_FAILED);
+	*its_clock = clock_boot();
+	start();
+	comes_and_goes();
+	time_passes(IDLE_S - 1);
+	comes_and_goes(); /* and from then on */
+	time_passes(IDLE_S - 1);
+	comes_and_goes();
+	assert_int_equal(recv(w.sup, &c, 1, MSG_DONTWAIT), -1);
+	time_passes(IDLE_S);
+	(void)hear(w.sup, SUP_IDLE);
+	end();
+	munmap(its_clock, sizeof *its_clock);
+	its_clock = NULL;
+}
+
 int main(void)
 {
 	static const struct CMUnitTest tests[] = {
@@ -570,6 +624,7 @@ int main(void)
 		cmocka_unit_test(
 			a_core_that_ends_is_503_and_the_next_one_serves),
 		cmocka_unit_test(who_comes_before_the_core_waits_for_it),
+		cmocka_unit_test(who_serves_nobody_for_so_long_says_so),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
