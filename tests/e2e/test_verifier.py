@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Who comes over TLS with a certificate: let in, or refused as configured, with the reason
-in the answer and in credd's log and audit: another CA's, a self-signed one with all the
-right names, another use, expired, revoked, and an OCSP responder that is down or lies."""
+in the answer and in the log and audit of credd, or of certmgr: another CA's, a self-signed
+one with all the right names, another use, expired, revoked, and an OCSP responder that is
+down or lies."""
 import contextlib
 import datetime
 import http.client
@@ -25,7 +26,7 @@ from lib.responder import Responder
 from lib.web import Answer
 
 NODE = "n1.example"
-WHO = "/v1/credentials"
+WHO, AGENTS = "/v1/credentials", "/v1/agents"   # of credd, of certmgr
 SECONDS = 120
 HALF_MINUTE = datetime.timedelta(seconds=30)
 PROFILES = """\
@@ -66,24 +67,25 @@ class Place:
         ca_cli.init(self.ca)
         self.between.target = self.ca.http
         self.chain = self.between.chain = Chain(self.ca)
-        self.cm = stack.enter_context(Certmgr(self.ca, NODE))
+        self.cm = stack.enter_context(Certmgr(self.ca, NODE, listen="127.0.0.1:0"))
         self.credd = stack.enter_context(Daemon(
             listen="127.0.0.1:0", node=NODE, certmgr=self.cm.folder,
             ca_root=ca_cli.path(self.ca, "root.pem")))
         self.between.other = self.made()[0]
         self.serve()
+        until("certmgr's gate has one too", lambda: self.answers(self.cm))
+        self.both = self.credd, self.cm
         self.short = self.made("short", lifetime=60)    # so it expires meanwhile
 
     def serve(self):
         """Waits until the gate has its certificate."""
         self.cm.grant(uid_of(self.credd.roles()["gate"][0]), "gate")
-        with open(os.path.join(self.credd.folder, "addresses")) as f:
-            self.address = f.read().strip().split("=", 1)[1]
-        until("the gate has a certificate", self.answers)
+        self.address = address_of(self.credd)
+        until("the gate has a certificate", lambda: self.answers(self.credd))
 
-    def answers(self):
+    def answers(self, daemon):
         with contextlib.suppress(OSError, http.client.HTTPException):
-            with Client(self.address, self.ctx()) as c:
+            with Client(address_of(daemon), self.ctx()) as c:
                 return c.get("/healthz").status == 200
         return False
 
@@ -111,25 +113,27 @@ class Place:
         return (key_pem(key), load(cert).public_bytes(PEM),
                 (chain or self.chain).issuing.public_bytes(PEM))
 
-    def come(self, made, chain=None):
-        """What who has that certificate is answered."""
-        with Client(self.address, self.ctx(*self.pem(made, chain))) as c:
-            return c.get()
+    def come(self, made, chain=None, to=None):
+        """What who has that certificate is answered by that daemon, or credd."""
+        with Client(address_of(to or self.credd),
+                    self.ctx(*self.pem(made, chain))) as c:
+            return c.get(AGENTS if to is self.cm else WHO)
 
-    def refused(self, answer, status, words, error=None, serial=None):
+    def refused(self, answer, status, words, error=None, serial=None, by=None):
         """That problem; and the same reason in the log and in the audit."""
         equal((answer.status, answer.type), (status, "application/problem+json"),
               repr(answer))
         check(words in answer.json["detail"], "says " + words, answer)
         until("the log says so", lambda: any(
             "event=refused" in line and words in line and (serial or "") in line
-            for line in self.credd.log().splitlines()))
+            for line in (by or self.credd).log().splitlines()))
         until("it is on record: " + words, lambda: any(
             words in r.get("reason", "") and error in (None, r.get("error")) and
-            serial in (None, r.get("serial")) for r in self.records()))
+            serial in (None, r.get("serial")) for r in self.records(by)))
 
-    def records(self, event="refused"):
-        return records(self.credd, event)
+    def records(self, of=None, event="refused"):
+        which = ["--certmgr"] if of is self.cm else []
+        return records(of or self.credd, event, *which)
 
     def again(self, **options):
         """credd anew, configured otherwise."""
@@ -138,6 +142,11 @@ class Place:
         self.credd.start()
         self.credd.unseal()
         self.serve()
+
+
+def address_of(daemon):
+    with open(os.path.join(daemon.folder, "addresses")) as f:
+        return f.read().strip().split("=", 1)[1]
 
 
 def uid_of(pid):
@@ -164,6 +173,8 @@ def a_good_one_comes_in(place):
         answer = place.come(made)
         equal((answer.status, answer.json["credentials"]), (200, []), repr(answer))
     equal(place.between.asked, ["/ocsp"], "many connections cost one question")
+    answer = place.come(made, to=place.cm)
+    equal((answer.status, answer.json["agents"]), (200, []), repr(answer))
 
 
 @case
@@ -181,10 +192,11 @@ def another_cas_is_refused(place):
         ca_cli.init(other)
         chain = Chain(other)
         made = place.made(ca=other, chain=chain)
-        answer = place.come(made, chain)
-        place.refused(answer, 403, "the client certificate is of another CA: its "
-                      "issuing CA is not signed by the root", "denied",
-                      serial_hex(made[0]))
+        for to in place.both:
+            place.refused(place.come(made, chain, to), 403,
+                          "the client certificate is of another CA: its issuing CA "
+                          "is not signed by the root", "denied",
+                          serial_hex(made[0]), to)
 
 
 @case
@@ -219,8 +231,9 @@ def our_issuer_named_is_not_our_issuer_signed(place):
 @case
 def one_for_servers_is_refused(place):
     made = place.made("served")
-    place.refused(place.come(made), 403, "is not for clients", "denied",
-                  serial_hex(made[0]))
+    for to in place.both:
+        place.refused(place.come(made, to=to), 403, "is not for clients", "denied",
+                      serial_hex(made[0]), to)
 
 
 # Revoked
@@ -229,8 +242,9 @@ def one_for_servers_is_refused(place):
 def a_revoked_one_is_refused(place):
     made = place.made()
     revoke(place, made)
-    place.refused(place.come(made), 403, "was revoked at ", "denied",
-                  serial_hex(made[0]))
+    for to in place.both:
+        place.refused(place.come(made, to=to), 403, "was revoked at ", "denied",
+                      serial_hex(made[0]), to)
 
 
 def revoke(place, made):
@@ -287,7 +301,7 @@ def fail_open_lets_in_and_says_so(place):
             made = place.made()
             for _ in range(2):
                 equal(place.come(made).status, 200, mode)
-            found = [r for r in place.records("unchecked")
+            found = [r for r in place.records(event="unchecked")
                      if r["serial"] == serial_hex(made[0])]
             equal(len(found), 1, "on record once, however often he comes")
             check(words in found[0]["reason"], "why", found)
@@ -331,8 +345,9 @@ def an_expired_one_is_refused(place):
         equal(c.get().status, 200, "before")
         until_refused(c, load(made[0]).not_valid_after)
         place.refused(c.get(), 403, "expired at ", "expired", serial_hex(made[0]))
-    place.refused(place.come(made), 403, "expired at ", "expired",
-                  serial_hex(made[0]))
+    for to in place.both:
+        place.refused(place.come(made, to=to), 403, "expired at ", "expired",
+                      serial_hex(made[0]), to)
 
 
 def until_refused(client, end):

@@ -398,8 +398,8 @@ def fails(daemon, *words, code=1, says="", stdin=b""):
     return text
 
 
-def records(daemon, event=None):
+def records(daemon, event=None, *words):
     """Those of that event (None: of any) in its log, the oldest first."""
-    out = daemon.cli("audit", "show", "--json").stdout
+    out = daemon.cli("audit", "show", "--json", *words).stdout
     got = [json.loads(line)["record"] for line in out.splitlines()]
     return [r for r in got if event in (None, r["event"])]
