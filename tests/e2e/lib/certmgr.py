@@ -104,6 +104,8 @@ class Certmgr(Service):
         self.token = os.path.join(self.base, "token")
         preset = {"ca": ca_cli.url(ca), "token": self.token,
                   "ca_root": ca_cli.path(ca, "root.pem"),
+                  # the port that it would take is one for all tests at a time
+                  "verify_listen": "127.0.0.1:0",
                   "view": os.path.join(self.base, "fs") if is_root() else "no"}
         self.options = {**preset, **self.options}
 
