@@ -18,8 +18,8 @@ enum {
 	PLAY_FAILED = 125, /* our own failure */
 	PLAY_NOT_EXECUTABLE = 126,
 	PLAY_NOT_FOUND = 127,
-	PLAY_READY_MS = 30000, /* for a daemon to be ready */
-	PLAY_LOOK_MS = 20,     /* between looks at what tells nobody */
+	PLAY_READY_MS = 120000, /* for a daemon to be ready */
+	PLAY_LOOK_MS = 20,      /* between looks at what tells nobody */
 	PLAY_DAEMONS = 3,
 	PLAY_GRACE_MS = 5000, /* for a command that was told to end */
 	PLAY_END_MS = 5000,   /* for processes that were killed to be gone */
