@@ -7,10 +7,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/stat.h>
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -342,7 +344,8 @@ bool procinfo_exe(int dir, const char *path, uint64_t *dev, uint64_t *ino)
 {
 	struct statx x;
 
-	if (statx(dir, path, AT_STATX_DONT_SYNC, STATX_INO, &x))
+	/* not every C library that this is built with has statx */
+	if (syscall(SYS_statx, dir, path, AT_STATX_DONT_SYNC, STATX_INO, &x))
 		return false;
 	*dev = makedev(x.stx_dev_major, x.stx_dev_minor);
 	*ino = x.stx_ino;
@@ -387,7 +390,7 @@ enum err procinfo_read(pid_t id, struct procinfo *p, struct fault *f)
 	AUTO(fd_close) int dir = -1;
 
 	(void)snprintf(path, sizeof path, "/proc/%d", (int)id);
-	dir = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	dir = openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	if (dir < 0)
 		return gone(id, f);
 	TRY(read_below(dir, id, &q, f));

@@ -52,8 +52,8 @@ int ask_connect(const char instance[INSTANCE_LEN + 1])
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
 	AUTO(fd_close)
-	int folder = open(UPCALL_FOLDER,
-			  O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int folder = openat(AT_FDCWD, UPCALL_FOLDER,
+			    O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	AUTO(fd_close) int sock = -1;
 	int out;
 

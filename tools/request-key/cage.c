@@ -5,11 +5,13 @@
 #include "tools/request-key/cage.h"
 
 #include <fcntl.h>
+#include <link.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
 #include <linux/filter.h>
 #include <linux/keyctl.h>
 #include <linux/seccomp.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -31,10 +33,31 @@ enum {
 	ADDRESS_SPACE = 64 << 20,
 };
 
+/* What the start of a static program has put right is never written again, but musl's
+ * leaves it writable. */
+static int seal_relocated(struct dl_phdr_info *of, size_t size, void *arg)
+{
+	uintptr_t page = (uintptr_t)getpagesize();
+
+	(void)size;
+	(void)arg;
+	for (unsigned i = 0; i < of->dlpi_phnum; i++) {
+		const ElfW(Phdr) *h = &of->dlpi_phdr[i];
+		uintptr_t from = (of->dlpi_addr + h->p_vaddr) & -page;
+		uintptr_t to =
+			(of->dlpi_addr + h->p_vaddr + h->p_memsz) & -page;
+
+		if (h->p_type == PT_GNU_RELRO &&
+		    mprotect((void *)from, to - from, PROT_READ))
+			return -1;
+	}
+	return 0;
+}
+
 bool cage_first(void)
 {
 	static const struct {
-		__rlimit_resource_t what;
+		int what;
 		rlim_t most;
 	} limits[] = {
 		{ RLIMIT_CORE, 0 },           { RLIMIT_FSIZE, 0 },
@@ -42,7 +65,8 @@ bool cage_first(void)
 		{ RLIMIT_AS, ADDRESS_SPACE },
 	};
 
-	if (prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
+	if (dl_iterate_phdr(seal_relocated, NULL) ||
+	    prctl(PR_SET_DUMPABLE, 0, 0, 0, 0))
 		return false;
 	for (size_t i = 0; i < NELEM(limits); i++) {
 		struct rlimit r = { limits[i].most, limits[i].most };
@@ -65,7 +89,7 @@ static bool keep_capabilities(uint32_t low)
 	return !syscall(SYS_capset, &h, d);
 }
 
-/* The filters */
+/* The filters. Of the calls that open there is openat only, which every machine has. */
 
 #define FIELD(name) ((uint32_t)offsetof(struct seccomp_data, name))
 #define LOAD(name)  BPF_STMT(BPF_LD | BPF_W | BPF_ABS, FIELD(name))
@@ -110,7 +134,7 @@ static const struct sock_filter reading[] = {
 	ALLOW(SYS_seccomp),
 	CALL(SYS_openat, 5),
 	LOAD_ARG(2),
-	BPF_STMT(BPF_ALU | BPF_AND | BPF_K, O_ACCMODE | O_CREAT | O_TRUNC),
+	BPF_STMT(BPF_ALU | BPF_AND | BPF_K, O_WRONLY | O_RDWR | O_CREAT | O_TRUNC),
 	ALLOW(O_RDONLY),
 	DIE,
 	CALL(SYS_socket, 4),

@@ -133,7 +133,7 @@ static int open_keys(void)
 	int fd;
 
 	(void)setfsuid(NOBODY);
-	fd = open("/proc/keys", O_RDONLY | O_CLOEXEC);
+	fd = openat(AT_FDCWD, "/proc/keys", O_RDONLY | O_CLOEXEC);
 	(void)setfsuid(0);
 	return fd;
 }
