@@ -98,7 +98,7 @@ $(B)/bin/cretula-request-key: $(UPCALL_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -static-pie -nostdlib $(MUSL_START) $(UPCALL_OBJ) -o $@ \
-		$(LDFLAGS_ALL) -Wl,--gc-sections $(MUSL)/libc.a -lgcc $(MUSL)/crtn.o
+		$(filter-out -pthread,$(LDFLAGS_ALL)) -Wl,--gc-sections $(MUSL)/libc.a -lgcc $(MUSL)/crtn.o
 else
 $(B)/bin/cretula-request-key: FORCE
 	@mkdir -p $(@D)

@@ -7,6 +7,7 @@ import ctypes
 import errno
 import os
 import signal
+import struct
 import subprocess
 import sys
 import threading
@@ -25,6 +26,7 @@ TOKEN = "ca1_" + "abcdefghijklmnopqrstuvwxyz234567" * 2 + "q" * 20
 PAYLOAD = b"-----BEGIN PRIVATE KEY-----\n" + b"x" * 1400
 PATIENCE = 120
 SHORT = 2           # seconds: the kernel's clock of keys ticks in whole ones, so at least one
+AT_RANDOM = 25
 
 
 def name_of(keeper, agent=AGENT):
@@ -436,6 +438,55 @@ def the_helper_is_confined_while_it_waits(_):
         equal(len(fds), 4, "nothing but the connection is open")
         claim.key(PAYLOAD)
         a.hear()
+
+
+def memory_of(pid):
+    """[(from, to, rights, name)]"""
+    found = []
+    with open("/proc/%d/maps" % pid) as f:
+        for line in f:
+            words = line.split(None, 5)
+            a, b = (int(n, 16) for n in words[0].split("-"))
+            found.append((a, b, words[1], words[5].strip() if len(words) > 5 else ""))
+    return found
+
+
+def bytes_at(pid, place, n):
+    with open("/proc/%d/mem" % pid, "rb", buffering=0) as f:
+        return os.pread(f.fileno(), n, place)
+
+
+def random_of(pid):
+    """The bytes that the kernel gave the program for its start."""
+    with open("/proc/%d/auxv" % pid, "rb") as f:
+        data = f.read()
+    found = dict(struct.iter_unpack("QQ", data))
+    return bytes_at(pid, found[AT_RANDOM], 16)
+
+
+@case
+def the_helper_is_hardened(_):
+    def look():
+        with Keeper() as k, asking(k) as a:
+            claim = k.claim()
+            memory = memory_of(claim.helper)
+            check(not [m for m in memory if "w" in m[2] and "x" in m[2]],
+                  "nothing is written and executed", memory)
+            own = [m for m in memory if m[3] == HELPER]
+            equal([m[2] for m in own][:4], ["r--p", "r-xp", "r--p", "r--p"],
+                  "what is never written again is read-only")
+            check("rw-p" in [m[2] for m in own], "the rest is not", own)
+            given = random_of(claim.helper)     # musl ends a text at its second
+            canary = given[:1] + b"\0" + given[2:8]
+            stack = next(m for m in memory if m[3] == "[stack]")
+            check(canary in bytes_at(claim.helper, stack[0], stack[1] - stack[0]),
+                  "the canary is on the stack")
+            claim.key(PAYLOAD)
+            a.hear()
+            return own[0][0], canary
+    places = [look() for _ in range(3)]
+    equal([len(set(column)) for column in zip(*places)], [3, 3],
+          "another place and another canary each time")
 
 
 @case
