@@ -21,7 +21,9 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding
 from cryptography.x509 import ocsp
 
+from lib.ca_cli import until
 from lib.case import case, check, equal, run
+from lib.daemon import wait_end
 from lib.pki import CA_KEYS, REASONS, Table, World, get, put, request_of, tool
 from lib.x509_text import hexes, one, when
 
@@ -308,6 +310,8 @@ def try_later_while_the_issuer_is_away(worlds):
             os.kill(pid, signal.SIGKILL)
             r = c.getresponse()
             der, headers = r.read(), {k.lower(): v for k, v in r.getheaders()}
+        check(wait_end(pid, SECONDS), "the issuer ends")
+        until("there is another", lambda: w.ca.roles().get("issuer"))
         if ocsp.load_der_ocsp_response(der).response_status.name == "TRY_LATER":
             break
     equal(r.status, 200, "status")

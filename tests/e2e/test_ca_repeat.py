@@ -15,7 +15,7 @@ from lib.ca_client import (SECONDS, Chain, Https, NoAnswer, Problem, add_token, 
                            enrol, init, inventory, make_csr, pem_to_der, read_log,
                            serial_hex, until_https, until_open)
 from lib.case import case, check, equal, run
-from lib.daemon import Ca
+from lib.daemon import Ca, wait_end
 
 from cretula_native import Refused
 
@@ -330,6 +330,7 @@ def lose(place, role, agent, csr, wait, **first):
         time.sleep(wait)            # the point of it: any moment may be the one
         os.kill(pid, signal.SIGKILL)
         thread.join()
+    check(wait_end(pid, SECONDS), "the %s ends" % role)
     return got[0] if got else None
 
 
