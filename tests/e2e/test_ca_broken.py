@@ -3,22 +3,20 @@
 started anew, and nobody else notices, however often he does it."""
 import contextlib
 import os
-import signal
 import sys
 
 from lib import ca_cli
 from lib.ca_cli import until
 from lib.ca_client import Chain, Https, NoAnswer, Problem, context
 from lib.case import Skip, case, check, equal, run
-from lib.daemon import wait_end
 from lib.certmgr import served_ca
-from lib.taken import channels
+from lib.daemon import wait_end
+from lib.taken import channels, dies_often, only
 
 from cretula_native import encode_message
 
 GI_PEER, GI_CALL, GI_REPLY, GI_OCSP = 1, 3, 4, 6
 NOBODYS = 99                # a kind of message that nobody sends
-DEATHS = 10                 # of a role that all need end a daemon
 SECONDS = 60
 
 
@@ -38,10 +36,6 @@ NONSENSE = [
 def standing(ca):
     roles = ca.roles()
     return {r: roles.get(r) for r in ("supervisor", "door", "issuer", "store", "signer")}
-
-
-def only(ca, role):
-    return until_some(lambda: ca.roles().get(role, []))[0]
 
 
 def until_some(what):
@@ -95,13 +89,7 @@ def so_is_a_dialer(ca):
 
 @steady
 def a_gate_that_dies_ends_nobody_else(ca):
-    """Each time it is longer until there is another one, ten seconds for the lot."""
-    for _ in range(DEATHS):
-        gate = only(ca, "gate")
-        until("it is confined", lambda g=gate: channels(g))
-        os.kill(gate, signal.SIGKILL)
-        check(wait_end(gate, SECONDS), "it dies")
-    only(ca, "gate")
+    dies_often(ca, "gate")
 
 
 def main():

@@ -11,22 +11,14 @@ from lib.ca_cli import until
 from lib.case import check, equal, run
 from lib.daemon import Daemon, wait_end
 from lib.steady import prepare, steady
-from lib.taken import channels, supervisor
+from lib.taken import channels, dies_often, only, supervisor
 
 from cretula_native import encode_message
 
 SUP_READY, SUP_CERTMGR = 3, 9
-DEATHS = 10         # of a role that all need end a daemon
 NOBODYS = 99                # a kind of message that nobody sends
 FLOOD = 4096                # questions, more than a socket takes of answers
 SECONDS = 120
-
-
-def only(daemon, role):
-    """Its pid, once there is one: others come and go with local clients."""
-    found = []
-    until("a " + role, lambda: found.extend(daemon.roles().get(role, [])) or found)
-    return found[0]
 
 
 def ended(daemon, gate):
@@ -93,13 +85,7 @@ def what_it_says_of_itself_once_more_is_not_heard(daemon):
 
 @steady
 def a_verifier_that_dies_ends_nobody_else(daemon):
-    """Each time it is longer until there is another one, ten seconds for the lot."""
-    for _ in range(DEATHS):
-        verifier = only(daemon, "verifier")
-        until("it is confined", lambda v=verifier: channels(v))
-        os.kill(verifier, signal.SIGKILL)
-        check(wait_end(verifier, SECONDS), "it dies")
-    only(daemon, "verifier")
+    dies_often(daemon, "verifier")
 
 
 def main():

@@ -1,11 +1,16 @@
-"""Descriptors of a running process, as somebody has them who got into it."""
+"""Processes of a daemon that somebody got into, or ends; descriptors as he has them."""
 import contextlib
 import ctypes
 import os
+import signal
 import socket
 
-from lib.case import Skip
+from lib.ca_cli import until
+from lib.case import Skip, check
+from lib.daemon import wait_end
 
+SECONDS = 120
+DEATHS = 10         # of a role that all need end a daemon
 PIDFD_GETFD = 438
 SUPERVISOR = 3
 
@@ -43,3 +48,20 @@ def channels(pid):
         else:
             s.close()
     return found
+
+
+def only(daemon, role):
+    """Its pid, once there is one: others come and go with local clients."""
+    found = []
+    until("a " + role, lambda: found.extend(daemon.roles().get(role, [])) or found)
+    return found[0]
+
+
+def dies_often(daemon, role):
+    """Each time it is longer until there is another one, ten seconds for the lot."""
+    for _ in range(DEATHS):
+        pid = only(daemon, role)
+        until("it is confined", lambda p=pid: channels(p))
+        os.kill(pid, signal.SIGKILL)
+        check(wait_end(pid, SECONDS), "it dies")
+    only(daemon, role)
