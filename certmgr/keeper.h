@@ -35,9 +35,10 @@ enum {
 	KEEPER_BATCH_BYTES = 512 << 10,
 	KEEPER_WAIT_MS = 10000,  /* spawn wait=yes, agent.renew and revoke */
 	KEEPER_AGENT_WAITS = 64, /* … of one agent */
-	KEEPER_RENEWALS = 4, /* of one agent that others than admins may have */
-	KEEPER_RENEWAL_S =
-		15, /* … at once, and one more after each such time */
+	/* Renewals of one agent that others than admins may have at once, and after
+	 * how long one more. */
+	KEEPER_RENEWALS = 4,
+	KEEPER_RENEWAL_S = 15,
 	KEEPER_LEAD_PERCENT = 5, /* of its life a renewal begins earlier */
 	KEEPER_BACKOFF_MS = 500, /* after the first failure, then doubled */
 	KEEPER_BACKOFF_MAX_MS = 60000,
@@ -142,8 +143,7 @@ struct agent {
 	struct old_cert old[KEEPER_OLD];
 	unsigned olds;
 	int64_t changed; /* when its files were; 0: never shown */
-	uint64_t
-		rested; /* boot ns: from then on, all KEEPER_RENEWALS at once */
+	uint64_t rested; /* boot ns: then all KEEPER_RENEWALS may be had */
 	enum err failed; /* what the CA said for good */
 	char why[KEEPER_TEXT];
 	struct loop_timer
