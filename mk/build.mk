@@ -73,8 +73,8 @@ $(B)/bin/cretula: $(TOOL_OBJ) $(LIB)
 	$(call say,LD,$@)
 	$(Q)$(CC) -pie $(TOOL_OBJ) $(LIB) -o $@ $(LDFLAGS_ALL) $(LIBS) $(TOOL_LIBS)
 
-# What the kernel starts for a key: static, with musl, since that starts in a quarter of
-# the time: glibc's start asks the processor some thirty times what it is, which takes
+# What the kernel starts for a key: static, with musl, since that starts in half the
+# time of glibc, whose start asks the processor some thirty times what it is: that takes
 # long in a virtual machine. No sanitizer can live in it. UPCALL_LIB: what it needs of
 # lib/; its own secret_small.o takes the place of what would bring libsodium.
 UPCALL_LIB   := agent_id attr base buf clock dns_name enc err msg num procinfo \
@@ -98,7 +98,8 @@ $(B)/bin/cretula-request-key: $(UPCALL_OBJ)
 	@mkdir -p $(@D)
 	$(call say,LD,$@)
 	$(Q)$(CC) -static-pie -nostdlib $(MUSL_START) $(UPCALL_OBJ) -o $@ \
-		$(filter-out -pthread,$(LDFLAGS_ALL)) -Wl,--gc-sections $(MUSL)/libc.a -lgcc $(MUSL)/crtn.o
+		$(filter-out -pthread,$(LDFLAGS_ALL)) -Wl,--gc-sections \
+		$(MUSL)/libc.a -lgcc $(MUSL)/crtn.o
 else
 $(B)/bin/cretula-request-key: FORCE
 	@mkdir -p $(@D)
