@@ -17,7 +17,9 @@ enum credd_sup_kind {
 	/* vault -> supervisor: unsealed, the arena holds the key; sealed */
 	SUP_UNSEALED,
 	SUP_SEALED,
-	/* vault -> supervisor: text=LINE to publish as seal.pub beside api.sock */
+	/* vault -> supervisor: text=LINE to publish as seal.pub beside api.sock;
+	 * supervisor -> vault: it is there, and so is the transport key before it,
+	 * or the log says why not */
 	SUP_SEAL_PUB,
 };
 

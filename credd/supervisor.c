@@ -1,8 +1,8 @@
 /* Supervisor of credd (lib/supervisor.h): its roles and what they are given. Holds the
  * descriptor of the key arena, which it never maps.
  *	vault -> supervisor	SUP_WANT role=opener, SUP_MODULES, SUP_TRANSPORT,
- *				SUP_UNSEALED, SUP_SEALED
- *	supervisor -> vault	SUP_MODULE …, SUP_MODULES_END */
+ *				SUP_UNSEALED, SUP_SEALED, SUP_SEAL_PUB
+ *	supervisor -> vault	SUP_MODULE …, SUP_MODULES_END, SUP_SEAL_PUB */
 #include "credd/supervisor.h"
 
 #include "credd/roles.h"
@@ -160,6 +160,7 @@ static bool message(struct sup_child *c, const struct msg *m)
 		return true;
 	case SUP_SEAL_PUB:
 		publish_seal_pub(m);
+		chan_tell(&c->chan, SUP_SEAL_PUB, 0, (struct attr_view){ 0 });
 		return true;
 	case SUP_MODULE:
 	case SUP_MODULES_END:

@@ -136,6 +136,9 @@ static void from_sup(const struct msg *m)
 		vault.modules_known = true;
 		seal_loaded();
 		return;
+	case SUP_SEAL_PUB:
+		peers_published();
+		return;
 	case SUP_NOTE:
 		child_keep_note(m, &vault.notes);
 		return;

@@ -330,6 +330,8 @@ struct vault {
 	struct export_keys *export_keys;  /* … made of them; NULL: none yet */
 	char node[EXPORT_NODE_MAX + 1];   /* this machine's name */
 	char url[EXPORT_URL_MAX + 1];     /* where others reach it; "" */
+	unsigned publishing;              /* lines on their way to seal.pub */
+	bool answer_waits; /* vault.job is done when they are there */
 	struct grant_set *grants;
 	struct loop_timer sweep;
 

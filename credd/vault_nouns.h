@@ -169,6 +169,11 @@ enum err peer_need(struct job *j, const char *attr);
 enum err peer_audit(const struct peer *p, const char *as, struct attrs *what);
 /* The store is open: its keys are made if it is an older one, and published. */
 void peers_opened(void);
+/* The supervisor has written one. */
+void peers_published(void);
+/* The end of a job that opened the store: who has its answer finds seal.pub and
+ * transport.pub. */
+void peers_job_done(struct job *j);
 void verb_peer_add(struct job *j);
 void verb_peer_remove(struct job *j);
 void verb_peer_list(const struct call *c, struct attr_view v);

@@ -4,6 +4,7 @@
  * Row of a peer: node= store= seal= sign= [url=] added= */
 #include "credd/vault.h"
 
+#include "lib/child.h"
 #include "lib/enc.h"
 #include "lib/log.h"
 
@@ -357,8 +358,31 @@ static void publish(void)
 	ENSURE(own_line(&line) == OK);
 	ENSURE(attrs_add(&a, "text", 0, line.p, line.len) == OK);
 	chan_tell(&vault.sup, SUP_SEAL_PUB, 0, attrs_view(&a));
+	vault.publishing++;
 	buf_wipe(&line);
 	attrs_wipe(&a);
+}
+
+void peers_published(void)
+{
+	if (!vault.publishing) {
+		child_broken("supervisor");
+		return;
+	}
+	vault.publishing--;
+	if (!vault.publishing && vault.answer_waits) {
+		vault.answer_waits = false;
+		job_done(vault.job, OK);
+	}
+}
+
+void peers_job_done(struct job *j)
+{
+	ENSURE(vault.job == j);
+	if (vault.publishing)
+		vault.answer_waits = true;
+	else
+		job_done(j, OK);
 }
 
 static void keys_made(struct job *j)

@@ -216,7 +216,7 @@ static void init_noted(struct job *j, enum err e)
 	enc_hex(vault.store_id, STORE_ID_SIZE, id);
 	ENSURE(attrs_add_str(&j->reply, "store", id) == OK);
 	ENSURE(attrs_add_u64(&j->reply, "slot", j->number) == OK);
-	job_done(j, OK);
+	peers_job_done(j);
 }
 
 static void init_recorded(struct job *j, enum err e)

@@ -8,7 +8,7 @@
 static void unseal_recorded(struct job *j, enum err e)
 {
 	(void)e;
-	job_done(j, OK);
+	peers_job_done(j);
 }
 
 /* What is damaged is for 'cretula status', too. At start clients wait until the key
@@ -40,7 +40,7 @@ static void unsealed(enum err e, const struct fault *f)
 	if (job_event(j) == OK)
 		audit_job_record(j, attrs_view(&j->what));
 	else
-		job_done(j, OK);
+		peers_job_done(j);
 }
 
 /* Slots */
