@@ -89,7 +89,10 @@ struct hold {
 	size_t cert_len;
 	char serial[2 * SERIAL_SIZE + 1];
 	int64_t not_before, not_after;
-	/* A certificate that has to be revoked before this one is asked for; or "" */
+	/* The certificate that this one renews: part of what is asked; or "" */
+	char replaces[2 * SERIAL_SIZE + 1];
+	/* A certificate that has to be revoked before this one is asked for; or "".
+	 * As long as its revocation is owed, nobody has been asked. */
 	char after[2 * SERIAL_SIZE + 1];
 };
 
@@ -373,7 +376,8 @@ MUST enum err hold_file(const struct agent *a, const char *file,
 /* keeper_net.c: the queue to the CA. */
 void net_init(void);
 void net_came(int fd);
-void net_want(struct hold *h); /* queue it, if its row is stored */
+void net_want(struct hold *h);            /* queue it, if its row is stored */
+bool net_too_early(const struct hold *h); /* … but for what is before it */
 void net_want_revoked(struct owed *o);
 void net_forget(struct hold *h);
 void net_kick(void);

@@ -402,7 +402,8 @@ static void revoke(const struct agent *a, const struct hold *h)
  * (the same request again), then it is revoked. */
 static bool must_be_known(const struct hold *h)
 {
-	return h->state == HOLD_ASKED || (h->state == HOLD_WANTED && h->repeat);
+	return h->state == HOLD_ASKED ||
+	       (h->state == HOLD_WANTED && h->repeat && !net_too_early(h));
 }
 
 static void settle(struct agent *a, struct hold *h)

@@ -17,6 +17,8 @@ void hold_begin(struct agent *a, struct hold *h, unsigned key)
 	h->key = key;
 	h->has_key = true;
 	h->repeat = false;
+	if (h == &a->coming)
+		memcpy(h->replaces, a->now.serial, sizeof h->replaces);
 	h->state = HOLD_WANTED;
 	rows_dirty(a);
 	net_want(h);

@@ -32,17 +32,10 @@ static void hurry(void);
 /* The queues */
 
 /* A certificate that takes the place of one whose key is lost is asked for when that is
- * revoked: owed_done comes here again. */
-static bool too_early(struct hold *h)
+ * revoked, and no row says any more that it is not: owed_free comes here again. */
+bool net_too_early(const struct hold *h)
 {
-	const struct owed *o =
-		h->after[0] ? map_find(keeper.owed, h->after, strlen(h->after))
-			    : NULL;
-
-	if (o && !o->done)
-		return true;
-	h->after[0] = 0;
-	return false;
+	return h->after[0] && map_find(keeper.owed, h->after, strlen(h->after));
 }
 
 /* After a restart nobody knows whether it lives, until door has looked. */
@@ -54,7 +47,7 @@ static bool unseen(const struct agent *a)
 void net_want(struct hold *h)
 {
 	if (h->queued || h->state != HOLD_WANTED || !h->of->stored ||
-	    h->of->dirty || h->of->flying || unseen(h->of) || too_early(h))
+	    h->of->dirty || h->of->flying || unseen(h->of) || net_too_early(h))
 		return; /* rows_stored comes here again */
 	h->queued = true;
 	h->next = NULL;
@@ -148,8 +141,8 @@ static enum err issue_attrs(const struct hold *h, struct attrs *v)
 	TRY(attrs_add_view(v, attrs_view(&a->names)));
 	if (a->lifetime)
 		TRY(attrs_add_u64(v, "lifetime", a->lifetime));
-	if (h == &a->coming && a->now.serial[0])
-		TRY(attrs_add_str(v, "replaces", a->now.serial));
+	if (h->replaces[0])
+		TRY(attrs_add_str(v, "replaces", h->replaces));
 	return attrs_add_str(v, "repeat", "yes");
 }
 

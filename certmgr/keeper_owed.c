@@ -73,17 +73,11 @@ static void record(const struct owed *o, const char *event, const char *text)
 }
 
 /* Who has asked for it is told once the rows say it, too: the agent's, which is written
- * with it or before, and this one. What waits for it to be asked for goes on. */
+ * with it or before, and this one. */
 static void over(struct owed *o)
 {
-	struct agent *a = agent_find(o->agent);
-
 	o->done = true;
 	rows_owed_dirty(o);
-	if (!a)
-		return;
-	net_want(&a->now);
-	net_want(&a->coming);
 }
 
 void owed_done(struct owed *o)
@@ -140,8 +134,15 @@ void owed_load(uint64_t row, struct attr_view v)
 		net_want_revoked(o);
 }
 
+/* What waited for it to be asked for goes on. */
 void owed_free(struct owed *o)
 {
+	struct agent *a = agent_find(o->agent);
+
 	(void)map_drop(keeper.owed, o->serial, strlen(o->serial));
 	free(o);
+	if (!a)
+		return;
+	net_want(&a->now);
+	net_want(&a->coming);
 }

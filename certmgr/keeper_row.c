@@ -27,6 +27,8 @@ static enum err put_hold(struct attrs *out, const char *name,
 		return OK;
 	attrs_init(&v);
 	e = attrs_add_u64(&v, "key", h->key);
+	if (e == OK && h->replaces[0])
+		e = attrs_add_str(&v, "replaces", h->replaces);
 	if (e == OK && h->after[0])
 		e = attrs_add_str(&v, "after", h->after);
 	if (e == OK && h->csr)
@@ -153,6 +155,7 @@ static enum err get_hold(struct agent *a, struct attr_view row,
 	TRY(get_number(v, "not_before", INT64_MAX, &before, f));
 	TRY(get_number(v, "not_after", INT64_MAX, &after, f));
 	TRY(get_text(v, "serial", h->serial, sizeof h->serial, f));
+	TRY(get_text(v, "replaces", h->replaces, sizeof h->replaces, f));
 	TRY(get_text(v, "after", h->after, sizeof h->after, f));
 	h->key = (unsigned)key;
 	h->not_before = (int64_t)before;

@@ -18,6 +18,7 @@ from lib.case import Skip, case, check, equal, is_sanitized, run
 from lib.certmgr import (CALL, CRETULA, Certmgr, Client, Spawned, encode_message,
                          is_root, read_all)
 from lib.raw import REPLY, Raw
+from lib.storm import history
 from lib.upcall import registered
 
 THOUSAND = 200 if is_sanitized() else 1000
@@ -141,6 +142,60 @@ def files_come_by_themselves():
                 number(cm, "agents"), number(cm, "revocations_owed")) == (1, 0))
             until("one is valid", lambda: len(valid(ca)) == 1)
             each_has_one(ca, [reader.agent])
+
+
+def over(ca, cm):
+    """Nobody is left and nothing owed; what was made: [Cert, …]."""
+    until("nobody is left", lambda: not cm.list() and
+          number(cm, "revocations_owed") == 0)
+    made = [c for certs in history(ca).values() for c in certs]
+    check(all(c.revoked for c in made), "all is revoked", made)
+    return made
+
+
+def keeper_dies_once_it_is_written(cm):
+    cm.grant(4711)          # the store has what came before
+    cm.kill("keeper")
+
+
+@case
+def a_renewal_that_nobody_answered_is_found_out_as_it_was_asked_for():
+    if not is_root():
+        raise Skip("only root has a file view")
+    with apart() as (ca, cm, relay):
+        grant(cm)
+        with Reader(cm) as reader:
+            until("it has one", lambda: reader.line().startswith(b"-----BEGIN"))
+            relay.do("drop")
+            with Raw(os.path.join(cm.run, "admin.sock")) as raw:
+                raw.call(1, [("verb", "agent.renew"), ("agent", reader.agent)])
+                cm.wait_agent(reader.agent, "is being renewed",
+                              lambda a: a.get("state") == "renewing")
+                keeper_dies_once_it_is_written(cm)
+        cm.wait_agent(reader.agent, "has ended",
+                      lambda a: a.get("state") == "ended")
+        relay.do("pass")
+        before, *after = over(ca, cm)
+        equal([c.replaces for c in after], [before.serial], "what it renews")
+
+
+@case
+def what_was_never_asked_for_is_not_made_for_the_dead():
+    if not is_root():
+        raise Skip("only root has a file view")
+    with apart() as (ca, cm, relay):
+        grant(cm)
+        with Reader(cm) as reader:
+            until("it has one", lambda: reader.line().startswith(b"-----BEGIN"))
+            relay.do("drop")
+            cm.kill_all()
+            cm.start()      # its key is lost: another, when that is revoked
+            cm.wait_agent(reader.agent, "has none",
+                          lambda a: a.get("state") == "queued")
+            keeper_dies_once_it_is_written(cm)
+        until("it has ended", lambda: number(cm, "agents") == 0)
+        relay.do("pass")
+        equal(len(over(ca, cm)), 1, "certificates")
 
 
 @case
