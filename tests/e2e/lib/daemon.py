@@ -180,13 +180,7 @@ class Service:
         return code
 
     def hold_all(self):
-        """A pidfd of each: a number alone may soon be somebody else's."""
-        held = []
-        for pids in self.roles().values():
-            for pid in pids:
-                with contextlib.suppress(ProcessLookupError):
-                    held.append(os.pidfd_open(pid))
-        return held
+        return hold(pid for pids in self.roles().values() for pid in pids)
 
     def roles(self):
         """{role: [pid, …]} of all its processes, the supervisor's too."""
@@ -269,6 +263,15 @@ class Ca(Service):
 
     def reload(self):
         self.process.send_signal(signal.SIGHUP)
+
+
+def hold(pids):
+    """A pidfd of each: a number alone may soon be somebody else's."""
+    held = []
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            held.append(os.pidfd_open(pid))
+    return held
 
 
 def end_held(pidfd):

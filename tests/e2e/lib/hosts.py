@@ -30,7 +30,7 @@ import tempfile
 import uuid
 
 from lib.case import Skip, build, check, is_sanitized
-from lib.daemon import descendants, wait_end
+from lib.daemon import descendants, end_held, hold
 
 PREFIX = "cretula-hosts-"
 NETWORK = "10.91.7."            # nobody else's: these networks are connected to nothing
@@ -336,19 +336,19 @@ class Host:
         return found - {self.holder.pid}
 
     def kill(self):
-        """All of it at once, until there is nothing."""
+        """All of it at once, until there is nothing. Who is about to end has left its
+        namespaces before its sockets are closed: it is held before that."""
+        held = hold(self.processes())
         for service in self.services:   # first: it would start the others again
             if service.process:
                 service.process.kill()
-        while True:
-            left = self.processes()
-            for pid in left:
+        while held:
+            for pidfd in held:
                 with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-            for pid in left:
-                check(wait_end(pid, SECONDS), "%d ends" % pid)
-            if not left:
-                break
+                    signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+            for pidfd in held:
+                end_held(pidfd)
+            held = hold(self.processes())
         for service in self.services:
             if service.process:
                 service.process.wait(SECONDS)
