@@ -165,7 +165,6 @@ static void make_head(void)
 {
 	crl.head = (struct crl_head){
 		.alg = issuer.scope.alg,
-		.issuer = issuer.scope.name,
 		.this_update = clock_wall(),
 		.number = issuer.crl_number,
 		.authority_key = span_of(issuer.scope.key_id, 20),
@@ -227,6 +226,8 @@ static void list_read(void)
 	AUTO(buf_wipe) struct buf b = { .max = CRL_HEAD_MAX };
 	uint64_t body = crl.end - CRL_ROOM;
 
+	/* not before: a signer that comes anew says the scope anew */
+	crl.head.issuer = issuer.scope.name;
 	if (crl_head_put(&b, &crl.head, body) != OK ||
 	    put_at(b.p, b.len, CRL_ROOM - b.len) != OK) {
 		again_later("the list's head cannot be written");
