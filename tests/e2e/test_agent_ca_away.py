@@ -18,7 +18,7 @@ from lib.case import Skip, case, check, equal, is_sanitized, run
 from lib.certmgr import (CALL, CRETULA, Certmgr, Client, Spawned, encode_message,
                          is_root, read_all)
 from lib.raw import REPLY, Raw
-from lib.storm import history
+from lib.storm import history, nothing_waits
 from lib.upcall import registered
 
 THOUSAND = 200 if is_sanitized() else 1000
@@ -146,8 +146,7 @@ def files_come_by_themselves():
 
 def over(ca, cm):
     """Nobody is left and nothing owed; what was made: [Cert, …]."""
-    until("nobody is left", lambda: not cm.list() and
-          number(cm, "revocations_owed") == 0)
+    until("nobody is left", lambda: not cm.list() and nothing_waits(cm))
     made = [c for certs in history(ca).values() for c in certs]
     check(all(c.revoked for c in made), "all is revoked", made)
     return made

@@ -19,7 +19,7 @@ from lib.ca_cli import SECONDS, until
 from lib.case import case, check, equal, is_sanitized, run
 from lib.certmgr import node
 from lib.daemon import wait_end
-from lib.storm import Crowd, certmgr_log, history
+from lib.storm import Crowd, certmgr_log, history, nothing_waits
 
 from cretula_native import ProtocolError, Refused
 
@@ -100,7 +100,7 @@ def until_settled(ca, cm, dead):
         except Refused as e:
             equal(e.error, "unavailable", "while a store is started anew")
             return False
-        return cm.status().text("revocations_owed") == "0" and all(
+        return nothing_waits(cm) and all(
             all_revoked(known.get(i, ())) for a in dead
             for i in owned.get(a.pid, set()) | set(a.ids))
     until("what the dead had is revoked", settled)

@@ -349,6 +349,13 @@ def history(ca):
 
 # What certmgr says
 
+def nothing_waits(cm):
+    """It has nothing to ask the CA for and nothing to tell it: of a request without an
+    answer it finds out first what was made, then that is owed."""
+    s = cm.status()
+    return (s.text("waiting"), s.text("revocations_owed")) == ("0", "0")
+
+
 NOTE = re.compile(rb"\A((cretula/certmgr/[0-9a-f]+)\n(\d+)\n(\S+)\ntime=[^\n]*\n)"
                   rb"\n\xe2\x80\x94 \2 (\S+)\n\Z")
 
