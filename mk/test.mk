@@ -147,6 +147,11 @@ fuzz-run: $(FUZZ_ONLY:%=$(B)/fuzz/fuzz_%)
 valgrind: $(UNIT) $(REPLAY)
 	scripts/run-tests --build $(B) --kind unit --kind replay --valgrind
 
+# Each test once more while random processes are starved: who relies on being first
+# is not. With RUN= what run-tests takes, e.g. RUN="--kind python test_agent".
+starved: all tests
+	scripts/starve scripts/run-tests --build $(B) $(RUN)
+
 lint:
 	scripts/lint
-.PHONY: tests unit check test demo bench bench-programs fuzz fuzz-run valgrind lint
+.PHONY: tests unit check test demo bench bench-programs fuzz fuzz-run valgrind starved lint
