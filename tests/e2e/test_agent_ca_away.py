@@ -111,11 +111,15 @@ class Reader:
         self.process.stdin.flush()
         return self.process.stdout.readline()
 
+    def end(self):
+        self.process.kill()
+        self.process.wait()
+
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.process.kill()
+        self.end()
         self.process.communicate()
 
 
@@ -157,8 +161,9 @@ def keeper_dies_once_it_is_written(cm):
     cm.kill("keeper")
 
 
-@case
-def a_renewal_that_nobody_answered_is_found_out_as_it_was_asked_for():
+@contextlib.contextmanager
+def has_one_and_the_ca_is_away():
+    """(ca, cm, relay, reader): the reader's files are there."""
     if not is_root():
         raise Skip("only root has a file view")
     with apart() as (ca, cm, relay):
@@ -166,11 +171,18 @@ def a_renewal_that_nobody_answered_is_found_out_as_it_was_asked_for():
         with Reader(cm) as reader:
             until("it has one", lambda: reader.line().startswith(b"-----BEGIN"))
             relay.do("drop")
-            with Raw(os.path.join(cm.run, "admin.sock")) as raw:
-                raw.call(1, [("verb", "agent.renew"), ("agent", reader.agent)])
-                cm.wait_agent(reader.agent, "is being renewed",
-                              lambda a: a.get("state") == "renewing")
-                keeper_dies_once_it_is_written(cm)
+            yield ca, cm, relay, reader
+
+
+@case
+def a_renewal_that_nobody_answered_is_found_out_as_it_was_asked_for():
+    with has_one_and_the_ca_is_away() as (ca, cm, relay, reader):
+        with Raw(os.path.join(cm.run, "admin.sock")) as raw:
+            raw.call(1, [("verb", "agent.renew"), ("agent", reader.agent)])
+            cm.wait_agent(reader.agent, "is being renewed",
+                          lambda a: a.get("state") == "renewing")
+            keeper_dies_once_it_is_written(cm)
+        reader.end()
         cm.wait_agent(reader.agent, "has ended",
                       lambda a: a.get("state") == "ended")
         relay.do("pass")
@@ -180,18 +192,13 @@ def a_renewal_that_nobody_answered_is_found_out_as_it_was_asked_for():
 
 @case
 def what_was_never_asked_for_is_not_made_for_the_dead():
-    if not is_root():
-        raise Skip("only root has a file view")
-    with apart() as (ca, cm, relay):
-        grant(cm)
-        with Reader(cm) as reader:
-            until("it has one", lambda: reader.line().startswith(b"-----BEGIN"))
-            relay.do("drop")
-            cm.kill_all()
-            cm.start()      # its key is lost: another, when that is revoked
-            cm.wait_agent(reader.agent, "has none",
-                          lambda a: a.get("state") == "queued")
-            keeper_dies_once_it_is_written(cm)
+    with has_one_and_the_ca_is_away() as (ca, cm, relay, reader):
+        cm.kill_all()
+        cm.start()          # its key is lost: another, when that is revoked
+        cm.wait_agent(reader.agent, "has none",
+                      lambda a: a.get("state") == "queued")
+        keeper_dies_once_it_is_written(cm)
+        reader.end()
         until("it has ended", lambda: number(cm, "agents") == 0)
         relay.do("pass")
         equal(len(over(ca, cm)), 1, "certificates")
