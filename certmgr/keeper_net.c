@@ -48,7 +48,7 @@ void net_want(struct hold *h)
 {
 	if (h->queued || h->state != HOLD_WANTED || !h->of->stored ||
 	    h->of->dirty || h->of->flying || unseen(h->of) || net_too_early(h))
-		return; /* rows_stored comes here again */
+		return; /* what was in the way comes here again */
 	h->queued = true;
 	h->next = NULL;
 	*keeper.queue_end = h;
